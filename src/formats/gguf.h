@@ -26,6 +26,7 @@ class GgufMetadata {
   std::optional<bool> Bool(std::string_view key) const;
   const std::string* String(std::string_view key) const;
   const std::vector<std::string>* Strings(std::string_view key) const;
+  const std::vector<bool>* Bools(std::string_view key) const;
   std::optional<std::vector<int64_t>> Ints(std::string_view key) const;
   std::optional<std::vector<double>> Numbers(std::string_view key) const;
   bool Has(std::string_view key) const;

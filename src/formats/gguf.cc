@@ -1,0 +1,459 @@
+#include "formats/gguf.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <limits>
+
+#include "base/byte_cursor.h"
+#include "base/checked.h"
+#include "formats/gguf_types.h"
+#include "formats/printable.h"
+
+namespace wring {
+namespace {
+
+// Bounds on what a header may ask for. Real files: a few MiB of metadata, under 2^18 tokens, under
+// 2^12 tensors. Widening costs at most 8 bytes a byte of the file (an i8 array held as int64).
+constexpr uint64_t kMaxMetadataBytes = uint64_t{64} << 20;
+constexpr uint64_t kMaxEntries = uint64_t{1} << 16;
+constexpr uint64_t kMaxArray = uint64_t{1} << 22;
+constexpr uint64_t kMaxTensors = uint64_t{1} << 18;
+constexpr uint64_t kMaxName = 65535;  // of a key in the GGUF specification
+constexpr uint64_t kMinAlignment = 8;
+constexpr uint64_t kMaxAlignment = uint64_t{1} << 20;
+constexpr uint32_t kMaxDims = 4;
+// Smallest encodings: key length + one letter + type + one byte; name length, n_dims, type, offset.
+constexpr uint64_t kMinEntryBytes = 8 + 1 + 4 + 1;
+constexpr uint64_t kMinTensorBytes = 8 + 1 + 4 + 4 + 8;
+
+class Parser {
+ public:
+  Parser(std::span<const std::byte> bytes, std::string_view what)
+      : bytes_(bytes), what_(what), cursor_(bytes, what) {}
+
+  Result<GgufFile> Parse() {
+    WRING_TRY(ReadHeader());
+    for (uint64_t i = 0; i < entry_count_; ++i) WRING_TRY(ReadEntry());
+    WRING_TRY(CheckSplit());
+    WRING_TRY(ReadAlignment());
+    for (uint64_t i = 0; i < tensor_count_; ++i) WRING_TRY(ReadTensor());
+    WRING_TRY(PlaceTensors());
+    return std::move(file_);
+  }
+
+ private:
+  template <typename... Args>
+  Status Corrupt(fmt::format_string<Args...> format, Args&&... args) const {
+    return Error(Code::kCorrupt, "{}: {}; the file is damaged, get it again", what_,
+                 fmt::format(format, std::forward<Args>(args)...));
+  }
+  template <typename... Args>
+  Status Unsupported(fmt::format_string<Args...> format, Args&&... args) const {
+    return Error(Code::kUnsupported, "{}: {}", what_,
+                 fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  Status ReadHeader();
+  Status CheckMagic() const;
+  Status CheckVersion(uint32_t version) const;
+  Status CheckSplit() const;
+  Status ReadAlignment();
+
+  Status TooMuchMetadata() const;
+
+  Status ReadEntry();
+  Result<std::string_view> ReadString(uint64_t limit);
+  Result<GgufScalar> ReadScalar(uint32_t type, std::string_view key);
+  Result<GgufArray> ReadArray(std::string_view key);
+  template <typename T, typename Wide>
+  GgufArray Widen(uint64_t count);
+  Result<GgufArray> ReadStrings(uint64_t count);
+  Result<GgufArray> ReadBools(uint64_t count, std::string_view key);
+
+  Status ReadTensor();
+  Status ReadShape(TensorRecord* tensor);
+  Result<DType> ReadTensorType(const TensorRecord& tensor);
+  Status PlaceTensors();
+
+  std::span<const std::byte> bytes_;
+  std::string_view what_;
+  ByteCursor cursor_;
+  GgufFile file_;
+  uint64_t tensor_count_ = 0;
+  uint64_t entry_count_ = 0;
+  uint64_t alignment_ = 32;
+};
+
+// ---- header
+
+Status Parser::CheckMagic() const {
+  const std::string_view start(reinterpret_cast<const char*>(bytes_.data()),
+                               std::min<size_t>(bytes_.size(), 64));
+  if (start.starts_with("GGUF")) return {};
+  if (start.starts_with("version https://git-lfs")) {
+    return Error(Code::kCorrupt, "{}: is a Git LFS pointer, not the model; run `git lfs pull`",
+                 what_);
+  }
+  if (start.starts_with("<!") || start.starts_with("<html")) {
+    return Error(Code::kCorrupt, "{}: is a web page, not a model; download the file itself", what_);
+  }
+  for (std::string_view old : {"tjgg", "fmgg", "lmgg", "algg"}) {
+    if (start.starts_with(old)) {
+      return Unsupported("is a GGML file older than GGUF; convert the model to GGUF again");
+    }
+  }
+  return Error(Code::kCorrupt, "{}: is not a GGUF file (it starts with {}); name a GGUF file",
+               what_, Quoted(start.substr(0, 4)));
+}
+
+Status Parser::CheckVersion(uint32_t version) const {
+  if (version == 2 || version == 3) return {};
+  if (version == 1) {
+    return Unsupported("is GGUF version 1; convert the model to version 3 again");
+  }
+  const uint32_t swapped = __builtin_bswap32(version);
+  if (swapped >= 1 && swapped <= 3) {
+    return Unsupported("is a big-endian GGUF file; convert it to little-endian");
+  }
+  return Unsupported(
+      "is GGUF version {}, this build reads 2 and 3; update Wring or get the file again", version);
+}
+
+Status Parser::ReadHeader() {
+  WRING_TRY(CheckMagic());
+  WRING_TRY(cursor_.Skip(4));
+  WRING_ASSIGN(file_.version, cursor_.Read<uint32_t>());
+  WRING_TRY(CheckVersion(file_.version));
+  WRING_ASSIGN(tensor_count_, cursor_.Read<uint64_t>());
+  WRING_ASSIGN(entry_count_, cursor_.Read<uint64_t>());
+  if (entry_count_ > std::min(kMaxEntries, cursor_.remaining() / kMinEntryBytes)) {
+    return Corrupt("its header announces {} metadata entries in {} bytes", entry_count_,
+                   cursor_.remaining());
+  }
+  if (tensor_count_ > std::min(kMaxTensors, cursor_.remaining() / kMinTensorBytes)) {
+    return Corrupt("its header announces {} tensors in {} bytes", tensor_count_,
+                   cursor_.remaining());
+  }
+  return {};
+}
+
+// ---- metadata
+
+Result<std::string_view> Parser::ReadString(uint64_t limit) {
+  WRING_ASSIGN(const uint64_t size, cursor_.Read<uint64_t>());
+  if (size > limit && size <= cursor_.remaining()) {
+    return Corrupt("a string of {} bytes at offset {} is longer than {}", size, cursor_.position(),
+                   limit);
+  }
+  WRING_ASSIGN(const auto view, cursor_.Take(size));
+  return std::string_view(reinterpret_cast<const char*>(view.data()), view.size());
+}
+
+Status Parser::ReadEntry() {
+  WRING_ASSIGN(const auto key, ReadString(kMaxName));
+  if (key.empty()) return Corrupt("a metadata key at offset {} is empty", cursor_.position());
+  if (file_.metadata.Has(key)) return Corrupt("metadata key {} appears twice", Quoted(key));
+  WRING_ASSIGN(const uint32_t type, cursor_.Read<uint32_t>());
+  auto& entries = file_.metadata.entries;
+  if (type == kGgufArrayType) {
+    WRING_ASSIGN(auto array, ReadArray(key));
+    entries.emplace(key, std::move(array));
+  } else {
+    WRING_ASSIGN(auto scalar, ReadScalar(type, key));
+    entries.emplace(key, std::move(scalar));
+  }
+  if (cursor_.position() > kMaxMetadataBytes) return TooMuchMetadata();
+  return {};
+}
+
+Result<GgufScalar> Parser::ReadScalar(uint32_t type, std::string_view key) {
+  const auto read = [&]<typename T, typename Wide>(T, Wide) -> Result<GgufScalar> {
+    WRING_ASSIGN(const T value, cursor_.Read<T>());
+    return GgufScalar(std::in_place_type<Wide>, value);
+  };
+  switch (type) {
+    case kGgufU8:
+      return read(uint8_t{}, uint64_t{});
+    case kGgufI8:
+      return read(int8_t{}, int64_t{});
+    case kGgufU16:
+      return read(uint16_t{}, uint64_t{});
+    case kGgufI16:
+      return read(int16_t{}, int64_t{});
+    case kGgufU32:
+      return read(uint32_t{}, uint64_t{});
+    case kGgufI32:
+      return read(int32_t{}, int64_t{});
+    case kGgufU64:
+      return read(uint64_t{}, uint64_t{});
+    case kGgufI64:
+      return read(int64_t{}, int64_t{});
+    case kGgufF32:
+      return read(float{}, double{});
+    case kGgufF64:
+      return read(double{}, double{});
+    case kGgufBool: {
+      WRING_ASSIGN(const uint8_t value, cursor_.Read<uint8_t>());
+      if (value > 1) return Corrupt("metadata {} is a boolean of value {}", Quoted(key), value);
+      return GgufScalar(value == 1);
+    }
+    case kGgufString: {
+      WRING_ASSIGN(const auto text, ReadString(kMaxMetadataBytes));
+      return GgufScalar(std::in_place_type<std::string>, text);
+    }
+    default:
+      return Corrupt("metadata {} has the unknown type {}", Quoted(key), type);
+  }
+}
+
+// Bytes of one element; for a string, of its length alone. 0 for what may not be in an array.
+uint64_t ElementBytes(uint32_t type) {
+  switch (type) {
+    case kGgufU8:
+    case kGgufI8:
+    case kGgufBool:
+      return 1;
+    case kGgufU16:
+    case kGgufI16:
+      return 2;
+    case kGgufU32:
+    case kGgufI32:
+    case kGgufF32:
+      return 4;
+    case kGgufU64:
+    case kGgufI64:
+    case kGgufF64:
+    case kGgufString:
+      return 8;
+    default:
+      return 0;
+  }
+}
+
+Result<GgufArray> Parser::ReadArray(std::string_view key) {
+  WRING_ASSIGN(const uint32_t type, cursor_.Read<uint32_t>());
+  WRING_ASSIGN(const uint64_t count, cursor_.Read<uint64_t>());
+  if (type == kGgufArrayType) {
+    return Unsupported("metadata {} is an array of arrays; write the file without it", Quoted(key));
+  }
+  const uint64_t element = ElementBytes(type);
+  if (element == 0) {
+    return Corrupt("metadata {} is an array of the unknown type {}", Quoted(key), type);
+  }
+  if (count > cursor_.remaining() / element) {
+    return Corrupt("metadata {} announces {} elements, {} bytes remain", Quoted(key), count,
+                   cursor_.remaining());
+  }
+  if (count > kMaxArray) {
+    return Unsupported("metadata {} has {} elements, at most {} are read; write the file with less",
+                       Quoted(key), count, kMaxArray);
+  }
+  switch (type) {
+    case kGgufU8:
+      return Widen<uint8_t, uint64_t>(count);
+    case kGgufI8:
+      return Widen<int8_t, int64_t>(count);
+    case kGgufU16:
+      return Widen<uint16_t, uint64_t>(count);
+    case kGgufI16:
+      return Widen<int16_t, int64_t>(count);
+    case kGgufU32:
+      return Widen<uint32_t, uint64_t>(count);
+    case kGgufI32:
+      return Widen<int32_t, int64_t>(count);
+    case kGgufU64:
+      return Widen<uint64_t, uint64_t>(count);
+    case kGgufI64:
+      return Widen<int64_t, int64_t>(count);
+    case kGgufF32:
+      return Widen<float, double>(count);
+    case kGgufF64:
+      return Widen<double, double>(count);
+    case kGgufBool:
+      return ReadBools(count, key);
+    default:
+      return ReadStrings(count);
+  }
+}
+
+// The caller has checked that `count` elements remain.
+template <typename T, typename Wide>
+GgufArray Parser::Widen(uint64_t count) {
+  const auto view = *cursor_.Take(count * sizeof(T));
+  std::vector<Wide> out(count);
+  for (uint64_t i = 0; i < count; ++i) {
+    T value;
+    std::memcpy(&value, view.data() + i * sizeof(T), sizeof(T));
+    out[i] = value;
+  }
+  return out;
+}
+
+Result<GgufArray> Parser::ReadBools(uint64_t count, std::string_view key) {
+  WRING_ASSIGN(const auto view, cursor_.Take(count));
+  std::vector<bool> out(count);
+  for (uint64_t i = 0; i < count; ++i) {
+    const auto value = static_cast<uint8_t>(view[i]);
+    if (value > 1) return Corrupt("metadata {} holds a boolean of value {}", Quoted(key), value);
+    out[i] = value == 1;
+  }
+  return GgufArray(std::move(out));
+}
+
+Result<GgufArray> Parser::ReadStrings(uint64_t count) {
+  std::vector<std::string> out;
+  out.reserve(count);
+  // The bulk of a vocabulary file: lengths are read in place; the cursor words the first failure.
+  const auto* data = reinterpret_cast<const char*>(bytes_.data());
+  const uint64_t end = std::min<uint64_t>(bytes_.size(), kMaxMetadataBytes);
+  uint64_t at = cursor_.position();
+  for (uint64_t i = 0; i < count; ++i) {
+    uint64_t size = 0;
+    if (at > end || end - at < sizeof size) break;
+    std::memcpy(&size, data + at, sizeof size);
+    if (size > end - at - sizeof size) break;
+    out.emplace_back(data + at + sizeof size, size);
+    at += sizeof size + size;
+  }
+  WRING_TRY(cursor_.Skip(at - cursor_.position()));
+  if (out.size() == count) return GgufArray(std::move(out));
+  WRING_TRY(ReadString(kMaxMetadataBytes));
+  return TooMuchMetadata();
+}
+
+Status Parser::TooMuchMetadata() const {
+  return Unsupported("has more than {} MiB of metadata; write the file with less",
+                     kMaxMetadataBytes >> 20);
+}
+
+Status Parser::CheckSplit() const {
+  const auto parts = file_.metadata.Int("split.count");
+  if (!parts || *parts <= 1) return {};
+  return Unsupported("is one of {} parts of a model; join them with `llama-gguf-split --merge`",
+                     *parts);
+}
+
+Status Parser::ReadAlignment() {
+  if (!file_.metadata.Has("general.alignment")) return {};
+  const auto alignment = file_.metadata.Int("general.alignment");
+  if (!alignment) return Corrupt("general.alignment is not an integer");
+  const auto value = static_cast<uint64_t>(*alignment);
+  if (*alignment < 0 || value < kMinAlignment || value > kMaxAlignment ||
+      !std::has_single_bit(value)) {
+    return Corrupt("general.alignment is {}, not a power of two from {} to {}", *alignment,
+                   kMinAlignment, kMaxAlignment);
+  }
+  alignment_ = value;
+  return {};
+}
+
+// ---- tensors
+
+Status Parser::ReadShape(TensorRecord* tensor) {
+  WRING_ASSIGN(const uint32_t dims, cursor_.Read<uint32_t>());
+  if (dims == 0 || dims > kMaxDims) {
+    return Corrupt("tensor {} has {} dimensions, 1 to {} are possible", Quoted(tensor->name), dims,
+                   kMaxDims);
+  }
+  uint64_t elements = 1;
+  tensor->shape.resize(dims);
+  for (uint32_t i = 0; i < dims; ++i) {
+    WRING_ASSIGN(const uint64_t size, cursor_.Read<uint64_t>());
+    if (size == 0) return Corrupt("tensor {} has a dimension of 0", Quoted(tensor->name));
+    if (!CheckedMul(elements, size, &elements) ||
+        elements > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
+      return Corrupt("tensor {} has more elements than can be counted", Quoted(tensor->name));
+    }
+    tensor->shape[dims - 1 - i] = size;  // stored innermost first
+  }
+  return {};
+}
+
+Result<DType> Parser::ReadTensorType(const TensorRecord& tensor) {
+  WRING_ASSIGN(const uint32_t number, cursor_.Read<uint32_t>());
+  const auto name = GgufTensorTypeName(number);
+  if (name.empty()) {
+    return Corrupt("tensor {} has the unknown type {}", Quoted(tensor.name), number);
+  }
+  const auto dtype = DTypeByName(name);
+  if (!dtype) {
+    return Unsupported(
+        "tensor {} has the unsupported tensor type {}; get the model in another quantization, for "
+        "example Q4_K_M or Q8_0",
+        Quoted(tensor.name), name);
+  }
+  return *dtype;
+}
+
+Status Parser::ReadTensor() {
+  TensorRecord tensor;
+  WRING_ASSIGN(tensor.name, ReadString(kMaxName));
+  if (tensor.name.empty())
+    return Corrupt("a tensor name at offset {} is empty", cursor_.position());
+  WRING_TRY(ReadShape(&tensor));
+  WRING_ASSIGN(tensor.dtype, ReadTensorType(tensor));
+  const auto& info = Info(tensor.dtype);
+  if (tensor.shape.back() % info.block != 0) {
+    return Corrupt("tensor {} has rows of {} elements, not whole {} blocks of {}",
+                   Quoted(tensor.name), tensor.shape.back(), info.name, info.block);
+  }
+  const auto bytes = StorageBytes(tensor.dtype, tensor.elements());
+  if (!bytes) return Corrupt("tensor {} has more bytes than can be counted", Quoted(tensor.name));
+  tensor.bytes = *bytes;
+  WRING_ASSIGN(tensor.offset, cursor_.Read<uint64_t>());
+  if (tensor.offset % alignment_ != 0) {
+    return Corrupt("tensor {} lies at offset {}, not a multiple of {}", Quoted(tensor.name),
+                   tensor.offset, alignment_);
+  }
+  if (cursor_.position() > kMaxMetadataBytes) return TooMuchMetadata();
+  const auto [it, inserted] = file_.tensors.tensors.emplace(tensor.name, std::move(tensor));
+  if (!inserted) return Corrupt("tensor {} appears twice", Quoted(it->first));
+  return {};
+}
+
+// Offsets are relative to the aligned end of the header: makes them absolute and checks that every
+// tensor lies inside the file and none overlaps another. Gaps are allowed; writers pad freely.
+Status Parser::PlaceTensors() {
+  const uint64_t data = RoundUp(cursor_.position(), alignment_);
+  std::vector<TensorRecord*> order;
+  order.reserve(file_.tensors.tensors.size());
+  for (auto& [name, tensor] : file_.tensors.tensors) {
+    uint64_t end = 0;
+    if (!CheckedAdd(tensor.offset, data, &tensor.offset) ||
+        !CheckedAdd(tensor.offset, tensor.bytes, &end)) {
+      return Corrupt("tensor {} lies beyond any file", Quoted(name));
+    }
+    if (end > bytes_.size()) {
+      return Error(Code::kCorrupt,
+                   "{}: tensor {} ends at byte {}, the file has {}; its download was cut, get it "
+                   "again",
+                   what_, Quoted(name), end, bytes_.size());
+    }
+    order.push_back(&tensor);
+  }
+  std::sort(order.begin(), order.end(),
+            [](const auto* a, const auto* b) { return a->offset < b->offset; });
+  for (size_t i = 1; i < order.size(); ++i) {
+    if (order[i - 1]->offset + order[i - 1]->bytes > order[i]->offset) {
+      return Corrupt("tensors {} and {} overlap", Quoted(order[i - 1]->name),
+                     Quoted(order[i]->name));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<GgufFile> ParseGguf(std::span<const std::byte> bytes, std::string_view what) {
+  return Parser(bytes, what).Parse();
+}
+
+Result<GgufFile> OpenGguf(const std::string& path) {
+  WRING_ASSIGN(auto file, MappedFile::Open(path));
+  WRING_ASSIGN(auto gguf, ParseGguf(file->bytes(), file->path()));
+  gguf.tensors.files.push_back(std::move(file));
+  return gguf;
+}
+
+}  // namespace wring
