@@ -1,0 +1,67 @@
+// The one way to use several cores: Pool::ParallelFor over chunks handed out by an atomic counter.
+// Nothing in the engine depends on which thread takes which chunk (contract 7), so a slow core costs
+// time and never changes a bit. Workers spin briefly after a job, because the next op of a decode step
+// follows within microseconds, then sleep.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace wring {
+
+class ThreadPool {
+ public:
+  // `threads` >= 1 counts the calling thread.
+  explicit ThreadPool(size_t threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  size_t threads() const { return workers_.size() + 1; }
+
+  // Calls fn(begin, end, thread) until [0, count) is covered, in chunks of at least `grain` items;
+  // thread < threads(). Returns when all is done. One caller at a time; no nesting.
+  template <typename Fn>
+  void ParallelFor(size_t count, size_t grain, const Fn& fn) {
+    if (count == 0) return;
+    if (workers_.empty() || count <= grain) {
+      fn(size_t{0}, count, size_t{0});
+      return;
+    }
+    Run({[](const void* f, size_t b, size_t e, size_t t) { (*static_cast<const Fn*>(f))(b, e, t); },
+         &fn, count, grain == 0 ? 1 : grain});
+  }
+
+ private:
+  struct Job {
+    void (*call)(const void*, size_t, size_t, size_t) = nullptr;
+    const void* fn = nullptr;
+    size_t count = 0;
+    size_t grain = 1;
+  };
+
+  void Run(const Job& job);
+  void Work(size_t thread);
+  void TakeChunks(size_t thread);
+
+  Job job_;
+  std::atomic<size_t> next_{0};
+  std::atomic<uint64_t> generation_{0};  // odd bits are not special: a new value is a new job
+  std::atomic<size_t> running_{0};
+  std::atomic<bool> stop_{false};
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::atomic<size_t> sleepers_{0};
+  std::vector<std::thread> workers_;
+};
+
+// The number of threads used unless the user says otherwise: the processors this process may use.
+size_t DefaultThreads();
+
+}  // namespace wring

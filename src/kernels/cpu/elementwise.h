@@ -1,0 +1,27 @@
+// Row-wise operations on the CPU. Rows are padded with zeros to whole vectors of 16 floats and the
+// kernels read and write whole vectors; `n` is the true length.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/cpu/linear.h"
+
+namespace wring::cpu {
+
+struct ElementwiseKernels {
+  // out = x / sqrt(mean(x^2) + eps) * weight
+  void (*rms_norm)(const float* x, const float* weight, float eps, size_t n, float* out) = nullptr;
+  // gate = silu(gate) * up
+  void (*silu_mul)(float* gate, const float* up, size_t n) = nullptr;
+  // Rotates one head: pairs (i, i + half), angles given as cos and sin [half].
+  void (*rope)(float* head, const float* cos, const float* sin, size_t half) = nullptr;
+  // Quantises `tile` rows (x[r] has cols floats) as one activation tile, see linear.h. Returns nothing;
+  // values that are not finite give codes of 0 and a scale that carries the fault on.
+  void (*quantize_tile)(const float* const* x, uint32_t tile, uint32_t cols, int8_t* q, float* scale,
+                        float* sum, int32_t* isum) = nullptr;
+  // Maximum of x, and sum of exp(x - max) in a fixed order.
+  void (*max_sum_exp)(const float* x, size_t n, float* max, float* sum) = nullptr;
+};
+
+}  // namespace wring::cpu
