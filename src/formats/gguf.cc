@@ -2,22 +2,18 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <limits>
 
-#include "base/byte_cursor.h"
 #include "base/checked.h"
+#include "formats/gguf_reader.h"
 #include "formats/gguf_types.h"
 #include "formats/printable.h"
 
 namespace wring {
 namespace {
 
-// Bounds on what a header may ask for. Real files: a few MiB of metadata, under 2^18 tokens, under
-// 2^12 tensors. Widening costs at most 8 bytes a byte of the file (an i8 array held as int64).
-constexpr uint64_t kMaxMetadataBytes = uint64_t{64} << 20;
+// Bounds on what a header may ask for; real files have under 100 entries and 2^12 tensors.
 constexpr uint64_t kMaxEntries = uint64_t{1} << 16;
-constexpr uint64_t kMaxArray = uint64_t{1} << 22;
 constexpr uint64_t kMaxTensors = uint64_t{1} << 18;
 constexpr uint64_t kMaxName = 65535;  // of a key in the GGUF specification
 constexpr uint64_t kMinAlignment = 8;
@@ -27,10 +23,9 @@ constexpr uint32_t kMaxDims = 4;
 constexpr uint64_t kMinEntryBytes = 8 + 1 + 4 + 1;
 constexpr uint64_t kMinTensorBytes = 8 + 1 + 4 + 4 + 8;
 
-class Parser {
+class Parser : GgufReader {
  public:
-  Parser(std::span<const std::byte> bytes, std::string_view what)
-      : bytes_(bytes), what_(what), cursor_(bytes, what) {}
+  Parser(std::span<const std::byte> bytes, std::string_view what) : GgufReader(bytes, what) {}
 
   Result<GgufFile> Parse() {
     WRING_TRY(ReadHeader());
@@ -43,42 +38,19 @@ class Parser {
   }
 
  private:
-  template <typename... Args>
-  Status Corrupt(fmt::format_string<Args...> format, Args&&... args) const {
-    return Error(Code::kCorrupt, "{}: {}; the file is damaged, get it again", what_,
-                 fmt::format(format, std::forward<Args>(args)...));
-  }
-  template <typename... Args>
-  Status Unsupported(fmt::format_string<Args...> format, Args&&... args) const {
-    return Error(Code::kUnsupported, "{}: {}", what_,
-                 fmt::format(format, std::forward<Args>(args)...));
-  }
-
   Status ReadHeader();
   Status CheckMagic() const;
   Status CheckVersion(uint32_t version) const;
   Status CheckSplit() const;
   Status ReadAlignment();
 
-  Status TooMuchMetadata() const;
-
   Status ReadEntry();
-  Result<std::string_view> ReadString(uint64_t limit);
-  Result<GgufScalar> ReadScalar(uint32_t type, std::string_view key);
-  Result<GgufArray> ReadArray(std::string_view key);
-  template <typename T, typename Wide>
-  GgufArray Widen(uint64_t count);
-  Result<GgufArray> ReadStrings(uint64_t count);
-  Result<GgufArray> ReadBools(uint64_t count, std::string_view key);
 
   Status ReadTensor();
   Status ReadShape(TensorRecord* tensor);
   Result<DType> ReadTensorType(const TensorRecord& tensor);
   Status PlaceTensors();
 
-  std::span<const std::byte> bytes_;
-  std::string_view what_;
-  ByteCursor cursor_;
   GgufFile file_;
   uint64_t tensor_count_ = 0;
   uint64_t entry_count_ = 0;
@@ -140,191 +112,15 @@ Status Parser::ReadHeader() {
 
 // ---- metadata
 
-Result<std::string_view> Parser::ReadString(uint64_t limit) {
-  WRING_ASSIGN(const uint64_t size, cursor_.Read<uint64_t>());
-  if (size > limit && size <= cursor_.remaining()) {
-    return Corrupt("a string of {} bytes at offset {} is longer than {}", size, cursor_.position(),
-                   limit);
-  }
-  WRING_ASSIGN(const auto view, cursor_.Take(size));
-  return std::string_view(reinterpret_cast<const char*>(view.data()), view.size());
-}
-
 Status Parser::ReadEntry() {
   WRING_ASSIGN(const auto key, ReadString(kMaxName));
   if (key.empty()) return Corrupt("a metadata key at offset {} is empty", cursor_.position());
   if (file_.metadata.Has(key)) return Corrupt("metadata key {} appears twice", Quoted(key));
   WRING_ASSIGN(const uint32_t type, cursor_.Read<uint32_t>());
-  auto& entries = file_.metadata.entries;
-  if (type == kGgufArrayType) {
-    WRING_ASSIGN(auto array, ReadArray(key));
-    entries.emplace(key, std::move(array));
-  } else {
-    WRING_ASSIGN(auto scalar, ReadScalar(type, key));
-    entries.emplace(key, std::move(scalar));
-  }
+  WRING_ASSIGN(auto value, ReadValue(type, key));
+  file_.metadata.entries.emplace(key, std::move(value));
   if (cursor_.position() > kMaxMetadataBytes) return TooMuchMetadata();
   return {};
-}
-
-Result<GgufScalar> Parser::ReadScalar(uint32_t type, std::string_view key) {
-  const auto read = [&]<typename T, typename Wide>(T, Wide) -> Result<GgufScalar> {
-    WRING_ASSIGN(const T value, cursor_.Read<T>());
-    return GgufScalar(std::in_place_type<Wide>, value);
-  };
-  switch (type) {
-    case kGgufU8:
-      return read(uint8_t{}, uint64_t{});
-    case kGgufI8:
-      return read(int8_t{}, int64_t{});
-    case kGgufU16:
-      return read(uint16_t{}, uint64_t{});
-    case kGgufI16:
-      return read(int16_t{}, int64_t{});
-    case kGgufU32:
-      return read(uint32_t{}, uint64_t{});
-    case kGgufI32:
-      return read(int32_t{}, int64_t{});
-    case kGgufU64:
-      return read(uint64_t{}, uint64_t{});
-    case kGgufI64:
-      return read(int64_t{}, int64_t{});
-    case kGgufF32:
-      return read(float{}, double{});
-    case kGgufF64:
-      return read(double{}, double{});
-    case kGgufBool: {
-      WRING_ASSIGN(const uint8_t value, cursor_.Read<uint8_t>());
-      if (value > 1) return Corrupt("metadata {} is a boolean of value {}", Quoted(key), value);
-      return GgufScalar(value == 1);
-    }
-    case kGgufString: {
-      WRING_ASSIGN(const auto text, ReadString(kMaxMetadataBytes));
-      return GgufScalar(std::in_place_type<std::string>, text);
-    }
-    default:
-      return Corrupt("metadata {} has the unknown type {}", Quoted(key), type);
-  }
-}
-
-// Bytes of one element; for a string, of its length alone. 0 for what may not be in an array.
-uint64_t ElementBytes(uint32_t type) {
-  switch (type) {
-    case kGgufU8:
-    case kGgufI8:
-    case kGgufBool:
-      return 1;
-    case kGgufU16:
-    case kGgufI16:
-      return 2;
-    case kGgufU32:
-    case kGgufI32:
-    case kGgufF32:
-      return 4;
-    case kGgufU64:
-    case kGgufI64:
-    case kGgufF64:
-    case kGgufString:
-      return 8;
-    default:
-      return 0;
-  }
-}
-
-Result<GgufArray> Parser::ReadArray(std::string_view key) {
-  WRING_ASSIGN(const uint32_t type, cursor_.Read<uint32_t>());
-  WRING_ASSIGN(const uint64_t count, cursor_.Read<uint64_t>());
-  if (type == kGgufArrayType) {
-    return Unsupported("metadata {} is an array of arrays; write the file without it", Quoted(key));
-  }
-  const uint64_t element = ElementBytes(type);
-  if (element == 0) {
-    return Corrupt("metadata {} is an array of the unknown type {}", Quoted(key), type);
-  }
-  if (count > cursor_.remaining() / element) {
-    return Corrupt("metadata {} announces {} elements, {} bytes remain", Quoted(key), count,
-                   cursor_.remaining());
-  }
-  if (count > kMaxArray) {
-    return Unsupported("metadata {} has {} elements, at most {} are read; write the file with less",
-                       Quoted(key), count, kMaxArray);
-  }
-  switch (type) {
-    case kGgufU8:
-      return Widen<uint8_t, uint64_t>(count);
-    case kGgufI8:
-      return Widen<int8_t, int64_t>(count);
-    case kGgufU16:
-      return Widen<uint16_t, uint64_t>(count);
-    case kGgufI16:
-      return Widen<int16_t, int64_t>(count);
-    case kGgufU32:
-      return Widen<uint32_t, uint64_t>(count);
-    case kGgufI32:
-      return Widen<int32_t, int64_t>(count);
-    case kGgufU64:
-      return Widen<uint64_t, uint64_t>(count);
-    case kGgufI64:
-      return Widen<int64_t, int64_t>(count);
-    case kGgufF32:
-      return Widen<float, double>(count);
-    case kGgufF64:
-      return Widen<double, double>(count);
-    case kGgufBool:
-      return ReadBools(count, key);
-    default:
-      return ReadStrings(count);
-  }
-}
-
-// The caller has checked that `count` elements remain.
-template <typename T, typename Wide>
-GgufArray Parser::Widen(uint64_t count) {
-  const auto view = *cursor_.Take(count * sizeof(T));
-  std::vector<Wide> out(count);
-  for (uint64_t i = 0; i < count; ++i) {
-    T value;
-    std::memcpy(&value, view.data() + i * sizeof(T), sizeof(T));
-    out[i] = value;
-  }
-  return out;
-}
-
-Result<GgufArray> Parser::ReadBools(uint64_t count, std::string_view key) {
-  WRING_ASSIGN(const auto view, cursor_.Take(count));
-  std::vector<bool> out(count);
-  for (uint64_t i = 0; i < count; ++i) {
-    const auto value = static_cast<uint8_t>(view[i]);
-    if (value > 1) return Corrupt("metadata {} holds a boolean of value {}", Quoted(key), value);
-    out[i] = value == 1;
-  }
-  return GgufArray(std::move(out));
-}
-
-Result<GgufArray> Parser::ReadStrings(uint64_t count) {
-  std::vector<std::string> out;
-  out.reserve(count);
-  // The bulk of a vocabulary file: lengths are read in place; the cursor words the first failure.
-  const auto* data = reinterpret_cast<const char*>(bytes_.data());
-  const uint64_t end = std::min<uint64_t>(bytes_.size(), kMaxMetadataBytes);
-  uint64_t at = cursor_.position();
-  for (uint64_t i = 0; i < count; ++i) {
-    uint64_t size = 0;
-    if (at > end || end - at < sizeof size) break;
-    std::memcpy(&size, data + at, sizeof size);
-    if (size > end - at - sizeof size) break;
-    out.emplace_back(data + at + sizeof size, size);
-    at += sizeof size + size;
-  }
-  WRING_TRY(cursor_.Skip(at - cursor_.position()));
-  if (out.size() == count) return GgufArray(std::move(out));
-  WRING_TRY(ReadString(kMaxMetadataBytes));
-  return TooMuchMetadata();
-}
-
-Status Parser::TooMuchMetadata() const {
-  return Unsupported("has more than {} MiB of metadata; write the file with less",
-                     kMaxMetadataBytes >> 20);
 }
 
 Status Parser::CheckSplit() const {
