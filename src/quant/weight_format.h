@@ -45,6 +45,9 @@ class WeightFormat {
   // from a packed panel (lane < 16); both are equal.
   virtual void DequantStored(const std::byte* row, uint64_t cols, float* out) const = 0;
   virtual void DequantPacked(const std::byte* panel, uint32_t lane, uint64_t cols, float* out) const = 0;
+
+  // Whether every weight of a packed panel is finite (for block types: every scale).
+  virtual bool FinitePanel(const std::byte* panel, uint64_t cols) const = 0;
 };
 
 const WeightFormat& Format(FormatId id);

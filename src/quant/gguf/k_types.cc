@@ -26,6 +26,7 @@ struct TraitQ4_K {
   using Stored = Q4_K;
   using Packed = PackedQ4_K;
   static constexpr uint32_t kTiles = 8;
+  static std::span<const uint16_t> Halves(const Packed& p) { return {p.d, 32}; }  // d, then -dmin
   static Codes Decode(const Stored& s, uint32_t t) {
     Codes c;
     FromNibbles(s.q + 32 * (t / 2), 4 * static_cast<int>(t % 2), &c);
@@ -52,6 +53,7 @@ struct TraitQ5_K {
   using Stored = Q5_K;
   using Packed = PackedQ5_K;
   static constexpr uint32_t kTiles = 8;
+  static std::span<const uint16_t> Halves(const Packed& p) { return {p.d, 32}; }  // d, then -dmin
   static Codes Decode(const Stored& s, uint32_t t) {
     Codes c;
     FromNibbles(s.q + 32 * (t / 2), 4 * static_cast<int>(t % 2), &c);
@@ -82,6 +84,7 @@ struct TraitQ6_K {
   using Stored = Q6_K;
   using Packed = PackedQ6_K;
   static constexpr uint32_t kTiles = 8;
+  static std::span<const uint16_t> Halves(const Packed& p) { return p.d; }
   static Codes Decode(const Stored& s, uint32_t t) {
     // Tile t is quarter t % 4 of half t / 4; quarters 0, 1 are the low nibbles of bytes 0.., 32..,
     // quarters 2, 3 the high nibbles of the same bytes.

@@ -6,9 +6,11 @@
 //   PackTile(const Stored&, tile, lane, Packed&)     codes and scales of a tile
 //   ReadStored(const Stored&, tile, float out[32])   reference dequantisation
 //   ReadPacked(const Packed&, tile, lane, float out[32])
+//   Halves(const Packed&)                            its float16 scales
 #pragma once
 
 #include <cstring>
+#include <span>
 
 #include "quant/weight_format.h"
 
@@ -51,6 +53,15 @@ class PackedFormat final : public WeightFormat {
     for (uint64_t b = 0; b < cols / kCols; ++b) {
       for (uint32_t t = 0; t < T::kTiles; ++t) T::ReadPacked(packed[b], t, lane, out + b * kCols + 32 * t);
     }
+  }
+
+  bool FinitePanel(const std::byte* panel, uint64_t cols) const override {
+    const auto* packed = reinterpret_cast<const Packed*>(panel);
+    uint32_t bad = 0;
+    for (uint64_t b = 0; b < cols / kCols; ++b) {
+      for (const uint16_t half : T::Halves(packed[b])) bad |= (half & 0x7c00) == 0x7c00;
+    }
+    return bad == 0;
   }
 };
 

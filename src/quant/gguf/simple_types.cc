@@ -20,6 +20,7 @@ struct TraitQ8_0 {
   using Stored = Q8_0;
   using Packed = PackedQ8_0;
   static constexpr uint32_t kTiles = 1;
+  static std::span<const uint16_t> Halves(const Packed& p) { return p.d; }
   static void Header(const Stored& s, uint32_t lane, Packed& p) { p.d[lane] = s.d; }
   static void PackTile(const Stored& s, uint32_t, uint32_t lane, Packed& p) {
     for (int g = 0; g < 8; ++g) StoreWord(p.q8[g][lane], LoadWord(s.q + 4 * g) ^ 0x80808080U);
@@ -39,6 +40,7 @@ struct TraitQ4_0 {
   using Stored = Q4_0;
   using Packed = PackedQ4_0;
   static constexpr uint32_t kTiles = 1;
+  static std::span<const uint16_t> Halves(const Packed& p) { return p.d; }
   static void Header(const Stored& s, uint32_t lane, Packed& p) { p.d[lane] = s.d; }
   static void PackTile(const Stored& s, uint32_t, uint32_t lane, Packed& p) {
     Codes c;
@@ -61,6 +63,7 @@ struct TraitQ4_1 {
   using Stored = Q4_1;
   using Packed = PackedQ4_1;
   static constexpr uint32_t kTiles = 1;
+  static std::span<const uint16_t> Halves(const Packed& p) { return {p.d, 32}; }  // d, then m
   static void Header(const Stored& s, uint32_t lane, Packed& p) {
     p.d[lane] = s.d;
     p.m[lane] = s.m;
@@ -91,6 +94,7 @@ struct TraitQ5_0 {
   using Stored = Q5_0;
   using Packed = PackedQ5_0;
   static constexpr uint32_t kTiles = 1;
+  static std::span<const uint16_t> Halves(const Packed& p) { return p.d; }
   static Codes Decode(const Stored& s) {
     Codes c;
     FromHalves(s.q, &c);

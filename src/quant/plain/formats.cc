@@ -1,6 +1,7 @@
 #include "quant/plain/formats.h"
 
 #include <cstring>
+#include <type_traits>
 
 #include "tensor/half.h"
 
@@ -42,6 +43,15 @@ class Plain final : public WeightFormat {
   }
   void DequantPacked(const std::byte* panel, uint32_t lane, uint64_t cols, float* out) const override {
     Gather(panel + lane * sizeof(T), kPanelRows, cols, out);
+  }
+  bool FinitePanel(const std::byte* panel, uint64_t cols) const override {
+    // A value is not finite when its exponent bits are all set.
+    using Word = std::conditional_t<sizeof(T) == 4, uint32_t, uint16_t>;
+    constexpr Word kExponent = kStored == DType::kF32 ? 0x7f800000U : kStored == DType::kF16 ? 0x7c00 : 0x7f80;
+    const auto* words = reinterpret_cast<const Word*>(panel);
+    Word bad = 0;
+    for (uint64_t i = 0; i < cols * kPanelRows; ++i) bad |= (words[i] & kExponent) == kExponent;
+    return bad == 0;
   }
 
  private:

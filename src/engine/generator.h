@@ -1,0 +1,46 @@
+// Generates text: prompt ids in, pieces of text out, with what it cost.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/sampler.h"
+#include "engine/session.h"
+
+namespace wring {
+
+struct GenerateRequest {
+  std::vector<int32_t> prompt;  // appended to what the session holds
+  SamplingParams sampling;
+  uint32_t max_tokens = 0;          // 0: until the context is full
+  std::vector<std::string> stop;    // the text ends before the first of these
+  bool ignore_stop_ids = false;     // go on past end-of-text tokens (benchmarks)
+};
+
+enum class FinishReason : uint8_t { kStop, kLength, kCancelled };
+
+struct GenerateResult {
+  std::string text;
+  std::vector<int32_t> tokens;  // generated, without the stop token
+  FinishReason finish = FinishReason::kStop;
+  uint32_t prompt_tokens = 0;
+  double prompt_seconds = 0;
+  double decode_seconds = 0;  // of tokens after the first
+};
+
+// `on_text` gets whole UTF-8 characters, never text that a stop string takes back. The session holds the
+// prompt and the generated tokens afterwards, except when the stop came from a stop string: then it holds
+// what was computed.
+Result<GenerateResult> Generate(Session& session, const GenerateRequest& request,
+                                const std::function<void(std::string_view)>& on_text = nullptr,
+                                const CancelToken* cancel = nullptr, Progress* progress = nullptr);
+
+// A conversation as ids. `messages_json`: [{"role": ..., "content": ...}, ...].
+Result<std::vector<int32_t>> EncodeChat(const Model& model, std::string_view messages_json,
+                                        bool add_generation_prompt = true, std::string_view tools_json = {});
+// A plain prompt as ids, with bos where the model wants it.
+Result<std::vector<int32_t>> EncodePrompt(const Model& model, std::string_view text);
+
+}  // namespace wring

@@ -1,0 +1,47 @@
+// A loaded model: what it is, its weights, its tokenizer and chat template. Immutable after load; many
+// sessions share one.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/progress.h"
+#include "base/thread_pool.h"
+#include "formats/tensor_file.h"
+#include "model/model_spec.h"
+#include "model/weights.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace wring {
+
+struct ModelOptions {
+  uint32_t threads = 0;   // 0: every processor this process may use
+  bool repack = true;     // false maps the file as it is: loads at once, runs slower
+  bool need_text = true;  // load tokenizer and chat template where the file has them
+};
+
+struct Model {
+  std::string path;
+  std::string name;  // general.name, or the file's
+  ModelSpec spec;
+  std::unique_ptr<Weights> weights;
+  std::unique_ptr<Tokenizer> tokenizer;         // null when the file has none
+  std::unique_ptr<ChatTemplate> chat_template;  // null when the file has none
+  std::string chat_template_source;
+  std::string bos_token, eos_token;             // as templates want them
+  bool add_bos = false;                         // whether a plain prompt begins with bos
+  uint64_t file_bytes = 0;
+  double load_seconds = 0;
+  TensorFile files;                             // kept while weights point into it
+  std::unique_ptr<ThreadPool> threads;
+
+  // `path`: a Hugging Face directory, a GGUF file, or a llama2.c .bin (with its tokenizer .bin beside).
+  static Result<std::unique_ptr<Model>> Open(const std::string& path, const ModelOptions& options,
+                                             Progress* progress = nullptr);
+};
+
+}  // namespace wring

@@ -1,0 +1,75 @@
+// One sequence over a model: appends tokens, gives logits. Belongs to one thread at a time; sessions of
+// one model must not run at the same time, since they share its threads.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/progress.h"
+#include "engine/model.h"
+#include "kv/page_pool.h"
+#include "kv/sequence_kv.h"
+#include "model/executor.h"
+
+namespace wring {
+
+// Set by anyone, polled between chunks and steps (contract 8).
+class CancelToken {
+ public:
+  void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+  bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
+  void Reset() { cancelled_.store(false, std::memory_order_relaxed); }
+
+ private:
+  std::atomic<bool> cancelled_{false};
+};
+
+struct SessionOptions {
+  uint32_t context = 0;              // positions; 0: the model's, at most 8192
+  CodecId kv_codec = CodecId::kF16;  // ignored when exact: float32 then
+  bool exact = false;                // float32 activations and KV
+  uint32_t chunk = 256;              // rows a prefill step
+};
+
+class Session {
+ public:
+  // kLimit when `context` is more than the model's, or memory does not suffice.
+  static Result<std::unique_ptr<Session>> Create(Model& model, const SessionOptions& options);
+
+  uint32_t length() const { return kv_->length(); }
+  uint32_t context() const { return context_; }
+  Model& model() { return model_; }
+  PagePool& pool() { return *pool_; }
+
+  // Appends tokens and returns the logits after the last one (vocab floats, valid until the next call).
+  // Chunks of options.chunk rows; cancelled between chunks with kCancelled (what was computed stays).
+  // kLimit when the context would be exceeded, and nothing is computed then.
+  Result<std::span<const float>> Append(std::span<const int32_t> tokens, const CancelToken* cancel = nullptr,
+                                        Progress* progress = nullptr);
+  // The same, giving the logits of every token: each(index in tokens, logits).
+  Status AppendAll(std::span<const int32_t> tokens,
+                   const std::function<void(size_t, std::span<const float>)>& each,
+                   const CancelToken* cancel = nullptr, Progress* progress = nullptr);
+  // Forgets positions >= length.
+  void Truncate(uint32_t length) { kv_->Truncate(length); }
+
+ private:
+  Session(Model& model, uint32_t context, const SessionOptions& options)
+      : model_(model), context_(context), options_(options) {}
+  Status Check(std::span<const int32_t> tokens) const;
+  Status RunChunk(std::span<const int32_t> tokens, bool all, bool last);
+
+  Model& model_;
+  uint32_t context_;
+  SessionOptions options_;
+  KvLayout layout_;
+  std::unique_ptr<PagePool> pool_;
+  std::unique_ptr<SequenceKv> kv_;
+  std::unique_ptr<Executor> executor_;
+  Buffer logits_;  // [1 or rows of an AppendAll chunk][stride]
+};
+
+}  // namespace wring

@@ -1,0 +1,32 @@
+// Llama (and models that share its files: SmolLM2, TinyLlama, ...).
+#include "model/arch/decoder.h"
+
+namespace wring {
+namespace {
+
+Result<ModelSpec> Spec(const ConfigView& c) {
+  WRING_ASSIGN(ModelSpec s, decoder::CommonSpec(c, "llama"));
+  if (c.gguf()) {
+    s.qkv_bias = c.has_tensor("blk.0.attn_q.bias");
+    s.output_bias = c.has_tensor("blk.0.attn_output.bias");
+    s.ffn_bias = c.has_tensor("blk.0.ffn_gate.bias");
+  } else {
+    s.qkv_bias = s.output_bias = c.get_bool("attention_bias").value_or(false);
+    s.ffn_bias = c.get_bool("mlp_bias").value_or(false);
+  }
+  return s;
+}
+
+// llama.cpp's converter reorders q and k of this architecture into rotary pairs.
+RowOrder QueryRows(ConfigView::Naming naming) {
+  return naming == ConfigView::Naming::kGguf ? RowOrder::kInterleavedPairs : RowOrder::kPlain;
+}
+
+}  // namespace
+
+const Architecture& Llama() {
+  static const Architecture arch = {"llama", "llama", Spec, decoder::Ops, QueryRows};
+  return arch;
+}
+
+}  // namespace wring

@@ -1,0 +1,83 @@
+#include "model/attend_plan.h"
+
+#include <algorithm>
+
+namespace wring {
+
+std::vector<AttendUnit> PlanAttention(const ModelSpec& spec, const Step& step) {
+  std::vector<AttendUnit> units;
+  for (uint32_t r = 0; r < step.rows.size();) {
+    uint32_t end = r;
+    while (end < step.rows.size() && step.rows[end].sequence == step.rows[r].sequence) ++end;
+    const uint32_t vectors = (end - r) * spec.group();
+    for (uint32_t first = 0; first < vectors; first += cpu::kAttendTile) {
+      AttendUnit unit;
+      unit.sequence = step.rows[r].sequence;
+      unit.first = first;
+      unit.count = std::min(cpu::kAttendTile, vectors - first);
+      unit.first_row = r;
+      const uint32_t last_row = r + (first + unit.count - 1) / spec.group();
+      unit.blocks = step.rows[last_row].position / kBlockTokens + 1;
+      for (unit.kv_head = 0; unit.kv_head < spec.kv_heads; ++unit.kv_head) units.push_back(unit);
+    }
+    r = end;
+  }
+  return units;
+}
+
+uint32_t AttendRunner::Head(const AttendUnit& unit, uint32_t n) const {
+  const uint32_t g = (unit.first + n) % spec_.group();
+  return spec_.head_mapping == HeadMapping::kGrouped ? unit.kv_head * spec_.group() + g
+                                                     : g * spec_.kv_heads + unit.kv_head;
+}
+
+void AttendRunner::Block(const AttendUnit& unit, uint32_t block, const float* q, uint64_t q_stride,
+                         float* partial) const {
+  // Segments are in order of positions and begin at block borders.
+  const auto& segments = step_.sequences[unit.sequence].segments;
+  size_t s = 0;
+  while (s + 1 < segments.size() && segments[s + 1].base <= block * kBlockTokens) ++s;
+  const uint32_t in_segment = block - segments[s].base / kBlockTokens;
+
+  alignas(64) float tile[cpu::kAttendTile * 1024];
+  uint32_t begin[cpu::kAttendTile];
+  uint32_t end[cpu::kAttendTile];
+  for (uint32_t n = 0; n < unit.count; ++n) {
+    const float* head = q + Row(unit, n) * q_stride + Head(unit, n) * spec_.head_dim;
+    for (uint32_t d = 0; d < spec_.head_dim; ++d) tile[d * unit.count + n] = head[d];
+    const uint32_t position = step_.rows[Row(unit, n)].position;
+    const uint32_t visible = position + 1 > block * kBlockTokens ? position + 1 - block * kBlockTokens : 0;
+    begin[n] = 0;
+    end[n] = std::min(visible, kBlockTokens);
+  }
+  cpu::AttendBlockArgs args;
+  args.keys = pool_.at(kv_.keys_at(segments[s], in_segment, layer_, unit.kv_head));
+  args.values = pool_.at(kv_.values_at(segments[s], in_segment, layer_, unit.kv_head));
+  args.head_dim = spec_.head_dim;
+  args.q = tile;
+  args.count = unit.count;
+  args.begin = begin;
+  args.end = end;
+  args.scale = spec_.attention_scale;
+  args.max = partial;
+  args.sum = partial + cpu::kAttendTile;
+  args.out = partial + 2 * cpu::kAttendTile;
+  kernels_.block(args);
+}
+
+void AttendRunner::Merge(const AttendUnit& unit, float* partial, const float* later) const {
+  kernels_.merge(unit.count, padded_, partial, partial + cpu::kAttendTile, partial + 2 * cpu::kAttendTile,
+                 later, later + cpu::kAttendTile, later + 2 * cpu::kAttendTile);
+}
+
+void AttendRunner::Store(const AttendUnit& unit, const float* partial, float* out, uint64_t out_stride) const {
+  const float* sum = partial + cpu::kAttendTile;
+  for (uint32_t n = 0; n < unit.count; ++n) {
+    const float* from = partial + 2 * cpu::kAttendTile + size_t{n} * padded_;
+    float* to = out + Row(unit, n) * out_stride + Head(unit, n) * spec_.head_dim;
+    const float inverse = 1.0F / sum[n];
+    for (uint32_t d = 0; d < spec_.head_dim; ++d) to[d] = from[d] * inverse;
+  }
+}
+
+}  // namespace wring

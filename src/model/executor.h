@@ -1,0 +1,82 @@
+// Runs the op list of a step on the CPU. One executor belongs to one thread (the engine thread), which
+// lends it the pool's workers for the length of an op.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "kernels/cpu/isa.h"
+#include "kv/page_pool.h"
+#include "kv/sequence_kv.h"
+#include "model/op_list.h"
+#include "model/step.h"
+#include "model/weights.h"
+
+namespace wring {
+
+struct ExecutorOptions {
+  bool exact = false;       // float32 activations everywhere
+  uint32_t max_rows = 256;  // rows a step may have; activations are allocated for these
+  const cpu::Kernels* kernels = nullptr;  // the best of this machine when null
+};
+
+class Executor {
+ public:
+  // Fails when a kernel that the model needs is not registered. The referenced objects must outlive it.
+  static Result<std::unique_ptr<Executor>> Create(const ModelSpec& spec, const Weights& weights,
+                                                  const KvLayout& kv, PagePool& pool, ThreadPool& threads,
+                                                  const ExecutorOptions& options);
+
+  // Computes the step: writes its keys and values, and the logits of row r with sampling slot s to
+  // logits + s * logits_stride(). Rows were checked by the scheduler; kCorrupt when logits are not finite.
+  Status Run(const Step& step, float* logits);
+
+  uint64_t logits_stride() const { return RoundUp<uint64_t>(spec_.vocab, 16); }
+  uint32_t max_rows() const { return options_.max_rows; }
+  const std::vector<Op>& ops() const { return ops_; }
+  const ModelSpec& spec() const { return spec_; }
+
+ private:
+  Executor(const ModelSpec& spec, const Weights& weights, const KvLayout& kv, PagePool& pool,
+           ThreadPool& threads, const ExecutorOptions& options);
+  Status CheckKernels() const;
+  Status Allocate();
+
+  void RunOp(const Op& op, const Step& step);
+  void Embed(const Op& op, const Step& step);
+  void Norm(const Op& op);
+  void Linear(const Op& op);
+  void Rope(const Op& op);
+  void Append(const Op& op, const Step& step);
+  void Attend(const Op& op, const Step& step);
+  void Select(const Op& op, const Step& step);
+  void BuildRopeTables(const Step& step);
+  void PrepareInt8(const float* in, uint64_t stride, uint32_t rows, uint32_t cols);
+  void PrepareF32(const float* in, uint64_t stride, uint32_t rows, uint32_t cols);
+
+  float* slot(Slot s) { return slots_[static_cast<size_t>(s)].as<float>(); }
+  uint64_t stride(Slot s) const { return RoundUp<uint64_t>(SlotWidth(spec_, s), 16); }
+  uint32_t RowsOf(Slot s) const { return s == Slot::kSelected || s == Slot::kLogits ? selected_ : rows_; }
+
+  const ModelSpec spec_;
+  const Weights& weights_;
+  const KvLayout kv_;
+  PagePool& pool_;
+  ThreadPool& threads_;
+  const ExecutorOptions options_;
+  const cpu::Kernels& kernels_;
+  std::vector<Op> ops_;
+
+  uint32_t rows_ = 0;      // of the step that runs
+  uint32_t selected_ = 0;  // rows whose logits are wanted
+  float* logits_ = nullptr;
+  Buffer slots_[kSlots];
+  Buffer int8_q_, int8_scale_, int8_sum_, int8_isum_, f32_tiles_;
+  std::vector<Buffer> scratch_;         // one a thread
+  std::vector<float> rope_cos_, rope_sin_;  // [rows][head_dim / 2]
+  std::vector<float> inv_freq_;
+  std::vector<float> partials_;  // split attention: (max, sum, output) a block
+};
+
+}  // namespace wring

@@ -1,0 +1,254 @@
+#include "model/weights.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <mutex>
+
+namespace wring {
+namespace {
+
+// A weight to load: where it is and where it goes.
+struct Item {
+  WeightShape shape;
+  const TensorRecord* tensor = nullptr;
+  PackedMatrix* matrix = nullptr;
+  std::byte* panels = nullptr;
+};
+
+// Rows packed in one piece: whole heads where rows are reordered within heads.
+uint32_t ChunkRows(const PackedMatrix& m) {
+  if (m.order == RowOrder::kPlain) return kPanelRows;
+  uint32_t rows = m.head_dim;
+  while (rows % kPanelRows != 0) rows += m.head_dim;
+  return rows;
+}
+
+Status ReadAt(const MappedFile& file, uint64_t offset, std::byte* to, uint64_t size) {
+  while (size > 0) {
+    const ssize_t n = pread(file.descriptor(), to, size, static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      return Error(Code::kIo, "{}: reading it failed ({}): check the disk, or get the file again",
+                   file.path(), n == 0 ? "it became shorter while it was read" : std::strerror(errno));
+    }
+    to += n;
+    offset += static_cast<uint64_t>(n);
+    size -= static_cast<uint64_t>(n);
+  }
+  return {};
+}
+
+Status NotFinite(const std::string& what, const std::string& tensor) {
+  return Error(Code::kCorrupt,
+               "{}: tensor {} holds values that are not finite (NaN or infinity): the model is damaged, "
+               "get it again",
+               what, tensor);
+}
+
+}  // namespace
+
+class WeightLoader {
+ public:
+  WeightLoader(const ModelSpec& spec, const Weights::Source& source, ThreadPool& pool, Progress* progress)
+      : spec_(spec), source_(source), pool_(pool), progress_(progress) {}
+
+  Result<std::unique_ptr<Weights>> Run(bool repack) {
+    weights_.reset(new Weights());
+    weights_->layers_ = spec_.layers;
+    weights_->matrices_.resize(size_t{kWeightRoles} * spec_.layers);
+    weights_->vectors_.resize(size_t{kWeightRoles} * spec_.layers);
+    WRING_TRY(Plan());
+    WRING_TRY(LoadVectors());
+    if (repack) {
+      WRING_TRY(PackMatrices());
+    } else {
+      for (auto& m : matrices_) m.matrix->stored = source_.file->Bytes(*m.tensor).data();
+    }
+    Account();
+    return std::move(weights_);
+  }
+
+ private:
+  Status Plan() {
+    for (const WeightShape& shape : WeightShapes(spec_)) {
+      const std::string name = WeightName(source_.naming, shape.ref);
+      const TensorRecord* t = source_.file->Find(name);
+      if (t == nullptr) {
+        return Error(Code::kCorrupt, "{}: tensor {} is missing: the file is incomplete, get it again",
+                     source_.what, name);
+      }
+      const bool matrix = IsMatrix(shape.ref.role);
+      const std::vector<uint64_t> wanted =
+          matrix ? std::vector<uint64_t>{shape.rows, shape.cols} : std::vector<uint64_t>{shape.rows};
+      if (t->shape != wanted) {
+        return Error(Code::kCorrupt, "{}: tensor {} is [{}] where the configuration says [{}]: {}",
+                     source_.what, name, fmt::join(t->shape, ", "), fmt::join(wanted, ", "),
+                     shape.ref.role == WeightRole::kEmbedding
+                         ? "the tokenizer or configuration belongs to another model"
+                         : "the file is damaged or belongs to another model");
+      }
+      const WeightFormat* format = FormatFor(t->dtype);
+      if (format == nullptr || (!matrix && format->block_cols() != 1)) {
+        return Error(Code::kUnsupported, "{}: tensor {} has type {}, which has no kernel here: use a file in {}",
+                     source_.what, name, Info(t->dtype).name, matrix ? SupportedNames() : "F32, F16 or BF16");
+      }
+      Item item{shape, t, nullptr, nullptr};
+      if (!matrix) {
+        vectors_.push_back(item);
+        continue;
+      }
+      PackedMatrix& m = weights_->matrices_[weights_->Index(shape.ref)];
+      m.format = format;
+      m.rows = shape.rows;
+      m.cols = shape.cols;
+      m.panel_stride = RoundUp<uint64_t>(format->panel_bytes(shape.cols), 64);
+      if (shape.ref.role == WeightRole::kQ || shape.ref.role == WeightRole::kK) {
+        m.order = source_.query_rows;
+        m.head_dim = spec_.head_dim;
+      }
+      item.matrix = &m;
+      matrices_.push_back(item);
+    }
+    return {};
+  }
+
+  static std::string SupportedNames() {
+    std::string names;
+    for (size_t i = 0; i < kFormatCount; ++i) {
+      names += fmt::format("{}{}", i == 0 ? "" : ", ", Format(static_cast<FormatId>(i)).name());
+    }
+    return names;
+  }
+
+  Status LoadVectors() {
+    uint64_t floats = 0;
+    for (const Item& v : vectors_) floats += RoundUp<uint64_t>(v.shape.rows, 16);
+    WRING_ASSIGN(weights_->vector_memory_, HostDevice().Allocate(floats * sizeof(float)));
+    auto* at = weights_->vector_memory_.as<float>();
+    for (const Item& v : vectors_) {
+      std::vector<float> row(v.shape.rows);
+      FormatFor(v.tensor->dtype)->DequantStored(source_.file->Bytes(*v.tensor).data(), v.shape.rows, row.data());
+      const bool pairs = (v.shape.ref.role == WeightRole::kQBias || v.shape.ref.role == WeightRole::kKBias) &&
+                         source_.query_rows == RowOrder::kInterleavedPairs;
+      PackedMatrix order;
+      order.order = pairs ? RowOrder::kInterleavedPairs : RowOrder::kPlain;
+      order.head_dim = spec_.head_dim;
+      for (uint32_t i = 0; i < v.shape.rows; ++i) {
+        at[i] = row[order.StoredRow(i)];
+        if (!(std::abs(at[i]) <= 3.4028235e38F)) return NotFinite(source_.what, v.tensor->name);
+      }
+      weights_->vectors_[weights_->Index(v.shape.ref)] = at;
+      at += RoundUp<uint64_t>(v.shape.rows, 16);
+    }
+    return {};
+  }
+
+  Status PackMatrices() {
+    struct Chunk {
+      const Item* item;
+      uint32_t first_row, rows;
+    };
+    std::vector<Chunk> chunks;
+    uint64_t total = 0;
+    uint64_t largest = 0;
+    for (const Item& m : matrices_) total += m.matrix->bytes();
+    WRING_ASSIGN(weights_->matrix_memory_, HostDevice().Allocate(total));
+    std::byte* at = weights_->matrix_memory_.data();
+    for (Item& m : matrices_) {
+      m.panels = at;
+      m.matrix->panels = at;
+      at += m.matrix->bytes();
+      const uint32_t step = ChunkRows(*m.matrix);
+      for (uint32_t r = 0; r < m.shape.rows; r += step) {
+        const uint32_t rows = std::min(step, m.shape.rows - r);
+        chunks.push_back({&m, r, rows});
+        largest = std::max(largest, rows * m.matrix->format->row_bytes(m.shape.cols));
+      }
+    }
+    std::vector<std::vector<std::byte>> buffers(pool_.threads(), std::vector<std::byte>(largest));
+    std::mutex mutex;
+    Status failed;
+    std::atomic<uint64_t> done{0};
+    pool_.ParallelFor(chunks.size(), 8, [&](size_t begin, size_t end, size_t thread) {
+      for (size_t i = begin; i < end; ++i) {
+        Status s = PackChunk(*chunks[i].item, chunks[i].first_row, chunks[i].rows, buffers[thread].data());
+        if (!s.ok()) {
+          std::lock_guard lock(mutex);
+          failed = s;
+          return;
+        }
+        if (progress_ != nullptr) {
+          const uint64_t bytes = chunks[i].rows * chunks[i].item->matrix->format->row_bytes(chunks[i].item->shape.cols);
+          progress_->Report("loading", done += bytes, total);
+        }
+      }
+    });
+    return failed;
+  }
+
+  Status PackChunk(const Item& item, uint32_t first_row, uint32_t rows, std::byte* buffer) {
+    const PackedMatrix& m = *item.matrix;
+    const uint64_t row_bytes = m.format->row_bytes(m.cols);
+    WRING_TRY(ReadAt(*source_.file->files[item.tensor->file], item.tensor->offset + first_row * row_bytes,
+                     buffer, rows * row_bytes));
+    for (uint32_t panel = first_row / kPanelRows; panel * kPanelRows < first_row + rows; ++panel) {
+      const std::byte* lanes[kPanelRows];
+      for (uint32_t lane = 0; lane < kPanelRows; ++lane) {
+        const uint32_t row = panel * kPanelRows + lane;
+        lanes[lane] = row < m.rows ? buffer + (m.StoredRow(row) - first_row) * row_bytes : nullptr;
+      }
+      std::byte* out = item.panels + panel * m.panel_stride;
+      m.format->Pack(lanes, m.cols, out);
+      if (!m.format->FinitePanel(out, m.cols)) return NotFinite(source_.what, item.tensor->name);
+    }
+    return {};
+  }
+
+  void Account() {
+    for (const Item& m : matrices_) {
+      const uint64_t bytes = m.shape.rows * m.matrix->format->row_bytes(m.shape.cols);
+      weights_->matrix_bytes_ += bytes;
+      const bool gathered = m.shape.ref.role == WeightRole::kEmbedding && !spec_.tied_head;
+      weights_->bytes_per_token_ += gathered ? m.matrix->format->row_bytes(m.shape.cols) : bytes;
+      weights_->parameters_ += uint64_t{m.shape.rows} * m.shape.cols;
+    }
+    for (const Item& v : vectors_) weights_->parameters_ += v.shape.rows;
+  }
+
+  const ModelSpec& spec_;
+  const Weights::Source& source_;
+  ThreadPool& pool_;
+  Progress* progress_;
+  std::unique_ptr<Weights> weights_;
+  std::vector<Item> matrices_;
+  std::vector<Item> vectors_;
+};
+
+Result<std::unique_ptr<Weights>> Weights::Load(const ModelSpec& spec, const Source& source, bool repack,
+                                               ThreadPool& pool, Progress* progress) {
+  return WeightLoader(spec, source, pool, progress).Run(repack);
+}
+
+std::string Weights::FormatSummary() const {
+  std::map<uint64_t, std::string, std::greater<>> by_bytes;
+  for (size_t f = 0; f < kFormatCount; ++f) {
+    uint64_t bytes = 0;
+    for (const auto& m : matrices_) {
+      if (m.format == &Format(static_cast<FormatId>(f))) bytes += m.rows * m.format->row_bytes(m.cols);
+    }
+    if (bytes != 0) {
+      by_bytes[bytes] = fmt::format("{} ({:.1f} MB)", Format(static_cast<FormatId>(f)).name(),
+                                    static_cast<double>(bytes) / 1e6);
+    }
+  }
+  std::string summary;
+  for (const auto& [bytes, text] : by_bytes) summary += (summary.empty() ? "" : ", ") + text;
+  return summary;
+}
+
+}  // namespace wring

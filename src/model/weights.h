@@ -1,0 +1,63 @@
+// The weights of a model in memory: matrices packed into panels in one buffer (or left in the mapped file
+// when not repacked), vectors as float32 padded to 16.
+//
+// Packing reads the file in pieces with pread into a small buffer per thread, so the source never counts
+// as resident: the peak is the packed weights and nothing else.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/progress.h"
+#include "base/thread_pool.h"
+#include "formats/tensor_file.h"
+#include "model/arch/architecture.h"
+#include "model/model_spec.h"
+#include "quant/weight_format.h"
+#include "tensor/buffer.h"
+
+namespace wring {
+
+class Weights {
+ public:
+  struct Source {
+    const TensorFile* file = nullptr;
+    ConfigView::Naming naming = ConfigView::Naming::kHuggingFace;
+    RowOrder query_rows = RowOrder::kPlain;
+    std::string what;  // for messages
+  };
+
+  // Checks every tensor's presence, type and shape before anything is read. With `repack` false the
+  // matrices stay as stored and the file must outlive the weights.
+  static Result<std::unique_ptr<Weights>> Load(const ModelSpec& spec, const Source& source, bool repack,
+                                               ThreadPool& pool, Progress* progress);
+
+  const PackedMatrix& matrix(WeightRef ref) const { return matrices_[Index(ref)]; }
+  const float* vector(WeightRef ref) const { return vectors_[Index(ref)]; }
+  // Bytes that one decode step reads: every matrix once, and of an untied embedding only one row.
+  uint64_t bytes_per_token() const { return bytes_per_token_; }
+  uint64_t matrix_bytes() const { return matrix_bytes_; }
+  uint64_t parameters() const { return parameters_; }
+  // "Q4_1 (66.4 MB), Q8_0 (30.1 MB)": the formats by bytes.
+  std::string FormatSummary() const;
+
+ private:
+  friend class WeightLoader;
+  Weights() = default;
+  size_t Index(WeightRef ref) const { return static_cast<size_t>(ref.role) * layers_ + ref.layer; }
+
+  uint32_t layers_ = 0;
+  std::vector<PackedMatrix> matrices_;
+  std::vector<const float*> vectors_;
+  Buffer matrix_memory_;
+  Buffer vector_memory_;
+  uint64_t bytes_per_token_ = 0;
+  uint64_t matrix_bytes_ = 0;
+  uint64_t parameters_ = 0;
+};
+
+// The name a weight has in files of a naming.
+std::string WeightName(ConfigView::Naming naming, WeightRef ref);
+
+}  // namespace wring
