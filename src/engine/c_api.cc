@@ -1,0 +1,183 @@
+// The C interface over Model, Session and Generate. Nothing throws past it.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "engine/generator.h"
+#include "wring/wring.h"
+
+struct wring_model {
+  std::unique_ptr<wring::Model> model;
+};
+struct wring_session {
+  std::unique_ptr<wring::Session> session;
+  wring::CancelToken cancel;
+};
+
+namespace {
+
+using wring::Code;
+using wring::Error;
+using wring::Result;
+using wring::Status;
+
+thread_local std::string last_error;
+
+// Runs fn, which returns Status, Result or a number; exceptions (only std::bad_alloc can come) become errors.
+template <typename T, typename Fn>
+T Guard(T failed, const Fn& fn) {
+  try {
+    return fn();
+  } catch (const std::exception& e) {
+    last_error = fmt::format("not enough memory, or an internal fault ({}): close other programs and try again", e.what());
+    return failed;
+  }
+}
+
+template <typename T>
+T Fail(T failed, const Status& status) {
+  last_error = status.message();
+  return failed;
+}
+
+// Options as this library knows them: what an older caller's struct lacks stays zero.
+template <typename T>
+T Options(const T* given) {
+  T known = {};
+  if (given != nullptr) std::memcpy(&known, given, std::min(sizeof(T), given->struct_size));
+  return known;
+}
+
+int64_t CopyIds(const std::vector<int32_t>& from, int32_t* ids, size_t capacity) {
+  std::copy_n(from.begin(), std::min(capacity, from.size()), ids);
+  return static_cast<int64_t>(from.size());
+}
+
+}  // namespace
+
+extern "C" {
+
+uint32_t wring_api_version(void) { return WRING_API_VERSION; }
+const char* wring_version(void) { return "0.1.0"; }
+const char* wring_last_error(void) { return last_error.c_str(); }
+
+wring_model* wring_model_open(const char* path, const wring_model_options* given) {
+  return Guard<wring_model*>(nullptr, [&]() -> wring_model* {
+    const auto options = Options(given);
+    wring::ModelOptions o;
+    o.threads = options.threads;
+    o.repack = options.no_repack == 0;
+    auto model = wring::Model::Open(path, o);
+    if (!model.ok()) return Fail<wring_model*>(nullptr, model.status());
+    return new wring_model{*std::move(model)};
+  });
+}
+void wring_model_close(wring_model* model) { delete model; }
+uint32_t wring_model_vocab(const wring_model* model) { return model->model->spec.vocab; }
+uint32_t wring_model_context(const wring_model* model) { return model->model->spec.context; }
+
+int64_t wring_tokenize(wring_model* model, const char* text, size_t size, int32_t* ids, size_t capacity) {
+  return Guard<int64_t>(-1, [&]() -> int64_t {
+    auto encoded = wring::EncodePrompt(*model->model, std::string_view(text, size));
+    if (!encoded.ok()) return Fail<int64_t>(-1, encoded.status());
+    return CopyIds(*encoded, ids, capacity);
+  });
+}
+
+int64_t wring_detokenize(wring_model* model, const int32_t* ids, size_t count, char* text, size_t capacity) {
+  return Guard<int64_t>(-1, [&]() -> int64_t {
+    if (model->model->tokenizer == nullptr) {
+      return Fail<int64_t>(-1, Error(Code::kUnsupported, "{} carries no tokenizer", model->model->path));
+    }
+    auto decoded = model->model->tokenizer->Decode({ids, count}, true);
+    if (!decoded.ok()) return Fail<int64_t>(-1, decoded.status());
+    std::copy_n(decoded->begin(), std::min(capacity, decoded->size()), text);
+    return static_cast<int64_t>(decoded->size());
+  });
+}
+
+int64_t wring_encode_chat(wring_model* model, const char* messages_json, int32_t* ids, size_t capacity) {
+  return Guard<int64_t>(-1, [&]() -> int64_t {
+    auto encoded = wring::EncodeChat(*model->model, messages_json);
+    if (!encoded.ok()) return Fail<int64_t>(-1, encoded.status());
+    return CopyIds(*encoded, ids, capacity);
+  });
+}
+
+wring_session* wring_session_open(wring_model* model, const wring_session_options* given) {
+  return Guard<wring_session*>(nullptr, [&]() -> wring_session* {
+    const auto options = Options(given);
+    wring::SessionOptions o;
+    o.context = options.context;
+    o.exact = options.exact != 0;
+    if (options.kv_codec != nullptr) {
+      const wring::KvCodec* codec = wring::CodecByName(options.kv_codec);
+      if (codec == nullptr) {
+        return Fail<wring_session*>(nullptr, Error(Code::kInvalid, "there is no KV codec \"{}\": use f16 or f32", options.kv_codec));
+      }
+      o.kv_codec = codec->id;
+    }
+    auto session = wring::Session::Create(*model->model, o);
+    if (!session.ok()) return Fail<wring_session*>(nullptr, session.status());
+    auto* s = new wring_session;
+    s->session = *std::move(session);
+    return s;
+  });
+}
+void wring_session_close(wring_session* session) { delete session; }
+uint32_t wring_session_length(const wring_session* session) { return session->session->length(); }
+void wring_session_truncate(wring_session* session, uint32_t length) { session->session->Truncate(length); }
+
+int32_t wring_append(wring_session* session, const int32_t* ids, size_t count, const float** logits) {
+  return Guard<int32_t>(-1, [&]() -> int32_t {
+    session->cancel.Reset();
+    auto result = session->session->Append({ids, count}, &session->cancel);
+    if (!result.ok()) return Fail<int32_t>(-1, result.status());
+    if (logits != nullptr) *logits = result->data();
+    return 0;
+  });
+}
+
+int32_t wring_generate(wring_session* session, const int32_t* ids, size_t count, const wring_generate_options* given,
+                       wring_text_callback on_text, void* user, wring_generate_stats* stats) {
+  return Guard<int32_t>(-1, [&]() -> int32_t {
+    const auto options = Options(given);
+    wring::GenerateRequest request;
+    request.prompt.assign(ids, ids + count);
+    auto& s = request.sampling;
+    s.temperature = options.temperature;
+    s.top_k = options.top_k;
+    s.top_p = options.top_p > 0 ? options.top_p : 1.0F;
+    s.min_p = options.min_p;
+    s.repetition_penalty = options.repetition_penalty > 0 ? options.repetition_penalty : 1.0F;
+    s.presence_penalty = options.presence_penalty;
+    s.frequency_penalty = options.frequency_penalty;
+    s.seed = options.seed;
+    request.max_tokens = options.max_tokens;
+    request.stop.assign(options.stop, options.stop + options.stop_count);
+    session->cancel.Reset();
+    auto result = wring::Generate(
+        *session->session, request,
+        [&](std::string_view text) {
+          if (on_text != nullptr && on_text(user, text.data(), text.size()) != 0) session->cancel.Cancel();
+        },
+        &session->cancel);
+    if (!result.ok()) return Fail<int32_t>(-1, result.status());
+    if (stats != nullptr) {
+      wring_generate_stats out = {};
+      out.struct_size = stats->struct_size;
+      out.prompt_tokens = result->prompt_tokens;
+      out.generated_tokens = static_cast<uint32_t>(result->tokens.size());
+      out.prompt_seconds = result->prompt_seconds;
+      out.decode_seconds = result->decode_seconds;
+      out.finish = static_cast<int32_t>(result->finish);
+      std::memcpy(stats, &out, std::min(sizeof(out), stats->struct_size));
+    }
+    return 0;
+  });
+}
+
+void wring_cancel(wring_session* session) { session->cancel.Cancel(); }
+
+}  // extern "C"

@@ -1,0 +1,274 @@
+#include "engine/model.h"
+
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <future>
+
+#include "formats/gguf.h"
+#include "formats/hf_config.h"
+#include "formats/llama2c.h"
+#include "formats/safetensors.h"
+#include "kernels/cpu/isa.h"
+
+namespace wring {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What a file told before its weights are read.
+struct Opened {
+  ModelSpec spec;
+  Weights::Source source;
+  TensorFile files;
+};
+
+struct Text {
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<ChatTemplate> chat_template;
+  std::string chat_template_source, bos_token, eos_token;
+  bool add_bos = false;
+};
+
+Status UnknownArchitecture(const std::string& path, const std::string& name) {
+  return Error(Code::kUnsupported, "{}: architecture \"{}\" is not one this build runs ({}): choose another model",
+               path, name, ArchitectureNames());
+}
+
+Result<Text> LoadTemplate(std::unique_ptr<Tokenizer> tokenizer, const std::string* source) {
+  Text t;
+  t.tokenizer = std::move(tokenizer);
+  if (source != nullptr && !source->empty()) {
+    t.chat_template_source = *source;
+    WRING_ASSIGN(t.chat_template, ChatTemplate::Compile(*source));
+  }
+  return t;
+}
+
+std::string TokenAt(const std::vector<std::string>* tokens, std::optional<int64_t> id) {
+  if (tokens == nullptr || !id || *id < 0 || static_cast<size_t>(*id) >= tokens->size()) return "";
+  return (*tokens)[static_cast<size_t>(*id)];
+}
+
+// ---- GGUF ----
+
+Result<Opened> OpenGgufModel(const std::string& path, GgufFile& gguf) {
+  const GgufMetadata& m = gguf.metadata;
+  const std::string* name = m.String("general.architecture");
+  if (name == nullptr) {
+    return Error(Code::kCorrupt, "{}: it does not say its architecture: the file is incomplete", path);
+  }
+  const Architecture* arch = FindArchitecture(*name);
+  if (arch == nullptr) return UnknownArchitecture(path, *name);
+  Opened o;
+  ConfigView view;
+  view.naming = ConfigView::Naming::kGguf;
+  view.what = path;
+  view.prefix = *name + ".";
+  view.get_int = [&](std::string_view k) { return m.Int(k); };
+  view.get_number = [&](std::string_view k) { return m.Number(k); };
+  view.get_bool = [&](std::string_view k) { return m.Bool(k); };
+  view.has_tensor = [&](const std::string& t) { return gguf.tensors.Find(t) != nullptr; };
+  WRING_ASSIGN(o.spec, arch->spec(view));
+  const TensorRecord* embedding = gguf.tensors.Find("token_embd.weight");
+  if (embedding == nullptr || embedding->shape.size() != 2) {
+    return Error(Code::kUnsupported, "{}: it holds no weights (a vocabulary only?): give a file with the model", path);
+  }
+  if (embedding->shape[0] == 0 || embedding->shape[0] > (1U << 24)) {
+    return Error(Code::kCorrupt, "{}: an embedding of {} rows cannot be: the file is damaged", path, embedding->shape[0]);
+  }
+  o.spec.vocab = static_cast<uint32_t>(embedding->shape[0]);
+  const auto* tokens = m.Strings("tokenizer.ggml.tokens");
+  if (tokens != nullptr && tokens->size() > o.spec.vocab) {
+    return Error(Code::kCorrupt,
+                 "{}: the tokenizer has {} tokens and the embedding {} rows: they belong to different models", path,
+                 tokens->size(), o.spec.vocab);
+  }
+  o.source.naming = ConfigView::Naming::kGguf;
+  o.source.query_rows = arch->query_rows(ConfigView::Naming::kGguf);
+  o.source.what = path;
+  o.files = gguf.tensors;
+  return o;
+}
+
+Result<Text> GgufText(const GgufMetadata& m) {
+  if (!m.Has("tokenizer.ggml.tokens")) return Text();
+  WRING_ASSIGN(auto tokenizer, Tokenizer::FromGguf(m));
+  WRING_ASSIGN(Text t, LoadTemplate(std::move(tokenizer), m.String("tokenizer.chat_template")));
+  const auto* tokens = m.Strings("tokenizer.ggml.tokens");
+  t.bos_token = TokenAt(tokens, m.Int("tokenizer.ggml.bos_token_id"));
+  t.eos_token = TokenAt(tokens, m.Int("tokenizer.ggml.eos_token_id"));
+  t.add_bos = m.Bool("tokenizer.ggml.add_bos_token").value_or(false);
+  return t;
+}
+
+// ---- Hugging Face ----
+
+Result<Opened> OpenHfModel(const std::string& path, HfDirectory& hf) {
+  const std::string* type = hf.config.String("model_type");
+  const Architecture* arch = FindArchitectureByHf(type != nullptr ? *type : "");
+  if (arch == nullptr) return UnknownArchitecture(path, type != nullptr ? *type : "");
+  if (hf.config.Has("quantization_config")) {
+    return Error(Code::kUnsupported, "{}: quantised Hugging Face checkpoints are not read yet: use the float one", path);
+  }
+  if (hf.config.Has("rope_scaling") && !hf.config.Object("rope_scaling").empty()) {
+    return Error(Code::kUnsupported, "{}: rope_scaling is not supported yet: choose another model", path);
+  }
+  Opened o;
+  ConfigView view;
+  view.what = path + "/config.json";
+  view.get_int = [&](std::string_view k) { return hf.config.Int(k); };
+  view.get_number = [&](std::string_view k) {
+    auto v = hf.config.Number(k);
+    // Newer configurations keep rotary settings in an object.
+    return v || k != "rope_theta" ? v : hf.config.Number("rope_parameters.rope_theta");
+  };
+  view.get_bool = [&](std::string_view k) { return hf.config.Bool(k); };
+  view.has_tensor = [&](const std::string& t) { return hf.tensors.Find(t) != nullptr; };
+  WRING_ASSIGN(o.spec, arch->spec(view));
+  WRING_ASSIGN(o.spec.vocab, view.Count("vocab_size", "", 1, 1 << 24));
+  o.source.naming = ConfigView::Naming::kHuggingFace;
+  o.source.query_rows = arch->query_rows(ConfigView::Naming::kHuggingFace);
+  o.source.what = path;
+  o.files = hf.tensors;
+  return o;
+}
+
+Result<Text> HfText(const HfDirectory& hf) {
+  if (hf.tokenizer_json.empty()) return Text();
+  WRING_ASSIGN(auto tokenizer, Tokenizer::FromJson(hf.tokenizer_json));
+  WRING_ASSIGN(Text t, LoadTemplate(std::move(tokenizer), hf.ChatTemplate()));
+  const auto token = [&](const std::string& key) {
+    if (const auto* s = hf.tokenizer_config.String(key)) return *s;
+    if (const auto* s = hf.tokenizer_config.String(key + ".content")) return *s;
+    return std::string();
+  };
+  t.bos_token = token("bos_token");
+  t.eos_token = token("eos_token");
+  return t;
+}
+
+// ---- llama2.c ----
+
+Result<Opened> OpenLlama2cModel(const std::string& path, const Llama2cFile& file) {
+  Opened o;
+  const Llama2cConfig& c = file.config;
+  ModelSpec& s = o.spec;
+  s.architecture = "llama";
+  s.layers = c.layers;
+  s.hidden = c.hidden_size;
+  s.heads = c.heads;
+  s.kv_heads = c.kv_heads;
+  s.head_dim = c.head_dim();
+  s.ffn = c.intermediate_size;
+  s.vocab = c.vocab_size;
+  s.context = c.max_positions;
+  s.tied_head = c.tied;
+  s.attention_scale = 1.0F / std::sqrt(static_cast<float>(s.head_dim));
+  o.source.query_rows = RowOrder::kInterleavedPairs;
+  o.source.what = path;
+  o.files = file.tensors;
+  return o;
+}
+
+// The tokenizer stands beside the checkpoint: tokenizer.bin, or tok*.bin.
+Result<Text> Llama2cText(const std::string& path, uint32_t vocab) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(fs::path(path).parent_path(), ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with("tok") || !name.ends_with(".bin")) continue;
+    WRING_ASSIGN(auto file, MappedFile::Open(entry.path().string()));
+    Text t;
+    WRING_ASSIGN(t.tokenizer, Tokenizer::FromLlama2c(file->bytes(), vocab));
+    t.add_bos = true;
+    return t;
+  }
+  return Text();
+}
+
+bool IsGguf(const std::string& path) {
+  auto file = MappedFile::Open(path);
+  return file.ok() && (*file)->bytes().size() >= 4 && std::memcmp((*file)->bytes().data(), "GGUF", 4) == 0;
+}
+
+// Weights and text load side by side: both are a few hundred milliseconds for a large model.
+template <typename LoadText>
+Status Finish(Model& model, Opened opened, bool want_text, bool repack, Progress* progress, const LoadText& load_text) {
+  model.spec = opened.spec;
+  model.files = std::move(opened.files);
+  opened.source.file = &model.files;
+  for (const auto& file : model.files.files) model.file_bytes += file->bytes().size();
+  std::future<Result<Text>> text;
+  if (want_text) text = std::async(std::launch::async, load_text);
+  auto weights = Weights::Load(model.spec, opened.source, repack, *model.threads, progress);
+  Status text_status;
+  if (want_text) {
+    Result<Text> t = text.get();
+    text_status = t.status();
+    if (t.ok()) {
+      model.tokenizer = std::move(t->tokenizer);
+      model.chat_template = std::move(t->chat_template);
+      model.chat_template_source = std::move(t->chat_template_source);
+      model.bos_token = std::move(t->bos_token);
+      model.eos_token = std::move(t->eos_token);
+      model.add_bos = t->add_bos;
+    }
+  }
+  if (!weights.ok()) return weights.status();
+  if (!text_status.ok()) return text_status;
+  model.weights = *std::move(weights);
+  if (model.tokenizer != nullptr && model.tokenizer->vocab_size() > model.spec.vocab) {
+    return Error(Code::kCorrupt,
+                 "{}: the tokenizer has {} tokens and the embedding {} rows: they belong to different models", model.path,
+                 model.tokenizer->vocab_size(), model.spec.vocab);
+  }
+  if (repack) model.files = TensorFile();  // everything was copied
+  return {};
+}
+
+Status OpenInto(Model& model, const ModelOptions& options, Progress* progress) {
+  const std::string& path = model.path;
+  if (fs::is_directory(path)) {
+    WRING_ASSIGN(HfDirectory hf, OpenHfDirectory(path));
+    WRING_ASSIGN(Opened opened, OpenHfModel(path, hf));
+    return Finish(model, std::move(opened), options.need_text, options.repack, progress, [&] { return HfText(hf); });
+  }
+  if (!fs::exists(path)) {
+    return Error(Code::kNotFound, "{}: there is no such file or directory: check the path, or fetch the model first", path);
+  }
+  if (IsGguf(path)) {
+    WRING_ASSIGN(GgufFile gguf, OpenGguf(path));
+    WRING_ASSIGN(Opened opened, OpenGgufModel(path, gguf));
+    if (const auto* name = gguf.metadata.String("general.name")) model.name = *name;
+    return Finish(model, std::move(opened), options.need_text, options.repack, progress,
+                  [&] { return GgufText(gguf.metadata); });
+  }
+  if (path.ends_with(".bin")) {
+    WRING_ASSIGN(Llama2cFile file, OpenLlama2c(path));
+    WRING_ASSIGN(Opened opened, OpenLlama2cModel(path, file));
+    const uint32_t vocab = opened.spec.vocab;
+    return Finish(model, std::move(opened), options.need_text, options.repack, progress,
+                  [&] { return Llama2cText(path, vocab); });
+  }
+  return Error(Code::kUnsupported,
+               "{}: this is no model that can be read: give a Hugging Face directory, a GGUF file or a llama2.c .bin", path);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Model>> Model::Open(const std::string& path, const ModelOptions& options, Progress* progress) {
+  const auto start = std::chrono::steady_clock::now();
+  if (cpu::SupportedIsas().empty()) {
+    return Error(Code::kUnsupported, "this processor has neither AVX2 nor NEON: Wring needs one of them");
+  }
+  auto model = std::make_unique<Model>();
+  model->path = path;
+  model->name = fs::path(path).filename().string();
+  model->threads = std::make_unique<ThreadPool>(options.threads == 0 ? DefaultThreads() : options.threads);
+  WRING_TRY(OpenInto(*model, options, progress));
+  model->load_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return model;
+}
+
+}  // namespace wring
