@@ -54,12 +54,13 @@ std::string ValueText(const Json& value) {
   const bool summary = value.is_object() && value.size() == 2 && value.contains("first");
   const auto& list = summary ? value["first"] : value;
   if (list.is_array()) {
-    std::string out = "[";
+    std::string out(1, '[');
     for (size_t i = 0; i < std::min(list.size(), kShownElements); ++i) {
       if (i != 0) out += ", ";
       out += Printable(DumpJson(list[i]), kShownText / 2);
     }
-    return out + (summary || list.size() > kShownElements ? ", ...]" : "]");
+    out += summary || list.size() > kShownElements ? ", ...]" : "]";
+    return out;
   }
   if (const auto* text = value.get_ptr<const std::string*>()) return Printable(*text, kShownText);
   return Printable(DumpJson(value), kShownText);
@@ -112,7 +113,7 @@ Result<FileDescription> DescribeLlama2c(const std::string& path) {
   const auto& c = checkpoint.config;
   FileDescription out;
   out.kind = "llama2.c checkpoint";
-  out.version = "0";
+  out.version = std::string("0");
   const std::pair<const char*, uint32_t> numbers[] = {{"hidden_size", c.hidden_size},
                                                       {"intermediate_size", c.intermediate_size},
                                                       {"layers", c.layers},
@@ -146,12 +147,12 @@ std::string JsonTypeName(const Json& value) {
   return value.type_name();
 }
 
-void AddConfig(const std::string& prefix, const HfConfig& config, FileDescription* to) {
+void AddConfig(std::string_view prefix, const HfConfig& config, FileDescription* to) {
   for (const auto& [key, value] : config.json().items()) {
     const auto shown = value.is_array() && value.size() > kJsonElements
                            ? ArrayJson(value.get_ref<const Json::array_t&>())
                            : value;
-    to->metadata.push_back(Line(prefix + key, JsonTypeName(value), shown));
+    to->metadata.push_back(Line(fmt::format("{}.{}", prefix, key), JsonTypeName(value), shown));
   }
 }
 
@@ -159,10 +160,10 @@ Result<FileDescription> DescribeDirectory(const std::string& path) {
   WRING_ASSIGN(const auto directory, OpenHfDirectory(path));
   FileDescription out;
   out.kind = "Hugging Face directory";
-  AddConfig("config.", directory.config, &out);
-  AddConfig("generation_config.", directory.generation_config, &out);
+  AddConfig("config", directory.config, &out);
+  AddConfig("generation_config", directory.generation_config, &out);
   for (const auto& [name, text] : directory.chat_templates) {
-    out.metadata.push_back(Line("chat_template." + name, "string", text));
+    out.metadata.push_back(Line(fmt::format("chat_template.{}", name), "string", text));
   }
   out.metadata.push_back(
       Line("tokenizer.json", "bytes", static_cast<uint64_t>(directory.tokenizer_json.size())));
