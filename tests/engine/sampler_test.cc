@@ -1,0 +1,86 @@
+#include "engine/sampler.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+
+namespace wring {
+namespace {
+
+const std::vector<float> kLogits = {1.0F, 3.0F, 2.0F, 3.0F, -1.0F, 0.0F};
+
+std::map<int32_t, double> Frequencies(const SamplingParams& base, int draws, std::span<const int32_t> history = {}) {
+  std::map<int32_t, double> f;
+  SamplingParams p = base;
+  for (int i = 0; i < draws; ++i) f[Sample(kLogits, p, history, static_cast<uint32_t>(i))] += 1.0 / draws;
+  return f;
+}
+
+TEST(SamplerTest, GreedyTakesTheFirstOfTheLargest) { EXPECT_EQ(Sample(kLogits, {}, {}, 0), 1); }
+
+TEST(SamplerTest, DrawsFollowTheSoftmax) {
+  SamplingParams p;
+  p.temperature = 0.7F;
+  p.seed = 5;
+  const auto f = Frequencies(p, 20'000);
+  double total = 0;
+  for (float l : kLogits) total += std::exp(l / 0.7);
+  for (int32_t id = 0; id < 6; ++id) {
+    const double want = std::exp(kLogits[static_cast<size_t>(id)] / 0.7) / total;
+    const double got = f.contains(id) ? f.at(id) : 0.0;
+    EXPECT_NEAR(got, want, 4 * std::sqrt(want * (1 - want) / 20'000) + 1e-4) << id;
+  }
+}
+
+TEST(SamplerTest, TheSameKeyGivesTheSameToken) {
+  SamplingParams p;
+  p.temperature = 1.0F;
+  p.seed = 77;
+  for (uint32_t at = 0; at < 100; ++at) EXPECT_EQ(Sample(kLogits, p, {}, at), Sample(kLogits, p, {}, at));
+  SamplingParams other = p;
+  other.choice = 1;
+  int differ = 0;
+  for (uint32_t at = 0; at < 100; ++at) differ += Sample(kLogits, p, {}, at) != Sample(kLogits, other, {}, at);
+  EXPECT_GT(differ, 20);
+}
+
+TEST(SamplerTest, TopKTopPMinPCutTheTail) {
+  SamplingParams p;
+  p.temperature = 1.0F;
+  p.top_k = 2;
+  for (const auto& [id, f] : Frequencies(p, 2000)) EXPECT_TRUE(id == 1 || id == 3) << id;
+  p.top_k = 0;
+  p.top_p = 0.5F;  // 1 has 0.40, with 3 it is 0.79
+  for (const auto& [id, f] : Frequencies(p, 2000)) EXPECT_TRUE(id == 1 || id == 3) << id;
+  p.top_p = 1.0F;
+  p.min_p = 0.3F;  // e^-1 = 0.37 stays, e^-2 goes
+  for (const auto& [id, f] : Frequencies(p, 2000)) EXPECT_TRUE(id == 1 || id == 2 || id == 3) << id;
+  p.min_p = 0.0F;
+  p.top_p = 1e-6F;  // never nothing
+  EXPECT_EQ(Frequencies(p, 10).begin()->first, 1);
+}
+
+TEST(SamplerTest, PenaltiesAndBias) {
+  SamplingParams p;
+  p.repetition_penalty = 2.0F;
+  const std::vector<int32_t> seen = {1, 3, 3};
+  EXPECT_EQ(Sample(kLogits, p, seen, 0), 2);  // 1.5, 1.5 below 2
+  p.repetition_penalty = 1.0F;
+  p.frequency_penalty = 0.6F;
+  EXPECT_EQ(Sample(kLogits, p, seen, 0), 1);  // 3 - 0.6 = 2.4; 3 - 1.2 = 1.8
+  p.presence_penalty = 0.5F;
+  EXPECT_EQ(Sample(kLogits, p, seen, 0), 2);  // 1.9 and 1.3 below 2
+  SamplingParams bias;
+  bias.logit_bias = {{4, 100.0F}};
+  EXPECT_EQ(Sample(kLogits, bias, {}, 0), 4);
+}
+
+TEST(SamplerTest, LogProbabilityEqualsTheFormula) {
+  double total = 0;
+  for (float l : kLogits) total += std::exp(l);
+  EXPECT_NEAR(LogProbability(kLogits, 2), 2.0 - std::log(total), 1e-12);
+}
+
+}  // namespace
+}  // namespace wring

@@ -1,0 +1,46 @@
+#include "kernels/registry.h"
+
+#include <gtest/gtest.h>
+
+#include "kernels/cpu/isa.h"
+
+namespace wring {
+namespace {
+
+TEST(RegistryTest, EveryFormatHasLinearKernelsOnEveryInstructionSet) {
+  for (auto isa : cpu::SupportedIsas()) {
+    for (size_t f = 0; f < kFormatCount; ++f) {
+      KernelEntry key;
+      key.device = fmt::format("cpu/{}", cpu::IsaName(isa));
+      key.op = OpKind::kLinear;
+      key.format = static_cast<FormatId>(f);
+      key.arithmetic = Arithmetic::kF32;
+      EXPECT_TRUE(KernelRegistry::Get().Find(key).ok()) << ToString(key);
+    }
+  }
+}
+
+TEST(RegistryTest, AMissingKernelIsAnErrorThatListsWhatExists) {
+  KernelEntry key;
+  key.device = fmt::format("cpu/{}", cpu::IsaName(cpu::SupportedIsas().front()));
+  key.op = OpKind::kLinear;
+  key.format = FormatId::kF16;
+  key.arithmetic = Arithmetic::kInt8;  // plain weights have no int8 kernel
+  const auto found = KernelRegistry::Get().Find(key);
+  ASSERT_FALSE(found.ok());
+  EXPECT_EQ(found.status().code(), Code::kUnsupported);
+  EXPECT_NE(found.status().message().find("weights F16, float32"), std::string::npos) << found.status().message();
+}
+
+TEST(RegistryTest, BytesPerWeightAreThePackedOnes) {
+  for (const auto& e : KernelRegistry::Get().entries()) {
+    if (e.op != OpKind::kLinear) continue;
+    const auto& info = Info(Format(*e.format).stored());
+    const double stored = static_cast<double>(info.bytes) / info.block;
+    EXPECT_GE(e.bytes_per_weight, stored);
+    EXPECT_LE(e.bytes_per_weight, 1.03 * stored) << ToString(e);
+  }
+}
+
+}  // namespace
+}  // namespace wring
