@@ -54,7 +54,8 @@ AttentionInterface.register(EXACT_ATTENTION, exact_attention)
 class ExactRope(torch.nn.Module):
     def __init__(self, head_dim: int, theta: float, disturb: Disturb):
         super().__init__()
-        self.frequency = (theta * disturb.theta_factor) ** (-torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim)
+        exponent = torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim
+        self.frequency = (theta * disturb.theta_factor) ** -exponent
         self.rope = disturb.rope
 
     def forward(self, x, position_ids):

@@ -51,7 +51,7 @@ def blocks_of(name: str, values: int, size: int) -> np.ndarray:
     for offset in HALVES[name]:
         random[:, offset : offset + 2] = finite_halves(rng, len(random)).view(np.uint8).reshape(-1, 2)
     edges = []
-    for i, scale in enumerate(SCALES):  # every scale with two fills; the minimum walks through the scales too
+    for i in range(len(SCALES)):  # every scale with two fills; the minimum walks through the scales too
         for fill in (FILLS[i % len(FILLS)], FILLS[(i + 3) % len(FILLS)]):
             block = np.full(size, fill, np.uint8)
             for k, offset in enumerate(HALVES[name]):
@@ -110,7 +110,7 @@ def check(folder: pathlib.Path) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="make them in a temporary folder and fail on a difference")
-    parser.add_argument("--out", type=pathlib.Path, default=HERE, help="folder of the goldens (default: the committed one)")
+    parser.add_argument("--out", type=pathlib.Path, default=HERE, help="their folder (default: the committed one)")
     args = parser.parse_args()
     if args.check:
         return 1 if check(args.out) else 0

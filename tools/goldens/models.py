@@ -220,7 +220,7 @@ def make(case: Case, folder: pathlib.Path) -> None:
     }
     require(case, "logits span at least +-3", truth.min() < -3 and truth.max() > 3, f"{truth.min()} .. {truth.max()}")
     require(case, "logits stay below 16 (see LAST_BIT)", np.abs(truth).max() < 16, np.abs(truth).max())
-    require(case, "attention is peaked: the mean largest of 17..48 weights is over 0.25 in every layer", min(peaks) > 0.25, peaks)
+    require(case, "the mean largest of 17..48 attention weights is over 0.25 in every layer", min(peaks) > 0.25, peaks)
     require(case, "float32 is well inside the tolerance", float32 < TOLERANCE / 4, float32)
     for name, moved in faults.items():
         require(case, f"{name} moves the logits", min(moved.values()) >= FAULT_FACTOR * TOLERANCE, moved)
@@ -302,7 +302,7 @@ def check(cases, folder: pathlib.Path) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="make them in a temporary folder and fail on a difference")
-    parser.add_argument("--out", type=pathlib.Path, default=HERE, help="folder of the goldens (default: the committed one)")
+    parser.add_argument("--out", type=pathlib.Path, default=HERE, help="their folder (default: the committed one)")
     parser.add_argument("names", nargs="*", help="only these (default: all)")
     args = parser.parse_args()
     unknown = set(args.names) - {case.name for case in CASES}

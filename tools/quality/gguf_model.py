@@ -1,0 +1,129 @@
+"""A GGUF file of llama or qwen2 architecture as a transformers model (dequantised to float32) and a tokenizer."""
+
+import pathlib
+import sys
+
+import gguf
+import numpy as np
+import tokenizers
+import torch
+import transformers
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "goldens"))
+import common  # noqa: E402
+
+# GGUF tensor names beside those of Hugging Face; inside a block, then outside.
+BLOCK_NAMES = {
+    "attn_norm": "input_layernorm",
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "ffn_norm": "post_attention_layernorm",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+}
+OTHER_NAMES = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
+CLASSES = {
+    "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
+    "qwen2": (transformers.Qwen2Config, transformers.Qwen2ForCausalLM),
+}
+QWEN2_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+
+class GgufModel:
+    def __init__(self, path: pathlib.Path):
+        self.reader = gguf.GGUFReader(path)
+        self.architecture = self.value("general.architecture")
+        if self.architecture not in CLASSES:
+            raise SystemExit(f"{path}: architecture {self.architecture} has no reference here (llama and qwen2 have)")
+
+    def value(self, key: str, default=None):
+        field = self.reader.fields.get(key)
+        return default if field is None else field.contents()
+
+    def arch(self, key: str, default=None):
+        return self.value(f"{self.architecture}.{key}", default)
+
+    def config(self):
+        names = {tensor.name for tensor in self.reader.tensors}
+        heads, hidden = self.arch("attention.head_count"), self.arch("embedding_length")
+        if self.arch("rope.scaling.type", "none") != "none" or "rope_freqs.weight" in names:
+            raise SystemExit("scaled RoPE has no reference here")
+        own = {"attention_bias": "blk.0.attn_q.bias" in names} if self.architecture == "llama" else {}
+        return CLASSES[self.architecture][0](
+            vocab_size=len(self.value("tokenizer.ggml.tokens")),
+            hidden_size=hidden,
+            intermediate_size=self.arch("feed_forward_length"),
+            num_hidden_layers=self.arch("block_count"),
+            num_attention_heads=heads,
+            num_key_value_heads=self.arch("attention.head_count_kv", heads),
+            head_dim=self.arch("attention.key_length", hidden // heads),
+            max_position_embeddings=self.arch("context_length"),
+            rms_norm_eps=self.arch("attention.layer_norm_rms_epsilon"),
+            rope_parameters={"rope_type": "default", "rope_theta": self.arch("rope.freq_base", 10000.0)},
+            tie_word_embeddings="output.weight" not in names,
+            **own,
+        )
+
+    def tensors(self, head_dim: int) -> dict[str, torch.Tensor]:
+        out = {}
+        for tensor in self.reader.tensors:
+            values = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
+            out[hf_name(tensor.name)] = torch.from_numpy(self.in_hf_order(tensor.name, values, head_dim))
+        return out
+
+    def in_hf_order(self, name: str, values: np.ndarray, head_dim: int) -> np.ndarray:
+        """llama.cpp keeps q and k rows of llama (not qwen2) so that RoPE pairs are neighbours: undone here."""
+        if self.architecture != "llama" or name.split(".")[-2] not in ("attn_q", "attn_k"):
+            return np.ascontiguousarray(values)
+        heads = values.reshape(-1, head_dim, *values.shape[1:])
+        return np.ascontiguousarray(heads[:, common.rotate_half_rows(head_dim)].reshape(values.shape))
+
+    def model(self):
+        """float32, in transformers' own arithmetic; `common.make_exact` turns it into the float64 one."""
+        config = self.config()
+        with torch.device("meta"):
+            model = CLASSES[self.architecture][1](config)
+        model.model.rotary_emb = type(model.model.rotary_emb)(config)
+        head_dim = model.model.layers[0].self_attn.head_dim
+        missing = model.load_state_dict(self.tensors(head_dim), strict=False, assign=True)
+        expected = ["lm_head.weight"] if config.tie_word_embeddings else []
+        if missing.unexpected_keys or missing.missing_keys != expected:
+            raise SystemExit(f"tensors do not fit the architecture: {missing}")
+        model.tie_weights()
+        return model.eval()
+
+    def tokenizer(self) -> tokenizers.Tokenizer:
+        """Plain text only: special tokens are not recognised, as in perplexity runs."""
+        tokens, merges = self.value("tokenizer.ggml.tokens"), self.value("tokenizer.ggml.merges")
+        vocabulary = {token: i for i, token in enumerate(tokens)}
+        pairs = [tuple(merge.split(" ")) for merge in merges]
+        tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(vocabulary, pairs))
+        split = tokenizers.pre_tokenizers
+        kind = self.value("tokenizer.ggml.pre")
+        if kind == "smollm":
+            parts = [split.Digits(individual_digits=True), split.ByteLevel(add_prefix_space=False)]
+        elif kind == "qwen2":
+            tokenizer.normalizer = tokenizers.normalizers.NFC()
+            words = split.Split(tokenizers.Regex(QWEN2_WORDS), "isolated")
+            parts = [words, split.ByteLevel(add_prefix_space=False, use_regex=False)]
+        else:
+            raise SystemExit(f"pre-tokenizer {kind} has no reference here (smollm and qwen2 have)")
+        tokenizer.pre_tokenizer = split.Sequence(parts)
+        return tokenizer
+
+
+def hf_name(name: str) -> str:
+    stem, kind = name.rsplit(".", 1)
+    if stem.startswith("blk."):
+        _, layer, part = stem.split(".")
+        if part in BLOCK_NAMES:
+            return f"model.layers.{layer}.{BLOCK_NAMES[part]}.{kind}"
+    elif stem in OTHER_NAMES:
+        return f"{OTHER_NAMES[stem]}.{kind}"
+    raise SystemExit(f"tensor {name} has no place in a llama or qwen2 model")
