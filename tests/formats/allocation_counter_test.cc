@@ -28,6 +28,14 @@ void Release(void* data) {
 
 void* operator new(std::size_t size) { return Counted(size); }
 void* operator new[](std::size_t size) { return Counted(size); }
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  try {
+    return Counted(size);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+void operator delete(void* data, const std::nothrow_t&) noexcept { Release(data); }
 void operator delete(void* data) noexcept { Release(data); }
 void operator delete[](void* data) noexcept { Release(data); }
 void operator delete(void* data, std::size_t) noexcept { Release(data); }
