@@ -13,6 +13,8 @@
 
 #include "base/result.h"
 
+struct WringTokenizer;
+
 namespace wring {
 
 class GgufMetadata;
@@ -44,6 +46,8 @@ class Tokenizer {
   virtual std::optional<int32_t> bos() const = 0;
   // Every id that ends a turn or a text (eos, eot, <|im_end|> ...).
   virtual const std::vector<int32_t>& stop_ids() const = 0;
+  // The bridge's object, for grammars.
+  virtual const WringTokenizer* handle() const = 0;
 };
 
 // Streaming detokenisation: never splits a UTF-8 character. The concatenation of all Push() results
@@ -59,7 +63,6 @@ class StreamDecoder {
   const Tokenizer* tokenizer_;
   bool special_;
   std::string pending_;
-  bool first_ = true;
 };
 
 }  // namespace wring

@@ -1,0 +1,9 @@
+//! C interface over the libraries that are Rust only: `tokenizers`, `minijinja`, `llguidance`.
+//! Every entry catches panics; errors come back as owned text. See include/wring_bridge.h.
+
+mod bytes;
+mod grammar;
+mod pre_tokenizer;
+mod template;
+mod tokenizer;
+mod vocabulary;

@@ -1,0 +1,243 @@
+//! Tokenizer objects behind the C interface.
+
+use std::sync::RwLock;
+
+use tokenizers::Tokenizer;
+
+use crate::bytes::{guard, WringBytes, WringView};
+use crate::vocabulary::{byte_level, sentence_piece, Arrays};
+
+/// How a token's text stands for bytes.
+#[derive(Clone, Copy, PartialEq)]
+enum Spelling {
+    ByteLevel,     // each char is a byte (GPT-2's table)
+    SentencePiece, // "▁" is a space, "<0xAB>" is a byte
+    Plain,
+}
+
+pub struct WringTokenizer {
+    // The flag encode_special_tokens is state of the library's object; readers share it while it is right.
+    inner: RwLock<Tokenizer>,
+    spelling: Spelling,
+    special: Vec<bool>,
+    vocab_size: u32,
+}
+
+impl WringTokenizer {
+    fn new(tokenizer: Tokenizer) -> Self {
+        let decoder = tokenizer.get_decoder().and_then(|d| serde_json::to_string(d).ok()).unwrap_or_default();
+        let spelling = if decoder.contains("ByteLevel") {
+            Spelling::ByteLevel
+        } else if decoder.contains('▁') || decoder.contains("Metaspace") {
+            Spelling::SentencePiece
+        } else {
+            Spelling::Plain
+        };
+        // Ids may have gaps: the size is one past the largest.
+        let largest = tokenizer.get_vocab(true).values().copied().max().map_or(0, |id| id + 1);
+        let mut special = vec![false; largest as usize];
+        for (id, token) in tokenizer.get_added_tokens_decoder() {
+            special[id as usize] = token.special;
+        }
+        Self { inner: RwLock::new(tokenizer), spelling, special, vocab_size: largest }
+    }
+
+    fn encode(&self, text: &str, add_special: bool, parse_special: bool) -> Result<Vec<u32>, String> {
+        let run = |t: &Tokenizer| {
+            t.encode_fast(text, add_special).map(|e| e.get_ids().to_vec()).map_err(|e| format!("the text cannot be encoded: {e}"))
+        };
+        loop {
+            {
+                let reader = self.inner.read().unwrap_or_else(|e| e.into_inner());
+                if reader.get_encode_special_tokens() != parse_special {
+                    return run(&reader);
+                }
+            }
+            let mut writer = self.inner.write().unwrap_or_else(|e| e.into_inner());
+            writer.set_encode_special_tokens(!parse_special);
+        }
+    }
+
+    fn token_bytes(&self, id: u32, special: bool) -> Vec<u8> {
+        let Some(text) = self.inner.read().unwrap_or_else(|e| e.into_inner()).id_to_token(id) else {
+            return Vec::new();
+        };
+        if self.special.get(id as usize).copied().unwrap_or(false) {
+            return if special { text.into_bytes() } else { Vec::new() };
+        }
+        match self.spelling {
+            Spelling::Plain => text.into_bytes(),
+            Spelling::SentencePiece => {
+                if text.len() == 6 && text.starts_with("<0x") && text.ends_with('>') {
+                    if let Ok(byte) = u8::from_str_radix(&text[3..5], 16) {
+                        return vec![byte];
+                    }
+                }
+                text.replace('▁', " ").into_bytes()
+            }
+            Spelling::ByteLevel => {
+                let mut out = Vec::with_capacity(text.len());
+                for c in text.chars() {
+                    match byte_of(c) {
+                        Some(byte) => out.push(byte),
+                        None => return text.into_bytes(), // an added token, written as it is
+                    }
+                }
+                out
+            }
+        }
+    }
+}
+
+/// GPT-2's table: printable bytes stand for themselves, the others for U+0100 and up in order.
+fn byte_of(c: char) -> Option<u8> {
+    let printable = |b: u32| (33..=126).contains(&b) || (161..=172).contains(&b) || (174..=255).contains(&b);
+    let code = c as u32;
+    if code < 256 {
+        return printable(code).then_some(code as u8);
+    }
+    (0..256u32).filter(|b| !printable(*b)).nth((code - 256) as usize).map(|b| b as u8)
+}
+
+fn give(tokenizer: Result<Tokenizer, String>) -> Result<*mut WringTokenizer, String> {
+    Ok(Box::into_raw(Box::new(WringTokenizer::new(tokenizer?))))
+}
+
+/// # Safety
+/// See wring_bridge.h.
+#[no_mangle]
+pub unsafe extern "C" fn wring_tokenizer_from_json(json: WringView, error: *mut WringBytes) -> *mut WringTokenizer {
+    guard(std::ptr::null_mut(), error, || {
+        give(Tokenizer::from_bytes(json.slice()).map_err(|e| format!("tokenizer.json cannot be read ({e}): get it again")))
+    })
+}
+
+#[repr(C)]
+pub struct WringVocabulary {
+    pub sentence_piece: bool,
+    pub add_prefix: bool,
+    pub pre: WringView,
+    pub tokens: *const WringView,
+    pub token_count: usize,
+    pub types: *const i32, // token_count
+    pub scores: *const f32, // token_count, or null
+    pub merges: *const WringView,
+    pub merge_count: usize,
+}
+
+/// # Safety
+/// See wring_bridge.h.
+#[no_mangle]
+pub unsafe extern "C" fn wring_tokenizer_from_vocabulary(
+    v: *const WringVocabulary,
+    error: *mut WringBytes,
+) -> *mut WringTokenizer {
+    guard(std::ptr::null_mut(), error, || {
+        let v = &*v;
+        let strings = |views: *const WringView, count: usize| -> Vec<String> {
+            (0..count).map(|i| String::from_utf8_lossy((*views.add(i)).slice()).into_owned()).collect()
+        };
+        let arrays = Arrays {
+            tokens: strings(v.tokens, v.token_count),
+            types: std::slice::from_raw_parts(v.types, v.token_count).to_vec(),
+            scores: if v.scores.is_null() { Vec::new() } else { std::slice::from_raw_parts(v.scores, v.token_count).to_vec() },
+            merges: strings(v.merges, v.merge_count),
+        };
+        let count = v.token_count;
+        let tokenizer =
+            if v.sentence_piece { sentence_piece(arrays, v.add_prefix) } else { byte_level(arrays, v.pre.text()?) }?;
+        let mut made = WringTokenizer::new(tokenizer);
+        made.vocab_size = made.vocab_size.max(count as u32);
+        Ok(Box::into_raw(Box::new(made)))
+    })
+}
+
+/// # Safety
+/// See wring_bridge.h.
+#[no_mangle]
+pub unsafe extern "C" fn wring_tokenizer_free(tokenizer: *mut WringTokenizer) {
+    drop(Box::from_raw(tokenizer));
+}
+
+/// Ids as little-endian u32 in `out`.
+///
+/// # Safety
+/// See wring_bridge.h.
+#[no_mangle]
+pub unsafe extern "C" fn wring_tokenizer_encode(
+    tokenizer: *const WringTokenizer,
+    text: WringView,
+    add_special: bool,
+    parse_special: bool,
+    out: *mut WringBytes,
+    error: *mut WringBytes,
+) -> bool {
+    guard(false, error, || {
+        let ids = (*tokenizer).encode(text.text()?, add_special, parse_special)?;
+        *out = WringBytes::from_vec(ids.iter().flat_map(|id| id.to_le_bytes()).collect());
+        Ok(true)
+    })
+}
+
+/// # Safety
+/// See wring_bridge.h.
+#[no_mangle]
+pub unsafe extern "C" fn wring_tokenizer_decode(
+    tokenizer: *const WringTokenizer,
+    ids: *const u32,
+    count: usize,
+    skip_special: bool,
+    out: *mut WringBytes,
+    error: *mut WringBytes,
+) -> bool {
+    guard(false, error, || {
+        let ids = if count == 0 { &[] } else { std::slice::from_raw_parts(ids, count) };
+        let reader = (*tokenizer).inner.read().unwrap_or_else(|e| e.into_inner());
+        let text = reader.decode(ids, skip_special).map_err(|e| e.to_string())?;
+        *out = WringBytes::from_vec(text.into_bytes());
+        Ok(true)
+    })
+}
+
+/// # Safety
+/// See wring_bridge.h.
+#[no_mangle]
+pub unsafe extern "C" fn wring_tokenizer_token_bytes(tokenizer: *const WringTokenizer, id: u32, special: bool) -> WringBytes {
+    guard(WringBytes { data: std::ptr::null_mut(), size: 0 }, std::ptr::null_mut(), || {
+        Ok(WringBytes::from_vec((*tokenizer).token_bytes(id, special)))
+    })
+}
+
+/// The id of a token's text, or -1.
+///
+/// # Safety
+/// See wring_bridge.h.
+#[no_mangle]
+pub unsafe extern "C" fn wring_tokenizer_id(tokenizer: *const WringTokenizer, token: WringView) -> i64 {
+    guard(-1, std::ptr::null_mut(), || {
+        let reader = (*tokenizer).inner.read().unwrap_or_else(|e| e.into_inner());
+        Ok(reader.token_to_id(token.text()?).map_or(-1, |id| id as i64))
+    })
+}
+
+/// # Safety
+/// See wring_bridge.h.
+#[no_mangle]
+pub unsafe extern "C" fn wring_tokenizer_vocab_size(tokenizer: *const WringTokenizer) -> u32 {
+    (*tokenizer).vocab_size
+}
+
+/// Whether `id` is a control token.
+///
+/// # Safety
+/// See wring_bridge.h.
+#[no_mangle]
+pub unsafe extern "C" fn wring_tokenizer_is_special(tokenizer: *const WringTokenizer, id: u32) -> bool {
+    (&(*tokenizer).special).get(id as usize).copied().unwrap_or(false)
+}
+
+impl WringTokenizer {
+    pub fn all_bytes(&self) -> Vec<Vec<u8>> {
+        (0..self.vocab_size).map(|id| self.token_bytes(id, false)).collect()
+    }
+}

@@ -1,0 +1,115 @@
+//! Tokenizers that stand only as arrays: GGUF metadata and llama2.c files, made into the same object that
+//! tokenizer.json gives.
+
+use tokenizers::decoders::byte_fallback::ByteFallback;
+use tokenizers::decoders::byte_level::ByteLevel as ByteLevelDecoder;
+use tokenizers::decoders::fuse::Fuse;
+use tokenizers::decoders::sequence::Sequence as DecoderSequence;
+use tokenizers::decoders::strip::Strip;
+use tokenizers::models::bpe::{Merges, Vocab, BPE};
+use tokenizers::normalizers::replace::Replace;
+use tokenizers::normalizers::{Prepend, Sequence as NormalizerSequence};
+use tokenizers::{AddedToken, DecoderWrapper, NormalizerWrapper, Tokenizer};
+
+/// Token types of GGUF (`tokenizer.ggml.token_type`).
+const UNKNOWN: i32 = 2;
+const CONTROL: i32 = 3;
+const USER_DEFINED: i32 = 4;
+
+pub struct Arrays {
+    pub tokens: Vec<String>,
+    pub types: Vec<i32>,
+    pub scores: Vec<f32>,
+    pub merges: Vec<String>,
+}
+
+fn vocab(tokens: &[String]) -> Vocab {
+    // The last of equal texts wins, as in the files' own readers; ids stay positions.
+    let mut vocab = Vocab::with_capacity(tokens.len());
+    for (id, token) in tokens.iter().enumerate() {
+        vocab.insert(token.clone(), id as u32);
+    }
+    vocab
+}
+
+fn add_special(tokenizer: &mut Tokenizer, arrays: &Arrays) {
+    let of = |wanted: &[i32], special: bool| -> Vec<AddedToken> {
+        arrays
+            .tokens
+            .iter()
+            .zip(&arrays.types)
+            .filter(|(text, kind)| wanted.contains(kind) && !text.is_empty())
+            .map(|(text, _)| AddedToken::from(text.clone(), special).normalized(false))
+            .collect()
+    };
+    tokenizer.add_special_tokens(&of(&[UNKNOWN, CONTROL], true));
+    tokenizer.add_tokens(&of(&[USER_DEFINED], false));
+}
+
+/// Byte-level BPE with the merges listed ("gpt2").
+pub fn byte_level(arrays: Arrays, pre: &str) -> Result<Tokenizer, String> {
+    let (pre_tokenizer, ignore_merges) = crate::pre_tokenizer::by_name(pre)?;
+    let vocab = vocab(&arrays.tokens);
+    let mut merges: Merges = Vec::with_capacity(arrays.merges.len());
+    for merge in &arrays.merges {
+        let (left, right) =
+            merge.split_once(' ').ok_or_else(|| format!("the merge \"{merge}\" is not two tokens: the file is damaged"))?;
+        merges.push((left.to_string(), right.to_string()));
+    }
+    let model = BPE::builder()
+        .vocab_and_merges(vocab, merges)
+        .ignore_merges(ignore_merges)
+        .build()
+        .map_err(|e| format!("the tokenizer's merges do not fit its vocabulary ({e}): the file is damaged"))?;
+    let mut tokenizer = Tokenizer::new(model);
+    tokenizer.with_pre_tokenizer(Some(pre_tokenizer));
+    tokenizer.with_decoder(Some(ByteLevelDecoder::new(true, true, true)));
+    add_special(&mut tokenizer, &arrays);
+    Ok(tokenizer)
+}
+
+/// SentencePiece BPE with byte fallback ("llama"): merges follow from the scores. A pair that gives a piece
+/// is merged in order of that piece's score.
+pub fn sentence_piece(arrays: Arrays, add_prefix: bool) -> Result<Tokenizer, String> {
+    if arrays.scores.len() != arrays.tokens.len() {
+        return Err("the tokenizer has no score for each token: the file is damaged".to_string());
+    }
+    let vocab = vocab(&arrays.tokens);
+    let mut ranked: Vec<(f32, u32, u32, (String, String))> = Vec::new();
+    for (id, token) in arrays.tokens.iter().enumerate() {
+        for (at, _) in token.char_indices().skip(1) {
+            let (left, right) = token.split_at(at);
+            if let (Some(l), Some(r)) = (vocab.get(left), vocab.get(right)) {
+                ranked.push((arrays.scores[id], *l, *r, (left.to_string(), right.to_string())));
+            }
+        }
+    }
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
+    let merges: Merges = ranked.into_iter().map(|m| m.3).collect();
+    let byte_fallback = vocab.contains_key("<0x00>");
+    let unknown = arrays.types.iter().position(|t| *t == UNKNOWN).map(|id| arrays.tokens[id].clone());
+    let mut builder = BPE::builder().vocab_and_merges(vocab, merges).byte_fallback(byte_fallback).fuse_unk(true);
+    if let Some(unknown) = unknown {
+        builder = builder.unk_token(unknown);
+    }
+    let model = builder.build().map_err(|e| format!("the tokenizer's pieces are inconsistent ({e}): the file is damaged"))?;
+    let mut tokenizer = Tokenizer::new(model);
+    let replace = NormalizerWrapper::Replace(Replace::new(" ", "▁").map_err(|e| e.to_string())?);
+    let normalizer = if add_prefix {
+        NormalizerSequence::new(vec![NormalizerWrapper::Prepend(Prepend::new("▁".to_string())), replace])
+    } else {
+        NormalizerSequence::new(vec![replace])
+    };
+    tokenizer.with_normalizer(Some(normalizer));
+    let mut decoders = vec![
+        DecoderWrapper::Replace(Replace::new("▁", " ").map_err(|e| e.to_string())?),
+        DecoderWrapper::ByteFallback(ByteFallback::new()),
+        DecoderWrapper::Fuse(Fuse::new()),
+    ];
+    if add_prefix {
+        decoders.push(DecoderWrapper::Strip(Strip::new(' ', 1, 0)));
+    }
+    tokenizer.with_decoder(Some(DecoderSequence::new(decoders)));
+    add_special(&mut tokenizer, &arrays);
+    Ok(tokenizer)
+}
