@@ -57,9 +57,10 @@ Result<std::variant<GgufScalar, GgufArray>> GgufReader::ReadValue(uint32_t type,
 }
 
 Result<GgufScalar> GgufReader::ReadScalar(uint32_t type, std::string_view key) {
-  const auto read = [&]<typename T, typename Wide>(T, Wide) -> Result<GgufScalar> {
-    WRING_ASSIGN(const T value, cursor_.Read<T>());
-    return GgufScalar(std::in_place_type<Wide>, value);
+  // Zeros that carry the types: as stored, as kept.
+  const auto read = [&](auto stored, auto kept) -> Result<GgufScalar> {
+    WRING_ASSIGN(stored, cursor_.Read<decltype(stored)>());
+    return GgufScalar(std::in_place_type<decltype(kept)>, stored);
   };
   switch (type) {
     case kGgufU8:
@@ -150,7 +151,7 @@ GgufArray GgufReader::Widen(uint64_t count) {
   for (uint64_t i = 0; i < count; ++i) {
     T value;
     std::memcpy(&value, view.data() + i * sizeof(T), sizeof(T));
-    out[i] = value;
+    out[i] = value;  // NOLINT(bugprone-signed-char-misuse): sign extension is meant
   }
   return out;
 }
