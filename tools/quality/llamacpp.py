@@ -48,7 +48,7 @@ def ensure_installed() -> None:
     options += [f"-D{name}={'ON' if flag in flags else 'OFF'}" for name, flag in CPU_OPTIONS.items()]
     environment = dict(os.environ, CMAKE_ARGS=" ".join(options))
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--no-deps"]
-    print("building llama.cpp into this environment, once (about six minutes on two cores)", flush=True)
+    print("building llama.cpp into this environment, once (about seven minutes of CPU time)", flush=True)
     for extra in (["-r", HERE / "llamacpp_build.txt"], ["--no-build-isolation", "-r", HERE / "llamacpp.txt"]):
         if subprocess.run([*pip, "--require-hashes", *extra], env=environment, check=False).returncode:
             raise SystemExit("pip could not build llama.cpp; connect to the network, free 1 GB and try again")
