@@ -1,0 +1,120 @@
+#include "cli/engine.h"
+
+#include <random>
+
+#include "cli/interrupt.h"
+#include "cli/models.h"
+#include "cli/output.h"
+
+namespace wring::cli {
+namespace {
+
+// What the C interface said of its last failure.
+Status LastError(Code code) { return Status(code, wring_last_error()); }
+
+// Calls fill(pointer, capacity) twice: for the size, then for the ids.
+template <typename Fill>
+Result<std::vector<int32_t>> Ids(const Fill& fill) {
+  const int64_t count = fill(nullptr, 0);
+  if (count < 0) return LastError(Code::kInvalid);
+  std::vector<int32_t> ids(static_cast<size_t>(count));
+  if (fill(ids.data(), ids.size()) != count) return LastError(Code::kInternal);
+  return ids;
+}
+
+struct Stream {
+  const TextSink* on_text;
+  const Interrupt* interrupt;
+};
+
+int32_t OnText(void* user, const char* text, size_t size) {
+  const auto* stream = static_cast<const Stream*>(user);
+  return (*stream->on_text)({text, size}) && !stream->interrupt->came() ? 0 : 1;
+}
+
+}  // namespace
+
+SamplingOptions SamplingFrom(const Arguments& a) {
+  SamplingOptions s;
+  auto& g = s.generate;
+  g.struct_size = sizeof(g);
+  g.temperature = static_cast<float>(a.Number("--temperature"));
+  g.top_k = static_cast<int32_t>(a.Integer("--top-k"));
+  g.top_p = static_cast<float>(a.Number("--top-p"));
+  g.min_p = static_cast<float>(a.Number("--min-p"));
+  g.repetition_penalty = static_cast<float>(a.Number("--repeat-penalty"));
+  g.presence_penalty = static_cast<float>(a.Number("--presence-penalty"));
+  g.frequency_penalty = static_cast<float>(a.Number("--frequency-penalty"));
+  g.max_tokens = static_cast<uint32_t>(a.Integer("--max-tokens"));
+  // 31 bits: short enough to be typed again.
+  g.seed = a.Has("--seed") ? static_cast<uint64_t>(a.Integer("--seed")) : std::random_device()() >> 1;
+  s.stop = a.Texts("--stop");
+  return s;
+}
+
+Result<Engine> Engine::Open(const Arguments& a) {
+  Engine engine;
+  WRING_ASSIGN(engine.path_, FindModel(a.Text("MODEL")));
+  wring_model_options model = {};
+  model.struct_size = sizeof(model);
+  model.threads = static_cast<uint32_t>(a.Integer("--threads"));
+  model.no_repack = a.Has("--no-repack") ? 1 : 0;
+  {
+    const Waiting waiting("loading the model");
+    engine.model_.reset(wring_model_open(engine.path_.c_str(), &model));
+  }
+  if (engine.model_ == nullptr) return LastError(Code::kInvalid);
+  wring_session_options session = {};
+  session.struct_size = sizeof(session);
+  session.context = static_cast<uint32_t>(a.Integer("--context"));
+  session.exact = a.Has("--exact") ? 1 : 0;
+  const std::string kv = a.Text("--kv");
+  session.kv_codec = kv.c_str();
+  engine.session_.reset(wring_session_open(engine.model_.get(), &session));
+  if (engine.session_ == nullptr) return LastError(Code::kInvalid);
+  return engine;
+}
+
+Result<std::vector<int32_t>> Engine::Tokenize(std::string_view text) const {
+  return Ids([&](int32_t* ids, size_t capacity) {
+    return wring_tokenize(model_.get(), text.data(), text.size(), ids, capacity);
+  });
+}
+
+Result<std::vector<int32_t>> Engine::EncodeChat(const std::string& messages_json) const {
+  return Ids([&](int32_t* ids, size_t capacity) {
+    return wring_encode_chat(model_.get(), messages_json.c_str(), ids, capacity);
+  });
+}
+
+bool Engine::HasTemplate() const {
+  const char* probe = R"([{"role": "user", "content": "?"}])";
+  // The interface has no error codes: the sentence is what tells this case from a template that fails.
+  return wring_encode_chat(model_.get(), probe, nullptr, 0) >= 0 ||
+         std::string_view(wring_last_error()).find("no chat template") == std::string_view::npos;
+}
+
+Result<wring_generate_stats> Engine::Generate(const std::vector<int32_t>& ids, const SamplingOptions& sampling,
+                                              const TextSink& on_text) {
+  std::vector<const char*> stop;
+  for (const auto& s : sampling.stop) stop.push_back(s.c_str());
+  wring_generate_options options = sampling.generate;
+  options.stop = stop.data();
+  options.stop_count = stop.size();
+  wring_generate_stats stats = {};
+  stats.struct_size = sizeof(stats);
+
+  const Interrupt interrupt(session_.get());
+  Waiting waiting("reading the prompt");
+  const TextSink first = [&](std::string_view text) {
+    waiting.Stop();
+    return on_text(text);
+  };
+  Stream stream = {&first, &interrupt};
+  if (wring_generate(session_.get(), ids.data(), ids.size(), &options, OnText, &stream, &stats) == 0) return stats;
+  if (!interrupt.came()) return LastError(Code::kInvalid);
+  stats.finish = 2;  // while the prompt was read
+  return stats;
+}
+
+}  // namespace wring::cli

@@ -1,0 +1,141 @@
+// Help and docs/cli.md from the option table.
+#include <algorithm>
+
+#include "cli/models.h"
+#include "cli/options.h"
+#include "cli/output.h"
+
+namespace wring::cli {
+namespace {
+
+constexpr size_t kWidth = 100;
+
+// Text in lines of at most kWidth, the first at column `at`, the others indented to `indent`.
+std::string Wrap(std::string_view text, size_t at, size_t indent) {
+  std::string out;
+  size_t column = at;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find(' '), text.size());
+    const std::string_view word = text.substr(0, end);
+    if (column > indent && column + 1 + word.size() > kWidth) {
+      out += '\n' + std::string(indent, ' ');
+      column = indent;
+    } else if (column > indent) {
+      out += ' ';
+      ++column;
+    }
+    out += word;
+    column += word.size();
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return out + '\n';
+}
+
+std::string Entry(const std::string& name, std::string_view help, size_t column) {
+  std::string line = "  " + name;
+  line += line.size() + 2 > column ? '\n' + std::string(column, ' ')
+                                   : std::string(column - line.size(), ' ');
+  return line + Wrap(help, column, column);
+}
+
+std::string Usage(const CommandRow& command) {
+  std::string usage = fmt::format("wring {}", command.name);
+  for (const auto& p : command.positionals) {
+    usage += p.required ? fmt::format(" {}", p.name) : fmt::format(" [{}]", p.name);
+  }
+  return usage + " [options]";
+}
+
+std::string Spelled(const OptionRow& option) {
+  return option.value.empty() ? std::string(option.flag)
+                              : fmt::format("{} {}", option.flag, option.value);
+}
+
+}  // namespace
+
+std::string RangeText(const OptionRow& option) {
+  switch (option.kind) {
+    case Kind::kInteger:
+    case Kind::kIntegers:
+      if (option.high > 1e12) return fmt::format("a whole number from {:.0f}", option.low);
+      return fmt::format("a whole number from {:.0f} to {:.0f}", option.low, option.high);
+    case Kind::kNumber: return fmt::format("a number from {:g} to {:g}", option.low, option.high);
+    case Kind::kChoice: {
+      std::string text(option.choices);
+      for (size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 4) {
+        text.replace(at, 1, " or ");
+      }
+      return text;
+    }
+    default: return "";
+  }
+}
+
+std::string UsageText() {
+  std::string text = "wring COMMAND ... runs language models on this machine.\n\nCommands:\n";
+  for (const auto& c : Commands()) text += Entry(std::string(c.name), c.summary, 16);
+  text += "\nwring COMMAND --help shows a command's options; wring --version the version.\n";
+  return text;
+}
+
+std::string HelpText(const CommandRow& command) {
+  std::string text = fmt::format("{}: {}\n", Usage(command), command.summary);
+  if (!command.details.empty()) text += '\n' + Wrap(command.details, 0, 0);
+  text += '\n';
+  for (const auto& p : command.positionals) text += Entry(std::string(p.name), p.help, 29);
+  if (!command.options.empty()) text += "\nOptions:\n";
+  for (const auto& o : command.options) {
+    std::string help(o.help);
+    const std::string range = RangeText(o);
+    std::string notes = range;
+    if (!o.standard.empty()) notes += fmt::format("{}default {}", notes.empty() ? "" : "; ", o.standard);
+    if (!notes.empty()) help += fmt::format(" ({})", notes);
+    text += Entry(Spelled(o), help, 29);
+  }
+  return text;
+}
+
+std::string Markdown() {
+  std::string text =
+      "# The wring command\n\nMade by `wring help --markdown` from the table in `src/cli/options.cc`; "
+      "`wring COMMAND --help` shows the same.\n\n| command | what it does |\n|---|---|\n";
+  const auto cell = [](std::string s) {
+    for (size_t at = 0; (at = s.find('|', at)) != std::string::npos; at += 2) s.insert(at, "\\");
+    return s;
+  };
+  for (const auto& c : Commands()) {
+    text += fmt::format("| [`wring {}`](#wring-{}) | {} |\n", c.name, c.name, c.summary);
+  }
+  text += fmt::format(
+      "\nMODEL may be a path or the name of a model that `tools/fetch-model` fetched: NAME stands for "
+      "`{}/NAME.gguf` below the cache folder, which is `$WRING_CACHE`, else `$XDG_CACHE_HOME/wring`, "
+      "else `~/.cache/wring`.\n\nAnswers and figures go to standard output; messages, progress and "
+      "`--stats` to standard error. The exit code is 0, or 1 after a message that says what was wrong "
+      "and what to do, or 130 when Ctrl-C ended the work.\n",
+      kModelFolder);
+  for (const auto& c : Commands()) {
+    text += fmt::format("\n## wring {}\n\n`{}`: {}.\n", c.name, Usage(c), c.summary);
+    if (!c.details.empty()) text += fmt::format("\n{}\n", c.details);
+    if (!c.positionals.empty()) text += "\n| argument | meaning |\n|---|---|\n";
+    for (const auto& p : c.positionals) text += fmt::format("| `{}` | {} |\n", p.name, cell(std::string(p.help)));
+    if (!c.options.empty()) text += "\n| option | default | range | meaning |\n|---|---|---|---|\n";
+    for (const auto& o : c.options) {
+      text += fmt::format("| `{}` | {} | {} | {} |\n", Spelled(o), o.standard, cell(RangeText(o)),
+                          cell(std::string(o.help)));
+    }
+  }
+  return text;
+}
+
+Status Help(const Arguments& arguments) {
+  if (arguments.Has("--markdown")) return Print(Markdown());
+  if (!arguments.Has("COMMAND")) return Print(UsageText());
+  const CommandRow* command = FindCommand(arguments.Text("COMMAND"));
+  if (command == nullptr) {
+    return Error(Code::kInvalid, "there is no command \"{}\": wring --help lists them",
+                 arguments.Text("COMMAND"));
+  }
+  return Print(HelpText(*command));
+}
+
+}  // namespace wring::cli

@@ -1,0 +1,39 @@
+#include "cli/line_reader.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "cli/interrupt.h"
+
+namespace wring::cli {
+
+Line LineReader::Next(std::string* line) {
+  const Interrupt interrupt(static_cast<CancelToken*>(nullptr));
+  while (true) {
+    if (const size_t end = pending_.find('\n'); end != std::string::npos) {
+      *line = pending_.substr(0, end);
+      pending_.erase(0, end + 1);
+      if (!line->empty() && line->back() == '\r') line->pop_back();
+      return Line::kText;
+    }
+    if (ended_) {
+      *line = std::move(pending_);
+      pending_.clear();
+      return line->empty() ? Line::kEnd : Line::kText;
+    }
+    char buffer[4096];
+    const ssize_t n = read(STDIN_FILENO, buffer, sizeof(buffer));
+    if (n > 0) {
+      pending_.append(buffer, static_cast<size_t>(n));
+    } else if (n < 0 && errno == EINTR) {
+      if (!interrupt.came()) continue;
+      pending_.clear();
+      return Line::kInterrupted;
+    } else {
+      ended_ = true;
+    }
+  }
+}
+
+}  // namespace wring::cli

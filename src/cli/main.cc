@@ -1,0 +1,104 @@
+// Parses a command line against the option table and runs the command.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+
+#include "cli/interrupt.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "wring/wring.h"
+
+namespace wring::cli {
+namespace {
+
+constexpr int kFailure = 1;
+constexpr int kInterrupted = 130;  // 128 + SIGINT, as shells report it
+
+// The texts CLI11 collected, by flag and positional name.
+using Texts = std::map<std::string, std::vector<std::string>>;
+
+void AddOption(CLI::App& app, const OptionRow& row, Texts& texts) {
+  const std::string flag(row.flag);
+  if (row.kind == Kind::kFlag) {
+    app.add_flag_function(flag, [&texts, flag](int64_t n) {
+      if (n > 0) texts[flag] = {""};
+    });
+    return;
+  }
+  // One value an occurrence: `--gemm Q8_0 MODEL` must leave MODEL alone.
+  app.add_option_function<std::vector<std::string>>(
+         flag, [&texts, flag](const std::vector<std::string>& v) { texts[flag] = v; })
+      ->type_size(1)
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+void AddPositional(CLI::App& app, const PositionalRow& row, Texts& texts) {
+  const std::string name(row.name);
+  app.add_option_function<std::string>(
+      name, [&texts, name](const std::string& v) { texts[name] = {v}; });
+}
+
+Status Usage(const CommandRow& command, const CLI::ParseError& error) {
+  std::string what = error.what();
+  while (!what.empty() && (what.back() == '\n' || what.back() == '.')) what.pop_back();
+  return Error(Code::kInvalid, "wring {}: {}: see wring {} --help", command.name, what, command.name);
+}
+
+// Reads the arguments after the command's name; `help` is set when --help was among them.
+Result<Arguments> ParseArguments(const CommandRow& command, int argc, char** argv, bool* help) {
+  CLI::App app;
+  Texts texts;
+  app.set_help_flag();
+  app.add_flag("-h,--help", *help);
+  for (const auto& p : command.positionals) AddPositional(app, p, texts);
+  for (const auto& o : command.options) AddOption(app, o, texts);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return Usage(command, error);
+  }
+  if (*help) texts.clear();
+  if (*help) return Error(Code::kInvalid, "help");
+  return Arguments::Check(command, std::move(texts));
+}
+
+int Finish(const Status& status) {
+  if (status.ok()) return 0;
+  if (status.code() == Code::kCancelled) return kInterrupted;
+  Note(fmt::format("wring: {}\n", status.message()));
+  return kFailure;
+}
+
+int Main(int argc, char** argv) {
+  if (argc < 2) {
+    Note(UsageText());
+    return kFailure;
+  }
+  const std::string_view name = argv[1];
+  if (name == "--help" || name == "-h") return Finish(Print(UsageText()));
+  if (name == "--version") return Finish(Print(fmt::format("wring {}\n", wring_version())));
+  const CommandRow* command = FindCommand(name);
+  if (command == nullptr) {
+    return Finish(Error(Code::kInvalid, "there is no command \"{}\": wring --help lists them", name));
+  }
+  bool help = false;
+  auto arguments = ParseArguments(*command, argc - 1, argv + 1, &help);
+  if (help) return Finish(Print(HelpText(*command)));
+  if (!arguments.ok()) return Finish(arguments.status());
+  return Finish(command->run(*arguments));
+}
+
+}  // namespace
+}  // namespace wring::cli
+
+int main(int argc, char** argv) {
+  // The library keeps its errors as values; what can still arrive here is memory that ran out.
+  try {
+    return wring::cli::Main(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "wring: not enough memory, or an internal fault (%s): close other programs and try again\n",
+                 error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,201 @@
+#include "cli/options.h"
+
+#include <iterator>
+
+namespace wring::cli {
+namespace {
+
+using Rows = std::vector<OptionRow>;
+
+Rows Join(std::initializer_list<Rows> groups) {
+  Rows all;
+  for (const auto& group : groups) std::copy(group.begin(), group.end(), std::back_inserter(all));
+  return all;
+}
+
+constexpr std::string_view kModelHelp =
+    "a GGUF file, a Hugging Face directory, a llama2.c .bin, or the name of a fetched model";
+
+Rows ModelOptions() {
+  return {
+      {"--threads", "N", Kind::kInteger, "", 1, 1024, "",
+       "threads to compute with; by default every processor of the process"},
+      {"--no-repack", "", Kind::kFlag, "", 0, 0, "",
+       "map the file as it is: loads at once, runs slower"},
+  };
+}
+
+Rows SessionOptions() {
+  return {
+      {"--context", "N", Kind::kInteger, "", 1, 1 << 28, "",
+       "positions to make room for; by default the model's, at most 8192"},
+      {"--exact", "", Kind::kFlag, "", 0, 0, "", "float32 activations and KV cache: slower"},
+      {"--kv", "TYPE", Kind::kChoice, "f16", 0, 0, "f16|f32", "how keys and values are stored"},
+  };
+}
+
+Rows SamplingOptions(std::string_view temperature) {
+  return {
+      {"--temperature", "T", Kind::kNumber, temperature, 0, 100, "",
+       "randomness of the choice; 0 always takes the most likely token"},
+      {"--top-k", "K", Kind::kInteger, "0", 0, 1 << 24, "",
+       "choose among the K most likely tokens; 0: all"},
+      {"--top-p", "P", Kind::kNumber, "1", 1e-6, 1, "",
+       "choose among the most likely tokens that together reach this probability"},
+      {"--min-p", "P", Kind::kNumber, "0", 0, 1, "",
+       "leave out tokens less likely than P times the most likely"},
+      {"--repeat-penalty", "X", Kind::kNumber, "1", 0.01, 100, "",
+       "divide the logits of tokens seen before; 1: off"},
+      {"--presence-penalty", "X", Kind::kNumber, "0", -100, 100, "",
+       "take X off the logits of tokens seen before"},
+      {"--frequency-penalty", "X", Kind::kNumber, "0", -100, 100, "",
+       "take X off for each time a token was seen"},
+      {"--seed", "N", Kind::kInteger, "", 0, 9.2e18, "",
+       "the same seed gives the same text; drawn when absent, --stats prints it"},
+      {"--max-tokens", "N", Kind::kInteger, "0", 0, 1 << 28, "",
+       "end the answer after N tokens; 0: when the context is full"},
+      {"--stop", "TEXT", Kind::kTexts, "", 0, 0, "", "end the answer before TEXT; repeatable"},
+  };
+}
+
+CommandRow RunCommand() {
+  return {
+      "run",
+      "answer one prompt",
+      "The prompt goes through the model's chat template when it has one. Ctrl-C ends the answer.",
+      {{"MODEL", true, kModelHelp}, {"PROMPT", false, "the text; - reads it from standard input"}},
+      Join({{{"--raw", "", Kind::kFlag, "", 0, 0, "", "plain completion, no chat template"},
+             {"--system", "TEXT", Kind::kText, "", 0, 0, "", "a system message before the prompt"},
+             {"--stats", "", Kind::kFlag, "", 0, 0, "",
+              "print speed beside the machine's measured read bandwidth, on stderr"}},
+            SamplingOptions("0"),
+            {{"--logit-bias", "ID=X", Kind::kTexts, "", 0, 0, "",
+              "add X to the logit of token ID; repeatable"}},
+            SessionOptions(),
+            ModelOptions()}),
+      Run};
+}
+
+CommandRow ChatCommand() {
+  return {"chat",
+          "talk with a model",
+          "Lines that begin with / are commands: /help lists them. Ctrl-C ends the answer; at the "
+          "prompt a second Ctrl-C, or Ctrl-D, leaves.",
+          {{"MODEL", true, kModelHelp}},
+          Join({{{"--system", "TEXT", Kind::kText, "", 0, 0, "", "the system message"},
+                 {"--load", "FILE", Kind::kText, "", 0, 0, "", "go on with a saved conversation"}},
+                SamplingOptions("0.7"),
+                SessionOptions(),
+                ModelOptions()}),
+          Chat};
+}
+
+CommandRow BenchCommand() {
+  return {
+      "bench",
+      "measure speed beside the machine's own roofs",
+      "Without MODEL it measures what --roofs, --gemm, --gemv or --shape ask for. The exit code is 1 "
+      "when a kernel beats its roof, since a figure is wrong then.",
+      {{"MODEL", false, kModelHelp}},
+      Join({{{"--prefill", "N", Kind::kInteger, "512", 0, 1 << 20, "", "prompt tokens; 0: none"},
+             {"--decode", "N", Kind::kInteger, "64", 0, 1 << 20, "", "tokens to generate; 0: none"},
+             {"--depth", "N", Kind::kIntegers, "0", 0, 1 << 20, "",
+              "decode after N positions; a list"},
+             {"--repeat", "N", Kind::kInteger, "5", 1, 1000, "", "runs after a warm-up"},
+             {"--threads", "N", Kind::kIntegers, "", 1, 1024, "",
+              "threads to compute with; a list; by default every processor of the process"},
+             {"--no-repack", "", Kind::kFlag, "", 0, 0, "", "map the file as it is"},
+             {"--exact", "", Kind::kFlag, "", 0, 0, "", "float32 activations and KV cache"},
+             {"--kv", "TYPE", Kind::kChoice, "f16", 0, 0, "f16|f32",
+              "how keys and values are stored"},
+             {"--shape", "SHAPE:TYPE", Kind::kText, "", 0, 0, "",
+              "a model of random weights instead of MODEL: a name (llama-1.5b, llama-3b, smollm2-135m) "
+              "or layers=24,hidden=2048,heads=16,kv=2,ffn=8192,vocab=32000, then :Q8_0 or another "
+              "type"},
+             {"--roofs", "", Kind::kFlag, "", 0, 0, "",
+              "read bandwidth, int8 and float32 arithmetic of this machine"},
+             {"--gemm", "TYPE", Kind::kTexts, "", 0, 0, "",
+              "the prefill product, 4096 x 4096 weights by 512 rows; repeatable"},
+             {"--gemv", "TYPE", Kind::kTexts, "", 0, 0, "",
+              "the decode product over at least 1 GiB of weights; repeatable"},
+             {"--format", "TYPE", Kind::kChoice, "table", 0, 0, "table|json|csv",
+              "what to print"},
+             {"--json", "FILE", Kind::kText, "", 0, 0, "", "write JSON to FILE as well; - prints it instead"}}}),
+      Bench};
+}
+
+CommandRow PerplexityCommand() {
+  return {
+      "perplexity",
+      "score a text: perplexity, and divergence from a saved reference",
+      "Mode llama cuts the text into windows of --context tokens and scores the second half of each, "
+      "as llama-perplexity does. Mode hf slides a window by --stride and scores each token once, as "
+      "the Hugging Face guide does.",
+      {{"MODEL", true, kModelHelp}, {"FILE", true, "the text"}},
+      Join({{{"--mode", "MODE", Kind::kChoice, "llama", 0, 0, "llama|hf", "how windows are cut"},
+             {"--context", "N", Kind::kInteger, "512", 2, 1 << 28, "", "tokens a window"},
+             {"--stride", "N", Kind::kInteger, "", 1, 1 << 28, "",
+              "step of mode hf; by default half a window"},
+             {"--windows", "N", Kind::kInteger, "0", 0, 1 << 28, "", "stop after N windows; 0: all"},
+             {"--tokens", "", Kind::kFlag, "", 0, 0, "",
+              "FILE holds token ids, little-endian int32, instead of text"},
+             {"--kl-save", "FILE", Kind::kText, "", 0, 0, "",
+              "write the log-probabilities, to compare other runs with"},
+             {"--kl-base", "FILE", Kind::kText, "", 0, 0, "",
+              "compare with what --kl-save wrote: KL divergence, RMS change of probability, top-1 "
+              "agreement"},
+             {"--json", "FILE", Kind::kText, "", 0, 0, "", "write the figures as JSON; - prints them"},
+             {"--exact", "", Kind::kFlag, "", 0, 0, "", "float32 activations and KV cache"},
+             {"--kv", "TYPE", Kind::kChoice, "f16", 0, 0, "f16|f32",
+              "how keys and values are stored"}},
+            ModelOptions()}),
+      Perplexity};
+}
+
+std::vector<CommandRow> MakeCommands() {
+  return {
+      RunCommand(),
+      ChatCommand(),
+      BenchCommand(),
+      PerplexityCommand(),
+      {"inspect",
+       "show what is inside a model file",
+       "",
+       {{"FILE", true, "a GGUF file, a .safetensors file, a Hugging Face directory or a llama2.c .bin"}},
+       {{"--json", "", Kind::kFlag, "", 0, 0, "", "for programs"}},
+       Inspect},
+      {"logits",
+       "write the logits of one window of tokens",
+       "For development and quality measurements. OUT gets float32 [tokens, vocabulary].",
+       {{"MODEL", true, kModelHelp}},
+       Join({{{"--tokens", "FILE", Kind::kText, "", 0, 0, "", "token ids, little-endian int32"},
+              {"--out", "FILE", Kind::kText, "", 0, 0, "", "where the logits go"},
+              {"--exact", "", Kind::kFlag, "", 0, 0, "", "float32 activations and KV cache"},
+              {"--kv", "TYPE", Kind::kChoice, "f16", 0, 0, "f16|f32",
+               "how keys and values are stored"}},
+             ModelOptions()}),
+       Logits},
+      {"help",
+       "show how a command is used",
+       "",
+       {{"COMMAND", false, "one of the commands"}},
+       {{"--markdown", "", Kind::kFlag, "", 0, 0, "", "every command, as docs/cli.md"}},
+       Help},
+  };
+}
+
+}  // namespace
+
+const std::vector<CommandRow>& Commands() {
+  static const std::vector<CommandRow> commands = MakeCommands();
+  return commands;
+}
+
+const CommandRow* FindCommand(std::string_view name) {
+  for (const auto& command : Commands()) {
+    if (command.name == name) return &command;
+  }
+  return nullptr;
+}
+
+}  // namespace wring::cli

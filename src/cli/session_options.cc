@@ -1,0 +1,36 @@
+#include "cli/session_options.h"
+
+#include <cstring>
+
+#include "cli/models.h"
+#include "cli/output.h"
+
+namespace wring::cli {
+
+Result<Loaded> LoadModel(const Arguments& arguments, bool need_text) {
+  WRING_ASSIGN(const std::string path, FindModel(arguments.Text("MODEL")));
+  ModelOptions options;
+  options.threads = static_cast<uint32_t>(arguments.Integer("--threads"));
+  options.repack = !arguments.Has("--no-repack");
+  options.need_text = need_text;
+  Bar bar;
+  Loaded loaded;
+  WRING_ASSIGN(loaded.model, Model::Open(path, options, &bar));
+  loaded.session.exact = arguments.Has("--exact");
+  loaded.session.kv_codec = CodecByName(arguments.Text("--kv"))->id;
+  return loaded;
+}
+
+Result<std::vector<int32_t>> ReadIds(const std::string& path) {
+  WRING_ASSIGN(const auto file, MappedFile::Open(path));
+  const auto bytes = file->bytes();
+  if (bytes.size() % sizeof(int32_t) != 0) {
+    return Error(Code::kInvalid, "{}: {} bytes are no whole number of int32 token ids: write it again", path,
+                 bytes.size());
+  }
+  std::vector<int32_t> ids(bytes.size() / sizeof(int32_t));
+  std::memcpy(ids.data(), bytes.data(), bytes.size());
+  return ids;
+}
+
+}  // namespace wring::cli

@@ -1,0 +1,22 @@
+// The options that several commands share, turned into the engine's.
+#pragma once
+
+#include <memory>
+
+#include "cli/arguments.h"
+#include "engine/session.h"
+
+namespace wring::cli {
+
+struct Loaded {
+  std::unique_ptr<Model> model;
+  SessionOptions session;  // --exact, --kv; the context is the command's to choose
+};
+
+// Opens MODEL as --threads and --no-repack say, with a progress bar.
+Result<Loaded> LoadModel(const Arguments& arguments, bool need_text);
+
+// Token ids from a file of little-endian int32.
+Result<std::vector<int32_t>> ReadIds(const std::string& path);
+
+}  // namespace wring::cli
