@@ -9,7 +9,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 JOBS ?= $(shell nproc)
 MODEL ?= smollm2-135m-instruct
-PROMPT ?= What is the capital of France?
+PROMPT ?= Why is the sky blue?
 BENCH_MODELS ?= smollm2-135m-instruct qwen2.5-coder-0.5b-instruct qwen2.5-coder-1.5b-instruct
 wring := build/release/wring
 # $(call build,PRESET,TARGET...): configured once; after that ninja asks CMake again only when something changed.
@@ -31,7 +31,7 @@ build: setup ## Release build in build/release
 .PHONY: demo
 demo: setup ## build, fetch the default model, run it on PROMPT
 	@$(call build,release,wring_cli)
-	@model=$$(tools/fetch-model $(MODEL)) && $(wring) run "$$model" "$(PROMPT)" --stats
+	@model=$$(tools/fetch-model $(MODEL)) && $(wring) run "$$model" "$(PROMPT)" --max-tokens 200 --stats
 
 .PHONY: test
 test: setup ## every test
