@@ -84,7 +84,7 @@ Result<Arguments> Arguments::Check(const CommandRow& command,
   }
   for (const auto& positional : command.positionals) {
     if (positional.required && !given.contains(std::string(positional.name))) {
-      return Error(Code::kInvalid, "wring {} needs {}: see wring {} --help", command.name,
+      return Error(Code::kInvalid, "{} needs {}: see wring {} --help", command.name,
                    positional.name, command.name);
     }
   }

@@ -152,16 +152,17 @@ Status Bench(const Arguments& arguments) {
   const bool model = arguments.Has("MODEL") || arguments.Has("--shape");
   const bool machine = arguments.Has("--roofs") || arguments.Has("--gemm") || arguments.Has("--gemv");
   if (!model && !machine) {
-    return Error(Code::kInvalid, "wring bench needs MODEL, --shape, --roofs, --gemm or --gemv: see wring bench --help");
+    return Error(Code::kInvalid, "bench needs MODEL, --shape, --roofs, --gemm or --gemv: see wring bench --help");
   }
   if (arguments.Has("MODEL") && arguments.Has("--shape")) {
-    return Error(Code::kInvalid, "wring bench takes MODEL or --shape, not both: leave one out");
+    return Error(Code::kInvalid, "bench takes MODEL or --shape, not both: leave one out");
   }
   if (cpu::SupportedIsas().empty()) {
     return Error(Code::kUnsupported, "this processor has neither AVX2 nor NEON: Wring needs one of them");
   }
   Bencher b(arguments);
   b.report.machine = bench::ThisMachine();
+  WRING_TRY(CheckWritable(arguments.Text("--json")));
   if (model && arguments.Has("MODEL")) WRING_TRY(FindModel(arguments.Text("MODEL")));
   WRING_TRY(bench::CheckMemory(bench::kMemoryBytes, "measuring the read bandwidth"));
   WRING_ASSIGN(b.roofs, bench::Roofs::Create(bench::kMemoryBytes, &b.bar));

@@ -18,7 +18,7 @@ std::string Wrap(std::string_view text, size_t at, size_t indent) {
     const size_t end = std::min(text.find(' '), text.size());
     const std::string_view word = text.substr(0, end);
     if (column > indent && column + 1 + word.size() > kWidth) {
-      out += '\n' + std::string(indent, ' ');
+      out.append(1, '\n').append(indent, ' ');
       column = indent;
     } else if (column > indent) {
       out += ' ';
@@ -33,8 +33,11 @@ std::string Wrap(std::string_view text, size_t at, size_t indent) {
 
 std::string Entry(const std::string& name, std::string_view help, size_t column) {
   std::string line = "  " + name;
-  line += line.size() + 2 > column ? '\n' + std::string(column, ' ')
-                                   : std::string(column - line.size(), ' ');
+  if (line.size() + 2 > column) {
+    line.append(1, '\n').append(column, ' ');
+  } else {
+    line.append(column - line.size(), ' ');
+  }
   return line + Wrap(help, column, column);
 }
 
@@ -80,7 +83,7 @@ std::string UsageText() {
 
 std::string HelpText(const CommandRow& command) {
   std::string text = fmt::format("{}: {}\n", Usage(command), command.summary);
-  if (!command.details.empty()) text += '\n' + Wrap(command.details, 0, 0);
+  if (!command.details.empty()) text.append("\n").append(Wrap(command.details, 0, 0));
   text += '\n';
   for (const auto& p : command.positionals) text += Entry(std::string(p.name), p.help, 29);
   if (!command.options.empty()) text += "\nOptions:\n";
@@ -99,9 +102,10 @@ std::string Markdown() {
   std::string text =
       "# The wring command\n\nMade by `wring help --markdown` from the table in `src/cli/options.cc`; "
       "`wring COMMAND --help` shows the same.\n\n| command | what it does |\n|---|---|\n";
-  const auto cell = [](std::string s) {
-    for (size_t at = 0; (at = s.find('|', at)) != std::string::npos; at += 2) s.insert(at, "\\");
-    return s;
+  const auto cell = [](std::string_view plain) {
+    std::string escaped;
+    for (const char c : plain) escaped.append(c == '|' ? "\\|" : "").append(c == '|' ? 0 : 1, c);
+    return escaped;
   };
   for (const auto& c : Commands()) {
     text += fmt::format("| [`wring {}`](#wring-{}) | {} |\n", c.name, c.name, c.summary);
@@ -117,11 +121,11 @@ std::string Markdown() {
     text += fmt::format("\n## wring {}\n\n`{}`: {}.\n", c.name, Usage(c), c.summary);
     if (!c.details.empty()) text += fmt::format("\n{}\n", c.details);
     if (!c.positionals.empty()) text += "\n| argument | meaning |\n|---|---|\n";
-    for (const auto& p : c.positionals) text += fmt::format("| `{}` | {} |\n", p.name, cell(std::string(p.help)));
+    for (const auto& p : c.positionals) text += fmt::format("| `{}` | {} |\n", p.name, cell(p.help));
     if (!c.options.empty()) text += "\n| option | default | range | meaning |\n|---|---|---|---|\n";
     for (const auto& o : c.options) {
       text += fmt::format("| `{}` | {} | {} | {} |\n", Spelled(o), o.standard, cell(RangeText(o)),
-                          cell(std::string(o.help)));
+                          cell(o.help));
     }
   }
   return text;

@@ -9,16 +9,17 @@ namespace wring::cli {
 
 Status Logits(const Arguments& arguments) {
   for (const std::string_view flag : {"--tokens", "--out"}) {
-    if (!arguments.Has(flag)) return Error(Code::kInvalid, "wring logits needs {} FILE", flag);
+    if (!arguments.Has(flag)) return Error(Code::kInvalid, "logits needs {} FILE: see wring logits --help", flag);
   }
   WRING_ASSIGN(const auto ids, ReadIds(arguments.Text("--tokens")));
-  WRING_ASSIGN(auto out, AtomicFile::Create(arguments.Text("--out")));
+  WRING_TRY(CheckWritable(arguments.Text("--out")));
   WRING_ASSIGN(Loaded loaded, LoadModel(arguments, false));
   loaded.session.context = static_cast<uint32_t>(ids.size());
   WRING_ASSIGN(auto session, Session::Create(*loaded.model, loaded.session));
 
   CancelToken cancel;
   const Interrupt interrupt(&cancel);
+  WRING_ASSIGN(auto out, AtomicFile::Create(arguments.Text("--out")));
   Bar bar;
   Status written;
   const Status computed = session->AppendAll(

@@ -1,9 +1,9 @@
 // Parses a command line against the option table and runs the command.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 
-#include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "wring/wring.h"
@@ -39,10 +39,8 @@ void AddPositional(CLI::App& app, const PositionalRow& row, Texts& texts) {
       name, [&texts, name](const std::string& v) { texts[name] = {v}; });
 }
 
-Status Usage(const CommandRow& command, const CLI::ParseError& error) {
-  std::string what = error.what();
-  while (!what.empty() && (what.back() == '\n' || what.back() == '.')) what.pop_back();
-  return Error(Code::kInvalid, "wring {}: {}: see wring {} --help", command.name, what, command.name);
+Status Usage(const CommandRow& command, std::string_view what) {
+  return Error(Code::kInvalid, "{} {}: see wring {} --help", command.name, what, command.name);
 }
 
 // Reads the arguments after the command's name; `help` is set when --help was among them.
@@ -50,16 +48,26 @@ Result<Arguments> ParseArguments(const CommandRow& command, int argc, char** arg
   CLI::App app;
   Texts texts;
   app.set_help_flag();
+  app.allow_extras();
   app.add_flag("-h,--help", *help);
   for (const auto& p : command.positionals) AddPositional(app, p, texts);
   for (const auto& o : command.options) AddOption(app, o, texts);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::ArgumentMismatch& error) {
+    const std::string_view what = error.what();  // "--seed: 1 required TEXT missing"
+    return Usage(command, fmt::format("needs a value after {}", what.substr(0, what.find(':'))));
   } catch (const CLI::ParseError& error) {
-    return Usage(command, error);
+    std::string what = error.what();
+    std::replace(what.begin(), what.end(), '\n', ' ');
+    return Usage(command, fmt::format("cannot read its arguments ({})", what));
   }
-  if (*help) texts.clear();
-  if (*help) return Error(Code::kInvalid, "help");
+  if (*help) return Error(Code::kInvalid, "help");  // the caller prints it
+  if (const auto extras = app.remaining(); !extras.empty()) {
+    const bool option = extras[0].starts_with("-");
+    return Usage(command, option ? fmt::format("has no option {}", extras[0])
+                                 : fmt::format("has no use for \"{}\" (quote a text of several words)", extras[0]));
+  }
   return Arguments::Check(command, std::move(texts));
 }
 

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/atomic_file.h"
+
 namespace wring::cli {
 namespace {
 
@@ -30,6 +32,10 @@ void Note(std::string_view text) {
 }
 
 bool OnTerminal(int descriptor) { return isatty(descriptor) != 0; }
+
+Status CheckWritable(const std::string& path) {
+  return path.empty() || path == "-" ? Status() : ToStatus(AtomicFile::Create(path));
+}
 
 void Bar::Report(std::string_view what, uint64_t done, uint64_t total) {
   static const bool terminal = OnTerminal(STDERR_FILENO);

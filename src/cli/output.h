@@ -21,6 +21,9 @@ void Note(std::string_view text);
 
 bool OnTerminal(int descriptor);
 
+// Fails now if a file of this name could not be written after long work; nothing stays. "" and "-" pass.
+Status CheckWritable(const std::string& path);
+
 // A progress bar on standard error once work has lasted a second, on a terminal only. Thread-safe.
 class Bar final : public Progress {
  public:

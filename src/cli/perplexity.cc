@@ -87,7 +87,6 @@ class Scorer {
   }
 
   Result<Scores> Run() {
-    const Interrupt interrupt(&cancel_);
     uint64_t total = 0;
     for (const Window& w : text_.windows) total += w.end - w.begin;
     uint64_t done = 0;
@@ -135,11 +134,12 @@ class Scorer {
 
   Session& session_;
   const Text& text_;
+  CancelToken cancel_;
+  const Interrupt interrupt_{&cancel_};  // before the writer: Ctrl-C must not leave its partial file
   std::optional<ReferenceReader> base_;
   std::optional<ReferenceWriter> save_;
   Scores scores_;
   std::vector<float> log_probabilities_;
-  CancelToken cancel_;
   Bar bar_;
 };
 
@@ -194,6 +194,10 @@ std::string JsonText(const Arguments& arguments, const Model& model, const Score
 }  // namespace
 
 Status Perplexity(const Arguments& arguments) {
+  const std::string json = arguments.Text("--json");
+  WRING_TRY(MappedFile::Open(arguments.Text("FILE")));  // before the model is loaded for nothing
+  WRING_TRY(CheckWritable(json));
+  WRING_TRY(CheckWritable(arguments.Text("--kl-save")));
   WRING_ASSIGN(Loaded loaded, LoadModel(arguments, !arguments.Has("--tokens")));
   const Model& model = *loaded.model;
   loaded.session.context = static_cast<uint32_t>(arguments.Integer("--context"));
@@ -203,7 +207,6 @@ Status Perplexity(const Arguments& arguments) {
   Scorer scorer(*session, text);
   WRING_TRY(scorer.Open(arguments, header));
   WRING_ASSIGN(const Scores scores, scorer.Run());
-  const std::string json = arguments.Text("--json");
   if (json == "-") return Print(JsonText(arguments, model, scores, text));
   if (!json.empty()) WRING_TRY(WriteFileAtomically(json, JsonText(arguments, model, scores, text)));
   return Print(TableText(scores, fmt::format("{} windows of {}, mode {}", text.windows.size(), loaded.session.context,

@@ -37,7 +37,7 @@ Result<std::string> ReadStandardInput() {
 Result<std::string> Prompt(const Arguments& arguments) {
   std::string prompt = arguments.Text("PROMPT");
   if (!arguments.Has("PROMPT")) {
-    return Error(Code::kInvalid, "wring run needs a PROMPT: give a text, or - to read standard input");
+    return Error(Code::kInvalid, "run needs a PROMPT: give a text, or - to read standard input");
   }
   if (prompt == "-") {
     WRING_ASSIGN(prompt, ReadStandardInput());
