@@ -1,17 +1,20 @@
 //! Grammar masks by llguidance.
 
-use std::sync::{mpsc, Arc};
+use std::sync::Arc;
 use std::time::Duration;
 
 use llguidance::api::TopLevelGrammar;
 use llguidance::toktrie::{TokEnv, TokRxInfo, TokTrie, TokenId, TokenizerEnv};
 use llguidance::{Matcher, ParserFactory};
 
+use crate::confined;
 use crate::bytes::{guard, WringBytes, WringView};
 use crate::tokenizer::WringTokenizer;
 
 /// Grammar text beyond this is refused before it is parsed.
 const MAX_SOURCE: usize = 1 << 20;
+/// What compiling may hold.
+const MEMORY: usize = 512 << 20;
 
 pub struct WringGrammar {
     matcher: Matcher,
@@ -72,16 +75,13 @@ pub unsafe extern "C" fn wring_grammar_compile(
             return Err(format!("the grammar has {} bytes, more than {MAX_SOURCE}: make it smaller", source.len()));
         }
         let env = environment(&*tokenizer, vocab_size, eos);
-        // The library bounds size and depth but not time: the work runs aside, and is left behind when late.
-        let (send, receive) = mpsc::channel();
-        std::thread::spawn(move || {
-            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| compile(env, kind, source)))
-                .unwrap_or_else(|_| Err("the grammar library failed".to_string()));
-            let _ = send.send(result);
-        });
-        let matcher = receive
-            .recv_timeout(Duration::from_millis(max_ms))
-            .map_err(|_| format!("the grammar takes longer than {max_ms} ms to compile: make it simpler"))??;
+        let matcher = confined::run(MEMORY, Duration::from_millis(max_ms), move || compile(env, kind, source)).map_err(
+            |stopped| match stopped {
+                confined::Stopped::Failed(message) => message,
+                confined::Stopped::OverBudget => "the grammar needs more than 512 MiB: make it simpler".to_string(),
+                confined::Stopped::Late => format!("the grammar takes longer than {max_ms} ms to compile: make it simpler"),
+            },
+        )?;
         Ok(Box::into_raw(Box::new(WringGrammar { matcher })))
     })
 }

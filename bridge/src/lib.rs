@@ -2,6 +2,7 @@
 //! Every entry catches panics; errors come back as owned text. See include/wring_bridge.h.
 
 mod bytes;
+mod confined;
 mod grammar;
 mod pre_tokenizer;
 mod template;

@@ -4,15 +4,30 @@ use minijinja::value::{Kwargs, Value};
 use minijinja::{Environment, Error, ErrorKind, State};
 use serde_json::Value as Json;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use crate::bytes::{guard, WringBytes, WringView};
+use crate::confined;
 
 /// Steps of the template machine; a real template with 100 messages takes about 20,000.
 const FUEL: u64 = 5_000_000;
 const MAX_OUTPUT: usize = 16 << 20;
 const RECURSION: usize = 200;
+/// What a template may hold while it is read or rendered, and how long that may take.
+const MEMORY: usize = 256 << 20;
+const TIME: Duration = Duration::from_secs(10);
 
 pub struct WringTemplate {
-    environment: Environment<'static>,
+    environment: Arc<Environment<'static>>,
+}
+
+fn confine<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
+    confined::run(MEMORY, TIME, work).map_err(|stopped| match stopped {
+        confined::Stopped::Failed(message) => message,
+        confined::Stopped::OverBudget => "the chat template needs more than 256 MiB: use another template".to_string(),
+        confined::Stopped::Late => "the chat template takes longer than 10 s: use another template".to_string(),
+    })
 }
 
 /// Python's json.dumps(ensure_ascii=False) with its separators, and `indent` where given.
@@ -66,6 +81,33 @@ fn tojson(value: &Value, kwargs: Kwargs) -> Result<Value, Error> {
     let mut text = String::new();
     python_json(&json, indent, 0, &mut text);
     Ok(Value::from_safe_string(text))
+}
+
+/// Jinja2's indent: a trailing newline stays, empty lines are not indented unless `blank`.
+fn indent(text: String, width: Option<Value>, first: Option<bool>, blank: Option<bool>, kwargs: Kwargs) -> Result<String, Error> {
+    let width = width.or(kwargs.get::<Option<Value>>("width")?);
+    let first = first.or(kwargs.get("first")?).unwrap_or(false);
+    let blank = blank.or(kwargs.get("blank")?).unwrap_or(false);
+    kwargs.assert_all_used()?;
+    let margin = match width {
+        None => "    ".to_string(),
+        Some(w) => match w.as_str() {
+            Some(text) => text.to_string(),
+            None => " ".repeat(usize::try_from(w).unwrap_or(4).min(1024)),
+        },
+    };
+    let mut out = String::new();
+    for (i, line) in text.split('\n').enumerate() {
+        if i > 0 {
+            out.push('\n');
+        }
+        let indented = if i == 0 { first } else { blank || !line.is_empty() };
+        if indented {
+            out.push_str(&margin);
+        }
+        out.push_str(line);
+    }
+    Ok(out)
 }
 
 fn raise_exception(message: String) -> Result<Value, Error> {
@@ -160,22 +202,38 @@ fn describe(e: &Error) -> String {
 #[no_mangle]
 pub unsafe extern "C" fn wring_template_compile(source: WringView, error: *mut WringBytes) -> *mut WringTemplate {
     guard(std::ptr::null_mut(), error, || {
-        let mut environment = Environment::new();
-        environment.set_trim_blocks(true);
-        environment.set_lstrip_blocks(true);
-        environment.set_keep_trailing_newline(false);
-        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.set_fuel(Some(FUEL));
-        environment.set_recursion_limit(RECURSION);
-        environment.add_filter("tojson", tojson);
-        environment.add_function("raise_exception", raise_exception);
-        environment.add_function("strftime_now", strftime_now);
-        environment
-            .add_template_owned("chat", source.text()?.to_string())
-            .map_err(|e| format!("the chat template cannot be read: {}", describe(&e)))?;
-        Ok(Box::into_raw(Box::new(WringTemplate { environment })))
+        let source = source.text()?.to_string();
+        let environment = confine(move || compile(source))?;
+        Ok(Box::into_raw(Box::new(WringTemplate { environment: Arc::new(environment) })))
     })
+}
+
+fn compile(source: String) -> Result<Environment<'static>, String> {
+    let mut environment = Environment::new();
+    environment.set_trim_blocks(true);
+    environment.set_lstrip_blocks(true);
+    environment.set_keep_trailing_newline(false);
+    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.set_fuel(Some(FUEL));
+    environment.set_recursion_limit(RECURSION);
+    environment.add_filter("tojson", tojson);
+    environment.add_filter("indent", indent);
+    environment.add_function("raise_exception", raise_exception);
+    environment.add_function("strftime_now", strftime_now);
+    environment
+        .add_template_owned("chat", source)
+        .map_err(|e| format!("the chat template cannot be read: {}", describe(&e)))?;
+    Ok(environment)
+}
+
+fn render(environment: &Environment<'static>, context_json: &str) -> Result<Vec<u8>, String> {
+    let context: Json = serde_json::from_str(context_json).map_err(|e| format!("the messages are not JSON: {e}"))?;
+    let chat = environment.get_template("chat").map_err(|e| describe(&e))?;
+    let mut limited = Limited { text: Vec::new() };
+    chat.render_captured_to(Value::from_serialize(&context), &mut limited)
+        .map_err(|e| format!("the chat template refused the messages: {}", describe(&e)))?;
+    Ok(limited.text)
 }
 
 /// # Safety
@@ -195,12 +253,9 @@ pub unsafe extern "C" fn wring_template_render(
     error: *mut WringBytes,
 ) -> bool {
     guard(false, error, || {
-        let context: Json = serde_json::from_str(context_json.text()?).map_err(|e| format!("the messages are not JSON: {e}"))?;
-        let chat = (*template).environment.get_template("chat").map_err(|e| describe(&e))?;
-        let mut limited = Limited { text: Vec::new() };
-        chat.render_captured_to(Value::from_serialize(&context), &mut limited)
-            .map_err(|e| format!("the chat template refused the messages: {}", describe(&e)))?;
-        *out = WringBytes::from_vec(limited.text);
+        let environment = (*template).environment.clone();
+        let context = context_json.text()?.to_string();
+        *out = WringBytes::from_vec(confine(move || render(&environment, &context))?);
         Ok(true)
     })
 }

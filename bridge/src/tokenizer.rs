@@ -7,6 +7,9 @@ use tokenizers::Tokenizer;
 use crate::bytes::{guard, WringBytes, WringView};
 use crate::vocabulary::{byte_level, sentence_piece, Arrays};
 
+/// No vocabulary comes near this; an id sizes tables.
+const MAX_IDS: u32 = 1 << 24;
+
 /// How a token's text stands for bytes.
 #[derive(Clone, Copy, PartialEq)]
 enum Spelling {
@@ -24,7 +27,10 @@ pub struct WringTokenizer {
 }
 
 impl WringTokenizer {
-    fn new(tokenizer: Tokenizer) -> Self {
+    fn new(mut tokenizer: Tokenizer) -> Result<Self, String> {
+        // A file may carry the settings of its training run; an engine neither cuts nor pads.
+        let _ = tokenizer.with_truncation(None);
+        tokenizer.with_padding(None);
         let decoder = tokenizer.get_decoder().and_then(|d| serde_json::to_string(d).ok()).unwrap_or_default();
         let spelling = if decoder.contains("ByteLevel") {
             Spelling::ByteLevel
@@ -35,11 +41,14 @@ impl WringTokenizer {
         };
         // Ids may have gaps: the size is one past the largest.
         let largest = tokenizer.get_vocab(true).values().copied().max().map_or(0, |id| id + 1);
+        if largest > MAX_IDS {
+            return Err(format!("the tokenizer has an id of {largest}, more than {MAX_IDS}: the file is damaged"));
+        }
         let mut special = vec![false; largest as usize];
         for (id, token) in tokenizer.get_added_tokens_decoder() {
             special[id as usize] = token.special;
         }
-        Self { inner: RwLock::new(tokenizer), spelling, special, vocab_size: largest }
+        Ok(Self { inner: RwLock::new(tokenizer), spelling, special, vocab_size: largest })
     }
 
     fn encode(&self, text: &str, add_special: bool, parse_special: bool) -> Result<Vec<u32>, String> {
@@ -100,7 +109,7 @@ fn byte_of(c: char) -> Option<u8> {
 }
 
 fn give(tokenizer: Result<Tokenizer, String>) -> Result<*mut WringTokenizer, String> {
-    Ok(Box::into_raw(Box::new(WringTokenizer::new(tokenizer?))))
+    Ok(Box::into_raw(Box::new(WringTokenizer::new(tokenizer?)?)))
 }
 
 /// # Safety
@@ -146,7 +155,7 @@ pub unsafe extern "C" fn wring_tokenizer_from_vocabulary(
         let count = v.token_count;
         let tokenizer =
             if v.sentence_piece { sentence_piece(arrays, v.add_prefix) } else { byte_level(arrays, v.pre.text()?) }?;
-        let mut made = WringTokenizer::new(tokenizer);
+        let mut made = WringTokenizer::new(tokenizer)?;
         made.vocab_size = made.vocab_size.max(count as u32);
         Ok(Box::into_raw(Box::new(made)))
     })

@@ -1,0 +1,139 @@
+//! Work that a hostile input can make endless or huge (a template, a grammar) runs on a thread of its own with
+//! a large stack, a budget of memory and a deadline.
+//!
+//! The libraries have no hook between two allocations (`x ~ x` in a template doubles a text in one step), and
+//! Rust ends the process when an allocation fails. So the allocator itself keeps the account of a confined
+//! thread: past its budget or its deadline the thread stops for good at its next allocation, and whoever waits
+//! for it gets an error. What it holds by then is lost, at most the budget; callers bound how often that can
+//! happen.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+
+/// Nested values are dropped and printed by recursion; untouched pages of a stack cost nothing.
+const STACK: usize = 256 << 20;
+
+const RUNNING: u8 = 0;
+const OVER_BUDGET: u8 = 1;
+const LATE: u8 = 2;
+
+struct Account {
+    waiter: Thread,
+    budget: isize,
+    state: AtomicU8,
+    done: AtomicBool,
+}
+
+thread_local! {
+    // Without destructors, so that the allocator may read them at any time.
+    static ACCOUNT: Cell<*const Account> = const { Cell::new(std::ptr::null()) };
+    static USED: Cell<isize> = const { Cell::new(0) };
+}
+
+struct Accounting;
+
+#[global_allocator]
+static ALLOCATOR: Accounting = Accounting;
+
+#[inline]
+fn charge(bytes: isize) {
+    let account = ACCOUNT.get();
+    if account.is_null() {
+        return;
+    }
+    let used = USED.get() + bytes;
+    USED.set(used);
+    // Safety: `run` keeps the account alive for as long as its thread may point to it.
+    let account = unsafe { &*account };
+    if bytes > 0 && (used > account.budget || account.state.load(Ordering::Relaxed) != RUNNING) {
+        stop(account);
+    }
+}
+
+#[cold]
+fn stop(account: &Account) -> ! {
+    let _ = account.state.compare_exchange(RUNNING, OVER_BUDGET, Ordering::AcqRel, Ordering::Acquire);
+    account.waiter.unpark();
+    loop {
+        // Safety: pause only waits.
+        unsafe { libc::pause() };
+    }
+}
+
+// Safety: everything is passed on to the system's allocator.
+unsafe impl GlobalAlloc for Accounting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        charge(layout.size() as isize);
+        System.alloc(layout)
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        charge(layout.size() as isize);
+        System.alloc_zeroed(layout)
+    }
+    unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        charge(size as isize - layout.size() as isize);
+        System.realloc(old, layout, size)
+    }
+    unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
+        charge(-(layout.size() as isize));
+        System.dealloc(old, layout)
+    }
+}
+
+pub enum Stopped {
+    /// What the work itself said.
+    Failed(String),
+    OverBudget,
+    Late,
+}
+
+/// Runs `work` within `memory` bytes and `time`.
+pub fn run<T: Send + 'static>(
+    memory: usize,
+    time: Duration,
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, Stopped> {
+    let deadline = Instant::now() + time;
+    let account = Arc::new(Account {
+        waiter: thread::current(),
+        budget: isize::try_from(memory).unwrap_or(isize::MAX),
+        state: AtomicU8::new(RUNNING),
+        done: AtomicBool::new(false),
+    });
+    let slot = Arc::new(Mutex::new(None));
+    let (own_account, own_slot) = (account.clone(), slot.clone());
+    let handle = thread::Builder::new()
+        .name("wring-confined".to_string())
+        .stack_size(STACK)
+        .spawn(move || {
+            ACCOUNT.set(Arc::as_ptr(&own_account));
+            let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("the library failed".to_string()));
+            ACCOUNT.set(std::ptr::null());
+            *own_slot.lock().unwrap_or_else(|e| e.into_inner()) = Some(result);
+            own_account.done.store(true, Ordering::Release);
+            own_account.waiter.unpark();
+        })
+        .map_err(|e| Stopped::Failed(format!("no thread can be started ({e}): free memory or raise the limit")))?;
+    loop {
+        if account.done.load(Ordering::Acquire) {
+            let _ = handle.join();
+            let result = slot.lock().unwrap_or_else(|e| e.into_inner()).take();
+            return result.unwrap_or_else(|| Err("the work gave no result".to_string())).map_err(Stopped::Failed);
+        }
+        if account.state.load(Ordering::Acquire) == OVER_BUDGET {
+            return Err(Stopped::OverBudget);
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            let _ = account.state.compare_exchange(RUNNING, LATE, Ordering::AcqRel, Ordering::Acquire);
+            return Err(Stopped::Late);
+        }
+        thread::park_timeout(left);
+    }
+}
