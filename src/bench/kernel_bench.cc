@@ -28,8 +28,8 @@ struct Matrices {
   uint64_t bytes = 0;
 };
 
-Result<Matrices> RandomMatrices(const WeightFormat& format, uint32_t rows, uint32_t cols, size_t count,
-                                Progress* progress) {
+Result<Matrices> RandomMatrices(const WeightFormat& format, uint32_t rows, uint32_t cols,
+                                size_t count, Progress* progress) {
   Matrices m;
   PackedMatrix shape;
   shape.format = &format;
@@ -47,7 +47,8 @@ Result<Matrices> RandomMatrices(const WeightFormat& format, uint32_t rows, uint3
   const uint64_t panels = m.bytes / shape.panel_stride;
   format.Pack(lanes, cols, m.memory.data());
   for (uint64_t p = 1; p < panels; ++p) {
-    std::memcpy(m.memory.data() + p * shape.panel_stride, m.memory.data(), format.panel_bytes(cols));
+    std::memcpy(m.memory.data() + p * shape.panel_stride, m.memory.data(),
+                format.panel_bytes(cols));
     if (progress != nullptr) progress->Report("making weights", p, panels);
   }
   for (size_t i = 0; i < count; ++i) {
@@ -86,8 +87,9 @@ Result<Acts> RandomActs(uint32_t rows, const PackedMatrix& m, ThreadPool& pool) 
     const float* tile[16];
     const uint32_t n = cpu::TileRows(rows - r, kernels.widest_tile);
     for (uint32_t i = 0; i < n; ++i) tile[i] = x.data() + uint64_t{r + i} * cols;
-    kernels.elementwise.quantize_tile(tile, n, cols, a.q.data() + uint64_t{r} * cols, a.scale.data() + r * blocks,
-                                      a.sum.data() + r * blocks, a.isum.data() + 2 * r * blocks);
+    kernels.elementwise.quantize_tile(tile, n, cols, a.q.data() + uint64_t{r} * cols,
+                                      a.scale.data() + r * blocks, a.sum.data() + r * blocks,
+                                      a.isum.data() + 2 * r * blocks);
   }
   for (size_t t = 0; t < pool.threads(); ++t) {
     WRING_ASSIGN(Buffer b, HostDevice().Allocate(cpu::LinearScratchBytes(cols, m.panel_stride)));
@@ -99,7 +101,8 @@ Result<Acts> RandomActs(uint32_t rows, const PackedMatrix& m, ThreadPool& pool) 
 }
 
 // Panels [begin, end) for activation rows [row, row + rows).
-void Product(const PackedMatrix& m, Acts& a, uint32_t row, uint32_t rows, size_t begin, size_t end, size_t thread) {
+void Product(const PackedMatrix& m, Acts& a, uint32_t row, uint32_t rows, size_t begin, size_t end,
+             size_t thread) {
   const auto& kernel = cpu::BestKernels().linear[static_cast<size_t>(m.format->id())];
   cpu::LinearOutput out;
   out.ld = RoundUp<uint64_t>(m.rows, 16);
@@ -109,7 +112,11 @@ void Product(const PackedMatrix& m, Acts& a, uint32_t row, uint32_t rows, size_t
   const auto e = static_cast<uint32_t>(end);
   if (kernel.int8 != nullptr) {
     const uint64_t block = at / cpu::kActBlock;
-    const cpu::Int8Acts x = {rows, m.cols, a.int8.q + at, a.int8.scale + block, a.int8.sum + block,
+    const cpu::Int8Acts x = {rows,
+                             m.cols,
+                             a.int8.q + at,
+                             a.int8.scale + block,
+                             a.int8.sum + block,
                              a.int8.isum + 2 * block};
     kernel.int8(m, x, out, b, e, a.scratch[thread].data());
   } else {
@@ -128,7 +135,8 @@ Rate Summary(const std::vector<double>& values) {
   }
   double squares = 0;
   for (const double v : values) squares += (v - rate.mean) * (v - rate.mean);
-  if (values.size() > 1) rate.deviation = std::sqrt(squares / static_cast<double>(values.size() - 1));
+  if (values.size() > 1)
+    rate.deviation = std::sqrt(squares / static_cast<double>(values.size() - 1));
   return rate;
 }
 
@@ -154,8 +162,10 @@ Result<Rate> MeasureGemm(const WeightFormat& format, ThreadPool& pool, int repea
 
 Result<Rate> MeasureGemv(const WeightFormat& format, ThreadPool& pool, uint64_t bytes, int repeats,
                          Progress* progress) {
-  const uint64_t each = kGemmSize / kPanelRows * RoundUp<uint64_t>(format.panel_bytes(kGemmSize), 64);
-  WRING_ASSIGN(Matrices m, RandomMatrices(format, kGemmSize, kGemmSize, CeilDiv(bytes, each), progress));
+  const uint64_t each =
+      kGemmSize / kPanelRows * RoundUp<uint64_t>(format.panel_bytes(kGemmSize), 64);
+  WRING_ASSIGN(Matrices m,
+               RandomMatrices(format, kGemmSize, kGemmSize, CeilDiv(bytes, each), progress));
   WRING_ASSIGN(Acts a, RandomActs(1, m.all[0], pool));
   std::vector<double> rates;
   for (int i = 0; i <= repeats; ++i) {
@@ -176,7 +186,8 @@ Result<double> CachedGemv(const WeightFormat& format, ThreadPool& pool) {
   const uint64_t stride = RoundUp<uint64_t>(format.panel_bytes(kCols), 64);
   const auto panels = static_cast<uint32_t>(std::max<uint64_t>((256 << 10) / stride, 1));
   const auto threads = static_cast<uint32_t>(pool.threads());
-  WRING_ASSIGN(Matrices m, RandomMatrices(format, panels * kPanelRows * threads, kCols, 1, nullptr));
+  WRING_ASSIGN(Matrices m,
+               RandomMatrices(format, panels * kPanelRows * threads, kCols, 1, nullptr));
   WRING_ASSIGN(Acts a, RandomActs(1, m.all[0], pool));
   constexpr uint32_t kPasses = 50;
   double best = 0;

@@ -15,7 +15,8 @@ std::string Field(const char* path, std::string_view key) {
   for (std::string line; std::getline(file, line);) {
     if (!line.starts_with(key)) continue;
     const size_t colon = line.find(':');
-    const size_t begin = colon == std::string::npos ? colon : line.find_first_not_of(" \t", colon + 1);
+    const size_t begin =
+        colon == std::string::npos ? colon : line.find_first_not_of(" \t", colon + 1);
     return begin == std::string::npos ? std::string() : line.substr(begin);
   }
   return "";
@@ -36,9 +37,11 @@ Machine ThisMachine() {
 std::string_view Commit() { return kCommit; }
 
 Status CheckMemory(uint64_t bytes, std::string_view what) {
-  const uint64_t available = std::strtoull(Field("/proc/meminfo", "MemAvailable").c_str(), nullptr, 10) << 10;
+  const uint64_t available =
+      std::strtoull(Field("/proc/meminfo", "MemAvailable").c_str(), nullptr, 10) << 10;
   if (available == 0 || bytes <= available) return {};
-  return Error(Code::kLimit, "{} needs {:.1f} GiB and the machine has {:.1f} left: close other programs", what,
+  return Error(Code::kLimit,
+               "{} needs {:.1f} GiB and the machine has {:.1f} left: close other programs", what,
                static_cast<double>(bytes) / (1 << 30), static_cast<double>(available) / (1 << 30));
 }
 

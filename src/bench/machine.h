@@ -10,9 +10,9 @@
 namespace wring::bench {
 
 struct Machine {
-  std::string cpu;           // as the kernel names it
-  std::string_view isa;      // the instruction set that kernels run with
-  uint32_t processors = 0;   // this process may use
+  std::string cpu;          // as the kernel names it
+  std::string_view isa;     // the instruction set that kernels run with
+  uint32_t processors = 0;  // this process may use
 };
 
 Machine ThisMachine();

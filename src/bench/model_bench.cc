@@ -28,15 +28,16 @@ std::vector<int32_t> RandomIds(uint32_t count, uint32_t vocab) {
 
 // What the linear layers of a step cost.
 struct Cost {
-  double row_ops = 0;   // of every row of the step
-  double head_ops = 0;  // of a row whose logits are wanted
+  double row_ops = 0;                  // of every row of the step
+  double head_ops = 0;                 // of a row whose logits are wanted
   std::map<FormatId, uint64_t> bytes;  // read by a decode step
 };
 
 Cost CostOf(const Model& model) {
   Cost cost;
   for (const WeightShape& w : WeightShapes(model.spec)) {
-    const bool head = w.ref.role == (model.spec.tied_head ? WeightRole::kEmbedding : WeightRole::kHead);
+    const bool head =
+        w.ref.role == (model.spec.tied_head ? WeightRole::kEmbedding : WeightRole::kHead);
     if (!IsMatrix(w.ref.role) || (w.ref.role == WeightRole::kEmbedding && !head)) continue;
     (head ? cost.head_ops : cost.row_ops) += 2.0 * w.rows * w.cols;
     const WeightFormat& format = *model.weights->matrix(w.ref).format;
@@ -47,13 +48,20 @@ Cost CostOf(const Model& model) {
 
 class Runner {
  public:
-  Runner(Model& model, const ModelBenchOptions& options, Roofs& roofs, ThreadRoofs& roof, Progress* progress)
-      : model_(model), options_(options), roofs_(roofs), roof_(roof), progress_(progress), cost_(CostOf(model)) {}
+  Runner(Model& model, const ModelBenchOptions& options, Roofs& roofs, ThreadRoofs& roof,
+         Progress* progress)
+      : model_(model),
+        options_(options),
+        roofs_(roofs),
+        roof_(roof),
+        progress_(progress),
+        cost_(CostOf(model)) {}
 
   Result<std::vector<ModelRow>> Run() {
     SessionOptions session = options_.session;
     session.context = options_.prefill;
-    for (const uint32_t depth : options_.depths) session.context = std::max(session.context, depth + options_.decode);
+    for (const uint32_t depth : options_.depths)
+      session.context = std::max(session.context, depth + options_.decode);
     session.context = std::max(session.context, 1U);
     ids_ = RandomIds(session.context, model_.spec.vocab);
     WRING_ASSIGN(session_, Session::Create(model_, session));
@@ -65,11 +73,13 @@ class Runner {
   }
 
  private:
-  std::span<const int32_t> Ids(uint32_t first, uint32_t count) const { return std::span(ids_).subspan(first, count); }
+  std::span<const int32_t> Ids(uint32_t first, uint32_t count) const {
+    return std::span(ids_).subspan(first, count);
+  }
   void Report(const std::string& test, int done) {
     if (progress_ != nullptr) {
-      progress_->Report(fmt::format("{}, {} threads", test, model_.threads->threads()), static_cast<uint64_t>(done),
-                        static_cast<uint64_t>(options_.repeat) + 1);
+      progress_->Report(fmt::format("{}, {} threads", test, model_.threads->threads()),
+                        static_cast<uint64_t>(done), static_cast<uint64_t>(options_.repeat) + 1);
     }
   }
 
@@ -85,7 +95,8 @@ class Runner {
       Report(row.test, i + 1);
     }
     row.tokens_per_s = Summary(rates);
-    const double ops = cost_.row_ops + cost_.head_ops / options_.prefill;  // a token; the last one's logits only
+    const double ops =
+        cost_.row_ops + cost_.head_ops / options_.prefill;  // a token; the last one's logits only
     row.gops = row.tokens_per_s.mean * ops / 1e9;
     const bool int8 = !options_.session.exact && LargestIsInt8();
     row.roof_gops = int8 ? roof_.arithmetic.int8_gops : roof_.arithmetic.fp32_gflops;
@@ -122,7 +133,8 @@ class Runner {
     const double best = row.tokens_per_s.best * bytes / 1e9;
     const auto bound = [&] { return std::max(roof_.read.gb_per_s, roof_.cached_gb_per_s); };
     if (best > kTolerance * bound()) {
-      const ThreadRoofs again = MeasureRoofs(roofs_, *model_.threads, model_.weights->bytes_per_token());
+      const ThreadRoofs again =
+          MeasureRoofs(roofs_, *model_.threads, model_.weights->bytes_per_token());
       if (again.read.gb_per_s > roof_.read.gb_per_s) roof_.read = again.read;
       roof_.cached_gb_per_s = std::max(roof_.cached_gb_per_s, again.cached_gb_per_s);
     }
@@ -149,7 +161,8 @@ class Runner {
   double Bound() const {
     if (options_.session.exact) return roof_.arithmetic.fp32_gflops;
     double bound = 0;
-    for (const auto& [id, bytes] : cost_.bytes) bound = std::max(bound, GemmBound(Format(id), roof_.arithmetic));
+    for (const auto& [id, bytes] : cost_.bytes)
+      bound = std::max(bound, GemmBound(Format(id), roof_.arithmetic));
     return bound;
   }
 
@@ -191,8 +204,8 @@ ThreadRoofs MeasureRoofs(Roofs& roofs, ThreadPool& pool, uint64_t weight_bytes) 
   return roof;
 }
 
-Result<std::vector<ModelRow>> BenchModel(Model& model, const ModelBenchOptions& options, Roofs& roofs,
-                                         ThreadRoofs& roof, Progress* progress) {
+Result<std::vector<ModelRow>> BenchModel(Model& model, const ModelBenchOptions& options,
+                                         Roofs& roofs, ThreadRoofs& roof, Progress* progress) {
   return Runner(model, options, roofs, roof, progress).Run();
 }
 

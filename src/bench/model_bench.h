@@ -47,7 +47,7 @@ struct ModelRow {
 ThreadRoofs MeasureRoofs(Roofs& roofs, ThreadPool& pool, uint64_t weight_bytes);
 
 // Rows for the threads of model.threads.
-Result<std::vector<ModelRow>> BenchModel(Model& model, const ModelBenchOptions& options, Roofs& roofs,
-                                         ThreadRoofs& roof, Progress* progress);
+Result<std::vector<ModelRow>> BenchModel(Model& model, const ModelBenchOptions& options,
+                                         Roofs& roofs, ThreadRoofs& roof, Progress* progress);
 
 }  // namespace wring::bench

@@ -63,7 +63,8 @@ std::vector<std::byte> RandomStored(const WeightFormat& format, uint64_t bytes, 
   bytes = bytes / type.bytes * type.bytes;
   std::vector<std::byte> out(RoundUp<uint64_t>(bytes, 16));
   for (uint64_t i = 0; i < out.size(); i += 16) {
-    const auto words = Philox({static_cast<uint32_t>(i >> 4), 0, static_cast<uint32_t>(Draw::kTest), 0}, seed);
+    const auto words =
+        Philox({static_cast<uint32_t>(i >> 4), 0, static_cast<uint32_t>(Draw::kTest), 0}, seed);
     std::memcpy(out.data() + i, words.data(), 16);
   }
   out.resize(bytes);

@@ -52,7 +52,8 @@ Status ParsePart(std::string_view part, ModelSpec& spec) {
     return {};
   }
   const size_t equals = part.find('=');
-  uint32_t* field = equals == std::string_view::npos ? nullptr : Field(spec, part.substr(0, equals));
+  uint32_t* field =
+      equals == std::string_view::npos ? nullptr : Field(spec, part.substr(0, equals));
   uint32_t value = 0;
   if (field != nullptr) {
     const std::string_view digits = part.substr(equals + 1);
@@ -61,7 +62,8 @@ Status ParsePart(std::string_view part, ModelSpec& spec) {
   }
   if (value == 0 || value > (1U << 20)) {
     return Error(Code::kInvalid,
-                 "a shape cannot have \"{}\": give smollm2-135m, llama-1.5b, llama-3b, llama-7b, or layers=, hidden=, "
+                 "a shape cannot have \"{}\": give smollm2-135m, llama-1.5b, llama-3b, llama-7b, "
+                 "or layers=, hidden=, "
                  "heads=, kv=, ffn=, vocab=",
                  part);
   }
@@ -71,18 +73,24 @@ Status ParsePart(std::string_view part, ModelSpec& spec) {
 
 Status CheckSpec(const RandomModelShape& shape) {
   const ModelSpec& s = shape.spec;
-  for (const auto& [key, value] : {std::pair{"layers", s.layers}, {"hidden", s.hidden}, {"heads", s.heads},
-                                   {"kv", s.kv_heads}, {"ffn", s.ffn}, {"vocab", s.vocab}}) {
+  for (const auto& [key, value] : {std::pair{"layers", s.layers},
+                                   {"hidden", s.hidden},
+                                   {"heads", s.heads},
+                                   {"kv", s.kv_heads},
+                                   {"ffn", s.ffn},
+                                   {"vocab", s.vocab}}) {
     if (value == 0) return Error(Code::kInvalid, "the shape {} does not say {}=", shape.name, key);
   }
-  if (s.layers > 1024 || s.heads > 1024 || s.kv_heads > s.heads || s.heads % s.kv_heads != 0 || s.hidden % s.heads != 0 ||
-      s.head_dim % 2 != 0 || s.head_dim > 1024) {
-    return Error(Code::kInvalid, "the shape {}: {} heads over {} KV heads do not divide a width of {}", shape.name,
+  if (s.layers > 1024 || s.heads > 1024 || s.kv_heads > s.heads || s.heads % s.kv_heads != 0 ||
+      s.hidden % s.heads != 0 || s.head_dim % 2 != 0 || s.head_dim > 1024) {
+    return Error(Code::kInvalid,
+                 "the shape {}: {} heads over {} KV heads do not divide a width of {}", shape.name,
                  s.heads, s.kv_heads, s.hidden);
   }
   const uint32_t block = std::max<uint32_t>(shape.format->block_cols(), 32);
   if (s.hidden % block != 0 || s.ffn % block != 0) {
-    return Error(Code::kInvalid, "the shape {}: widths of {} and {} are not whole blocks of {} of {}", shape.name,
+    return Error(Code::kInvalid,
+                 "the shape {}: widths of {} and {} are not whole blocks of {} of {}", shape.name,
                  s.hidden, s.ffn, block, shape.format->name());
   }
   return {};
@@ -177,7 +185,8 @@ Result<RandomModelShape> ParseShape(const std::string& text) {
   shape.spec.tied_head = true;
   const size_t colon = text.rfind(':');
   if (colon == std::string::npos) {
-    return Error(Code::kInvalid, "the shape {} does not say a weight format: add :Q8_0 or another one", text);
+    return Error(Code::kInvalid,
+                 "the shape {} does not say a weight format: add :Q8_0 or another one", text);
   }
   WRING_ASSIGN(shape.format, FormatByName(text.substr(colon + 1)));
   std::string_view rest = std::string_view(text).substr(0, colon);
@@ -204,8 +213,9 @@ Status RandomModelFile::Append(const void* data, size_t size, const std::string&
     const ssize_t n = write(descriptor_, at, size);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) {
-      return Error(Code::kIo, "{}: a temporary file cannot be written ({}): free space there, or set TMPDIR", folder,
-                   std::strerror(errno));
+      return Error(Code::kIo,
+                   "{}: a temporary file cannot be written ({}): free space there, or set TMPDIR",
+                   folder, std::strerror(errno));
     }
     at += n;
     size -= static_cast<size_t>(n);
@@ -215,12 +225,14 @@ Status RandomModelFile::Append(const void* data, size_t size, const std::string&
 
 Result<RandomModelFile> RandomModelFile::Write(const RandomModelShape& shape, Progress* progress) {
   const char* set = std::getenv("TMPDIR");
-  const std::string folder = set != nullptr && *set != 0 ? set : "/var/tmp";  // on a disk, where /tmp may be memory
+  const std::string folder =
+      set != nullptr && *set != 0 ? set : "/var/tmp";  // on a disk, where /tmp may be memory
   std::string name = folder + "/wring-bench-XXXXXX";
   const int descriptor = mkostemp(name.data(), O_CLOEXEC);
   if (descriptor < 0) {
-    return Error(Code::kIo, "{}: a temporary file cannot be made ({}): set TMPDIR to a folder with space", folder,
-                 std::strerror(errno));
+    return Error(Code::kIo,
+                 "{}: a temporary file cannot be made ({}): set TMPDIR to a folder with space",
+                 folder, std::strerror(errno));
   }
   unlink(name.c_str());
   RandomModelFile file(descriptor);
@@ -229,7 +241,8 @@ Result<RandomModelFile> RandomModelFile::Write(const RandomModelShape& shape, Pr
   uint64_t total = 0;
   for (const WeightShape& w : WeightShapes(shape.spec)) {
     const bool matrix = IsMatrix(w.ref.role);
-    tensors.push_back({WeightName(ConfigView::Naming::kGguf, w.ref), w, matrix ? shape.format : &Format(FormatId::kF32)});
+    tensors.push_back({WeightName(ConfigView::Naming::kGguf, w.ref), w,
+                       matrix ? shape.format : &Format(FormatId::kF32)});
     total += tensors.back().bytes();
   }
   WRING_TRY(CheckMemory(total, shape.name));
@@ -243,7 +256,8 @@ Result<RandomModelFile> RandomModelFile::Write(const RandomModelShape& shape, Pr
     const uint64_t bytes = t.bytes();
     if (IsMatrix(t.shape.ref.role)) {
       for (uint64_t at = 0; at < bytes; at += blocks.size()) {
-        WRING_TRY(file.Append(blocks.data(), std::min<uint64_t>(blocks.size(), bytes - at), folder));
+        WRING_TRY(
+            file.Append(blocks.data(), std::min<uint64_t>(blocks.size(), bytes - at), folder));
       }
     } else {
       const std::vector<float> ones(t.shape.rows, 1.0F);

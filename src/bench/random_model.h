@@ -26,7 +26,8 @@ Result<RandomModelShape> ParseShape(const std::string& text);
 class RandomModelFile {
  public:
   static Result<RandomModelFile> Write(const RandomModelShape& shape, Progress* progress);
-  RandomModelFile(RandomModelFile&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+  RandomModelFile(RandomModelFile&& other) noexcept
+      : descriptor_(std::exchange(other.descriptor_, -1)) {}
   RandomModelFile& operator=(RandomModelFile&& other) noexcept {
     std::swap(descriptor_, other.descriptor_);
     return *this;

@@ -40,7 +40,8 @@ uint64_t Read(const std::byte* from, size_t bytes) {
       }
       WRING_UNROLL
       for (size_t v = 0; v < 256 / kVector; ++v) {
-        sum[v % 4] = hn::Xor(sum[v % 4], hn::LoadU(di, reinterpret_cast<const int32_t*>(at + v * kVector)));
+        sum[v % 4] =
+            hn::Xor(sum[v % 4], hn::LoadU(di, reinterpret_cast<const int32_t*>(at + v * kVector)));
       }
     }
   }
@@ -53,7 +54,9 @@ constexpr int kChains = HWY_TARGET == HWY_AVX2 ? 10 : 12;
 
 #if HWY_TARGET == HWY_AVX3_DL
 
-HWY_INLINE VI Int8Step(VI sum, VI a, VI b) { return VI{_mm512_dpbusd_epi32(sum.raw, a.raw, b.raw)}; }
+HWY_INLINE VI Int8Step(VI sum, VI a, VI b) {
+  return VI{_mm512_dpbusd_epi32(sum.raw, a.raw, b.raw)};
+}
 HWY_INLINE VI NarrowStep(VI sum, VI a, VI b) { return Int8Step(sum, a, b); }
 
 #elif HWY_TARGET == HWY_AVX2

@@ -9,8 +9,8 @@
 
 namespace wring::bench {
 
-inline constexpr int kReadPatterns = 6;      // streams 1, 2, 4, each without and with prefetch
-inline constexpr size_t kReadGrain = 1024;   // bytes of a stream come in multiples of this
+inline constexpr int kReadPatterns = 6;     // streams 1, 2, 4, each without and with prefetch
+inline constexpr size_t kReadGrain = 1024;  // bytes of a stream come in multiples of this
 
 struct RoofKernels {
   // Reads all of `bytes` (a multiple of 4 * kReadGrain); the result depends on each byte.

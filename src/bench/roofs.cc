@@ -25,13 +25,15 @@ double ReadOnce(ThreadPool& pool, const Buffer& buffer, uint64_t bytes,
                 uint64_t (*read)(const std::byte*, size_t)) {
   // A small range is read several times, so that starting the threads does not count.
   const uint64_t passes = std::max<uint64_t>(1, (uint64_t{256} << 20) / bytes);
-  const uint64_t chunk = std::min(kReadChunk, std::max<uint64_t>(bytes / pool.threads() / 8, 4 * kReadGrain)) /
-                         (4 * kReadGrain) * (4 * kReadGrain);
+  const uint64_t chunk =
+      std::min(kReadChunk, std::max<uint64_t>(bytes / pool.threads() / 8, 4 * kReadGrain)) /
+      (4 * kReadGrain) * (4 * kReadGrain);
   const size_t chunks = bytes / chunk;
   const auto start = Clock::now();
   for (uint64_t pass = 0; pass < passes; ++pass) {
     pool.ParallelFor(chunks, 1, [&](size_t begin, size_t end, size_t) {
-      sink.fetch_add(read(buffer.data() + begin * chunk, (end - begin) * chunk), std::memory_order_relaxed);
+      sink.fetch_add(read(buffer.data() + begin * chunk, (end - begin) * chunk),
+                     std::memory_order_relaxed);
     });
   }
   return static_cast<double>(passes * chunks * chunk) / Since(start) / 1e9;
@@ -68,7 +70,8 @@ Result<std::unique_ptr<Roofs>> Roofs::Create(uint64_t bytes, Progress* progress)
   const uint64_t step = 4096 / sizeof(uint64_t);
   for (uint64_t i = 0; i < buffer.size() / sizeof(uint64_t); i += step) {
     words[i] = i;
-    if (progress != nullptr && i % (step << 12) == 0) progress->Report("preparing", i * 8, buffer.size());
+    if (progress != nullptr && i % (step << 12) == 0)
+      progress->Report("preparing", i * 8, buffer.size());
   }
   return std::unique_ptr<Roofs>(new Roofs(std::move(buffer)));
 }

@@ -42,7 +42,8 @@ Status BenchOpened(Bencher& b, Model& model) {
   b.report.load_seconds = model.load_seconds;
   for (const uint32_t threads : b.threads) {
     model.threads = std::make_unique<ThreadPool>(threads);
-    auto& roof = b.report.roofs.emplace_back(bench::MeasureRoofs(*b.roofs, *model.threads, b.report.weight_bytes));
+    auto& roof = b.report.roofs.emplace_back(
+        bench::MeasureRoofs(*b.roofs, *model.threads, b.report.weight_bytes));
     WRING_ASSIGN(const auto rows, bench::BenchModel(model, options, *b.roofs, roof, &b.bar));
     b.report.rows.insert(b.report.rows.end(), rows.begin(), rows.end());
   }
@@ -68,12 +69,15 @@ Status BenchModelArgument(Bencher& b) {
   b.bar.Clear();
   if (options.repack) file.reset();  // its pages may go
   if (b.arguments.Has("--shape") && model->weights->bytes_per_token() < bench::kMemoryBytes) {
-    Note("wring: these weights take less than 1 GiB: caches may hold a part of them; give a larger shape\n");
+    Note(
+        "wring: these weights take less than 1 GiB: caches may hold a part of them; give a larger "
+        "shape\n");
   }
   return BenchOpened(b, *model);
 }
 
-Status BenchGemm(Bencher& b, const WeightFormat& format, ThreadPool& pool, bench::ThreadRoofs& roof) {
+Status BenchGemm(Bencher& b, const WeightFormat& format, ThreadPool& pool,
+                 bench::ThreadRoofs& roof) {
   KernelRow row;
   row.kernel = fmt::format("gemm {}", format.name());
   row.threads = roof.threads;
@@ -93,7 +97,8 @@ Status BenchGemm(Bencher& b, const WeightFormat& format, ThreadPool& pool, bench
   return {};
 }
 
-Status BenchGemv(Bencher& b, const WeightFormat& format, ThreadPool& pool, bench::ThreadRoofs& roof) {
+Status BenchGemv(Bencher& b, const WeightFormat& format, ThreadPool& pool,
+                 bench::ThreadRoofs& roof) {
   KernelRow row;
   row.kernel = fmt::format("gemv {}", format.name());
   row.threads = roof.threads;
@@ -137,11 +142,13 @@ Status Write(const Bencher& b) {
   WRING_TRY(Print(format == "json"  ? JsonText(b.report)
                   : format == "csv" ? CsvText(b.report)
                                     : TableText(b.report)));
-  if (!json_file.empty() && json_file != "-") WRING_TRY(WriteFileAtomically(json_file, JsonText(b.report)));
+  if (!json_file.empty() && json_file != "-")
+    WRING_TRY(WriteFileAtomically(json_file, JsonText(b.report)));
   const std::string beaten = RoofBeaten(b.report);
   if (beaten.empty()) return {};
   return Error(Code::kInternal,
-               "a kernel beats its roof: {}; a figure is wrong, or other programs ran while the roof was measured: "
+               "a kernel beats its roof: {}; a figure is wrong, or other programs ran while the "
+               "roof was measured: "
                "repeat on a quiet machine",
                beaten);
 }
@@ -150,15 +157,18 @@ Status Write(const Bencher& b) {
 
 Status Bench(const Arguments& arguments) {
   const bool model = arguments.Has("MODEL") || arguments.Has("--shape");
-  const bool machine = arguments.Has("--roofs") || arguments.Has("--gemm") || arguments.Has("--gemv");
+  const bool machine =
+      arguments.Has("--roofs") || arguments.Has("--gemm") || arguments.Has("--gemv");
   if (!model && !machine) {
-    return Error(Code::kInvalid, "bench needs MODEL, --shape, --roofs, --gemm or --gemv: see wring bench --help");
+    return Error(Code::kInvalid,
+                 "bench needs MODEL, --shape, --roofs, --gemm or --gemv: see wring bench --help");
   }
   if (arguments.Has("MODEL") && arguments.Has("--shape")) {
     return Error(Code::kInvalid, "bench takes MODEL or --shape, not both: leave one out");
   }
   if (cpu::SupportedIsas().empty()) {
-    return Error(Code::kUnsupported, "this processor has neither AVX2 nor NEON: Wring needs one of them");
+    return Error(Code::kUnsupported,
+                 "this processor has neither AVX2 nor NEON: Wring needs one of them");
   }
   Bencher b(arguments);
   b.report.machine = bench::ThisMachine();

@@ -12,11 +12,11 @@ namespace wring::cli {
 struct KernelRow {
   std::string kernel;  // "gemm Q8_0", "gemv Q4_K"
   uint32_t threads = 0;
-  std::string unit;    // "GOP/s", "GB/s"
+  std::string unit;  // "GOP/s", "GB/s"
   bench::Rate rate;
-  double roof = 0;     // of all threads together, in the same unit
-  double bound = 0;    // what must not be beaten; the roof unless the format's arithmetic has another
-  double cached = 0;   // gemv: the same kernel on weights in a cache
+  double roof = 0;   // of all threads together, in the same unit
+  double bound = 0;  // what must not be beaten; the roof unless the format's arithmetic has another
+  double cached = 0;  // gemv: the same kernel on weights in a cache
   bool beats_roof = false;
 };
 

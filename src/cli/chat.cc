@@ -50,7 +50,8 @@ class ChatProgram {
       const bool command = line[0] == '/';
       const Status status = command ? Command(line) : Say(line);
       // A person goes on after a mistake; a script must not, nor an answer that nobody receives.
-      if (!status.ok() && (!interactive_ || (!command && status.code() == Code::kIo))) return status;
+      if (!status.ok() && (!interactive_ || (!command && status.code() == Code::kIo)))
+        return status;
       if (!status.ok()) Note(fmt::format("wring: {}\n", status.message()));
     }
     return interactive_ ? Print("\n") : Status();
@@ -63,7 +64,8 @@ class ChatProgram {
       printed = Print(text);
       return printed.ok();
     };
-    WRING_ASSIGN(last_, conversation_.Say(line[0] == ' ' ? line.substr(1) : line, sampling_, on_text));
+    WRING_ASSIGN(last_,
+                 conversation_.Say(line[0] == ' ' ? line.substr(1) : line, sampling_, on_text));
     WRING_TRY(printed);
     if (last_->finish == 1) Note("\n(the answer reached --max-tokens or the end of the context)");
     return Print("\n");
@@ -89,7 +91,8 @@ class ChatProgram {
     if (name == "/save" || name == "/load") {
       if (rest.empty()) return Error(Code::kInvalid, "{} needs a file: {} FILE", name, name);
       WRING_TRY(name == "/save" ? conversation_.Save(rest) : conversation_.Load(rest));
-      Note(fmt::format("{} {}: {} messages\n", name == "/save" ? "saved" : "loaded", rest, conversation_.messages()));
+      Note(fmt::format("{} {}: {} messages\n", name == "/save" ? "saved" : "loaded", rest,
+                       conversation_.messages()));
       return {};
     }
     if (name == "/stats") {
@@ -114,7 +117,8 @@ class ChatProgram {
 Status Chat(const Arguments& arguments) {
   WRING_ASSIGN(Engine engine, Engine::Open(arguments));
   if (!engine.HasTemplate()) {
-    return Error(Code::kUnsupported, "{} has no chat template: use wring run {} --raw for plain completion",
+    return Error(Code::kUnsupported,
+                 "{} has no chat template: use wring run {} --raw for plain completion",
                  engine.path(), arguments.Text("MODEL"));
   }
   ChatProgram program(arguments, std::move(engine));

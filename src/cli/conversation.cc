@@ -10,11 +10,13 @@ namespace wring::cli {
 Conversation::Json Conversation::All() const {
   Json all = Json::array();
   if (!system_.empty()) all.push_back({{"role", "system"}, {"content", system_}});
-  for (const auto& [role, content] : messages_) all.push_back({{"role", role}, {"content", content}});
+  for (const auto& [role, content] : messages_)
+    all.push_back({{"role", role}, {"content", content}});
   return all;
 }
 
-Result<wring_generate_stats> Conversation::Say(const std::string& text, const SamplingOptions& sampling,
+Result<wring_generate_stats> Conversation::Say(const std::string& text,
+                                               const SamplingOptions& sampling,
                                                const TextSink& on_text) {
   messages_.emplace_back("user", text);
   const auto fail = [&](Status status) {
@@ -26,7 +28,8 @@ Result<wring_generate_stats> Conversation::Say(const std::string& text, const Sa
 
   // What both conversations begin with is computed already; one id at least must be appended for logits.
   const auto differ = std::mismatch(held_.begin(), held_.end(), ids->begin(), ids->end()).second;
-  const auto common = std::min<size_t>(static_cast<size_t>(differ - ids->begin()), ids->empty() ? 0 : ids->size() - 1);
+  const auto common = std::min<size_t>(static_cast<size_t>(differ - ids->begin()),
+                                       ids->empty() ? 0 : ids->size() - 1);
   engine_.Truncate(static_cast<uint32_t>(common));
   held_.resize(common);
 
@@ -35,7 +38,8 @@ Result<wring_generate_stats> Conversation::Say(const std::string& text, const Sa
     answer += piece;
     return on_text(piece);
   };
-  auto stats = engine_.Generate({ids->begin() + static_cast<std::ptrdiff_t>(common), ids->end()}, sampling, collect);
+  auto stats = engine_.Generate({ids->begin() + static_cast<std::ptrdiff_t>(common), ids->end()},
+                                sampling, collect);
   // The C interface gives the answer's text and not its ids, so only the prompt's are known to be held.
   held_ = *ids;
   held_.resize(std::min<size_t>(held_.size(), engine_.length()));
@@ -52,12 +56,14 @@ Status Conversation::Save(const std::string& path) const {
   Json saved;
   saved["model"] = engine_.path();
   saved["messages"] = All();
-  return WriteFileAtomically(path, saved.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  return WriteFileAtomically(path,
+                             saved.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 Status Conversation::Load(const std::string& path) {
   WRING_ASSIGN(const auto saved, ReadJsonObject(path));
-  const Status wrong = Error(Code::kInvalid, "{}: this is no conversation that /save wrote: choose another file", path);
+  const Status wrong = Error(
+      Code::kInvalid, "{}: this is no conversation that /save wrote: choose another file", path);
   const auto list = saved.find("messages");
   if (list == saved.end() || !list->is_array()) return wrong;
   std::string system;

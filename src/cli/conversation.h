@@ -14,7 +14,8 @@ class Conversation {
   explicit Conversation(Engine engine) : engine_(std::move(engine)) {}
 
   // Sends a message and streams the answer; both join the history. When it fails nothing joins.
-  Result<wring_generate_stats> Say(const std::string& text, const SamplingOptions& sampling, const TextSink& on_text);
+  Result<wring_generate_stats> Say(const std::string& text, const SamplingOptions& sampling,
+                                   const TextSink& on_text);
   void Reset() { messages_.clear(); }
   // Replaces the system message; empty removes it.
   void SetSystem(std::string text) { system_ = std::move(text); }
@@ -31,7 +32,7 @@ class Conversation {
   Engine engine_;
   std::string system_;
   std::vector<std::pair<std::string, std::string>> messages_;  // role, content
-  std::vector<int32_t> held_;                                  // ids that the session holds, from position 0
+  std::vector<int32_t> held_;  // ids that the session holds, from position 0
 };
 
 }  // namespace wring::cli

@@ -47,7 +47,8 @@ SamplingOptions SamplingFrom(const Arguments& a) {
   g.frequency_penalty = static_cast<float>(a.Number("--frequency-penalty"));
   g.max_tokens = static_cast<uint32_t>(a.Integer("--max-tokens"));
   // 31 bits: short enough to be typed again.
-  g.seed = a.Has("--seed") ? static_cast<uint64_t>(a.Integer("--seed")) : std::random_device()() >> 1;
+  g.seed =
+      a.Has("--seed") ? static_cast<uint64_t>(a.Integer("--seed")) : std::random_device()() >> 1;
   s.stop = a.Texts("--stop");
   return s;
 }
@@ -94,7 +95,8 @@ bool Engine::HasTemplate() const {
          std::string_view(wring_last_error()).find("no chat template") == std::string_view::npos;
 }
 
-Result<wring_generate_stats> Engine::Generate(const std::vector<int32_t>& ids, const SamplingOptions& sampling,
+Result<wring_generate_stats> Engine::Generate(const std::vector<int32_t>& ids,
+                                              const SamplingOptions& sampling,
                                               const TextSink& on_text) {
   std::vector<const char*> stop;
   for (const auto& s : sampling.stop) stop.push_back(s.c_str());
@@ -111,7 +113,9 @@ Result<wring_generate_stats> Engine::Generate(const std::vector<int32_t>& ids, c
     return on_text(text);
   };
   Stream stream = {&first, &interrupt};
-  if (wring_generate(session_.get(), ids.data(), ids.size(), &options, OnText, &stream, &stats) == 0) return stats;
+  if (wring_generate(session_.get(), ids.data(), ids.size(), &options, OnText, &stream, &stats) ==
+      0)
+    return stats;
   if (!interrupt.came()) return LastError(Code::kInvalid);
   stats.finish = 2;  // while the prompt was read
   return stats;

@@ -40,8 +40,8 @@ class Engine {
   bool HasTemplate() const;
 
   // Streams the answer while on_text returns true. Ctrl-C ends it (finish = 2), also while the prompt is read.
-  Result<wring_generate_stats> Generate(const std::vector<int32_t>& ids, const SamplingOptions& sampling,
-                                        const TextSink& on_text);
+  Result<wring_generate_stats> Generate(const std::vector<int32_t>& ids,
+                                        const SamplingOptions& sampling, const TextSink& on_text);
 
  private:
   struct CloseModel {
@@ -57,6 +57,7 @@ class Engine {
 
 // "prompt 12 tokens at 340 tok/s; answer 64 tokens at 82.1 tok/s; ..." with the machine's measured read
 // bandwidth (measured once, a second or two). `threads` 0: every processor.
-std::string StatsText(const wring_generate_stats& stats, const std::string& path, uint32_t threads, uint64_t seed);
+std::string StatsText(const wring_generate_stats& stats, const std::string& path, uint32_t threads,
+                      uint64_t seed);
 
 }  // namespace wring::cli

@@ -91,7 +91,8 @@ std::string HelpText(const CommandRow& command) {
     std::string help(o.help);
     const std::string range = RangeText(o);
     std::string notes = range;
-    if (!o.standard.empty()) notes += fmt::format("{}default {}", notes.empty() ? "" : "; ", o.standard);
+    if (!o.standard.empty())
+      notes += fmt::format("{}default {}", notes.empty() ? "" : "; ", o.standard);
     if (!notes.empty()) help += fmt::format(" ({})", notes);
     text += Entry(Spelled(o), help, 29);
   }
@@ -100,7 +101,8 @@ std::string HelpText(const CommandRow& command) {
 
 std::string Markdown() {
   std::string text =
-      "# The wring command\n\nMade by `wring help --markdown` from the table in `src/cli/options.cc`; "
+      "# The wring command\n\nMade by `wring help --markdown` from the table in "
+      "`src/cli/options.cc`; "
       "`wring COMMAND --help` shows the same.\n\n| command | what it does |\n|---|---|\n";
   const auto cell = [](std::string_view plain) {
     std::string escaped;
@@ -111,17 +113,21 @@ std::string Markdown() {
     text += fmt::format("| [`wring {}`](#wring-{}) | {} |\n", c.name, c.name, c.summary);
   }
   text += fmt::format(
-      "\nMODEL may be a path or the name of a model that `tools/fetch-model` fetched: NAME stands for "
-      "`{}/NAME.gguf` below the cache folder, which is `$WRING_CACHE`, else `$XDG_CACHE_HOME/wring`, "
+      "\nMODEL may be a path or the name of a model that `tools/fetch-model` fetched: NAME stands "
+      "for "
+      "`{}/NAME.gguf` below the cache folder, which is `$WRING_CACHE`, else "
+      "`$XDG_CACHE_HOME/wring`, "
       "else `~/.cache/wring`.\n\nAnswers and figures go to standard output; messages, progress and "
-      "`--stats` to standard error. The exit code is 0, or 1 after a message that says what was wrong "
+      "`--stats` to standard error. The exit code is 0, or 1 after a message that says what was "
+      "wrong "
       "and what to do, or 130 when Ctrl-C ended the work.\n",
       kModelFolder);
   for (const auto& c : Commands()) {
     text += fmt::format("\n## wring {}\n\n`{}`: {}.\n", c.name, Usage(c), c.summary);
     if (!c.details.empty()) text += fmt::format("\n{}\n", c.details);
     if (!c.positionals.empty()) text += "\n| argument | meaning |\n|---|---|\n";
-    for (const auto& p : c.positionals) text += fmt::format("| `{}` | {} |\n", p.name, cell(p.help));
+    for (const auto& p : c.positionals)
+      text += fmt::format("| `{}` | {} |\n", p.name, cell(p.help));
     if (!c.options.empty()) text += "\n| option | default | range | meaning |\n|---|---|---|---|\n";
     for (const auto& o : c.options) {
       text += fmt::format("| `{}` | {} | {} | {} |\n", Spelled(o), o.standard, cell(RangeText(o)),

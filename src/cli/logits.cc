@@ -9,7 +9,8 @@ namespace wring::cli {
 
 Status Logits(const Arguments& arguments) {
   for (const std::string_view flag : {"--tokens", "--out"}) {
-    if (!arguments.Has(flag)) return Error(Code::kInvalid, "logits needs {} FILE: see wring logits --help", flag);
+    if (!arguments.Has(flag))
+      return Error(Code::kInvalid, "logits needs {} FILE: see wring logits --help", flag);
   }
   WRING_ASSIGN(const auto ids, ReadIds(arguments.Text("--tokens")));
   WRING_TRY(CheckWritable(arguments.Text("--out")));

@@ -35,8 +35,8 @@ void AddOption(CLI::App& app, const OptionRow& row, Texts& texts) {
 
 void AddPositional(CLI::App& app, const PositionalRow& row, Texts& texts) {
   const std::string name(row.name);
-  app.add_option_function<std::string>(
-      name, [&texts, name](const std::string& v) { texts[name] = {v}; });
+  app.add_option_function<std::string>(name,
+                                       [&texts, name](const std::string& v) { texts[name] = {v}; });
 }
 
 Status Usage(const CommandRow& command, std::string_view what) {
@@ -65,8 +65,10 @@ Result<Arguments> ParseArguments(const CommandRow& command, int argc, char** arg
   if (*help) return Error(Code::kInvalid, "help");  // the caller prints it
   if (const auto extras = app.remaining(); !extras.empty()) {
     const bool option = extras[0].starts_with("-");
-    return Usage(command, option ? fmt::format("has no option {}", extras[0])
-                                 : fmt::format("has no use for \"{}\" (quote a text of several words)", extras[0]));
+    return Usage(
+        command,
+        option ? fmt::format("has no option {}", extras[0])
+               : fmt::format("has no use for \"{}\" (quote a text of several words)", extras[0]));
   }
   return Arguments::Check(command, std::move(texts));
 }
@@ -88,7 +90,8 @@ int Main(int argc, char** argv) {
   if (name == "--version") return Finish(Print(fmt::format("wring {}\n", wring_version())));
   const CommandRow* command = FindCommand(name);
   if (command == nullptr) {
-    return Finish(Error(Code::kInvalid, "there is no command \"{}\": wring --help lists them", name));
+    return Finish(
+        Error(Code::kInvalid, "there is no command \"{}\": wring --help lists them", name));
   }
   bool help = false;
   auto arguments = ParseArguments(*command, argc - 1, argv + 1, &help);
@@ -105,8 +108,10 @@ int main(int argc, char** argv) {
   try {
     return wring::cli::Main(argc, argv);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "wring: not enough memory, or an internal fault (%s): close other programs and try again\n",
-                 error.what());
+    std::fprintf(
+        stderr,
+        "wring: not enough memory, or an internal fault (%s): close other programs and try again\n",
+        error.what());
     return 1;
   }
 }

@@ -33,8 +33,8 @@ Result<std::string> FindModel(const std::string& model) {
   const fs::path cached = CacheFolder() / kModelFolder / (model + ".gguf");
   if (fs::exists(cached, ignored)) return cached.string();
   return Error(Code::kNotFound,
-               "{}: there is no such file, nor {}: fetch the model with tools/fetch-model {}", model,
-               cached.string(), model);
+               "{}: there is no such file, nor {}: fetch the model with tools/fetch-model {}",
+               model, cached.string(), model);
 }
 
 }  // namespace wring::cli

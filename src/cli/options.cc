@@ -94,7 +94,8 @@ CommandRow BenchCommand() {
   return {
       "bench",
       "measure speed beside the machine's own roofs",
-      "Without MODEL it measures what --roofs, --gemm, --gemv or --shape ask for. The exit code is 1 "
+      "Without MODEL it measures what --roofs, --gemm, --gemv or --shape ask for. The exit code is "
+      "1 "
       "when a kernel beats its roof, since a figure is wrong then.",
       {{"MODEL", false, kModelHelp}},
       Join({{{"--prefill", "N", Kind::kInteger, "512", 0, 1 << 20, "", "prompt tokens; 0: none"},
@@ -109,7 +110,8 @@ CommandRow BenchCommand() {
              {"--kv", "TYPE", Kind::kChoice, "f16", 0, 0, "f16|f32",
               "how keys and values are stored"},
              {"--shape", "SHAPE:TYPE", Kind::kText, "", 0, 0, "",
-              "a model of random weights instead of MODEL: a name (llama-1.5b, llama-3b, smollm2-135m) "
+              "a model of random weights instead of MODEL: a name (llama-1.5b, llama-3b, "
+              "smollm2-135m) "
               "or layers=24,hidden=2048,heads=16,kv=2,ffn=8192,vocab=32000, then :Q8_0 or another "
               "type"},
              {"--roofs", "", Kind::kFlag, "", 0, 0, "",
@@ -118,9 +120,9 @@ CommandRow BenchCommand() {
               "the prefill product, 4096 x 4096 weights by 512 rows; repeatable"},
              {"--gemv", "TYPE", Kind::kTexts, "", 0, 0, "",
               "the decode product over at least 1 GiB of weights; repeatable"},
-             {"--format", "TYPE", Kind::kChoice, "table", 0, 0, "table|json|csv",
-              "what to print"},
-             {"--json", "FILE", Kind::kText, "", 0, 0, "", "write JSON to FILE as well; - prints it instead"}}}),
+             {"--format", "TYPE", Kind::kChoice, "table", 0, 0, "table|json|csv", "what to print"},
+             {"--json", "FILE", Kind::kText, "", 0, 0, "",
+              "write JSON to FILE as well; - prints it instead"}}}),
       Bench};
 }
 
@@ -128,27 +130,31 @@ CommandRow PerplexityCommand() {
   return {
       "perplexity",
       "score a text: perplexity, and divergence from a saved reference",
-      "Mode llama cuts the text into windows of --context tokens and scores the second half of each, "
-      "as llama-perplexity does. Mode hf slides a window by --stride and scores each token once, as "
+      "Mode llama cuts the text into windows of --context tokens and scores the second half of "
+      "each, "
+      "as llama-perplexity does. Mode hf slides a window by --stride and scores each token once, "
+      "as "
       "the Hugging Face guide does.",
       {{"MODEL", true, kModelHelp}, {"FILE", true, "the text"}},
-      Join({{{"--mode", "MODE", Kind::kChoice, "llama", 0, 0, "llama|hf", "how windows are cut"},
-             {"--context", "N", Kind::kInteger, "512", 2, 1 << 28, "", "tokens a window"},
-             {"--stride", "N", Kind::kInteger, "", 1, 1 << 28, "",
-              "step of mode hf; by default half a window"},
-             {"--windows", "N", Kind::kInteger, "0", 0, 1 << 28, "", "stop after N windows; 0: all"},
-             {"--tokens", "", Kind::kFlag, "", 0, 0, "",
-              "FILE holds token ids, little-endian int32, instead of text"},
-             {"--kl-save", "FILE", Kind::kText, "", 0, 0, "",
-              "write the log-probabilities, to compare other runs with"},
-             {"--kl-base", "FILE", Kind::kText, "", 0, 0, "",
-              "compare with what --kl-save wrote: KL divergence, RMS change of probability, top-1 "
-              "agreement"},
-             {"--json", "FILE", Kind::kText, "", 0, 0, "", "write the figures as JSON; - prints them"},
-             {"--exact", "", Kind::kFlag, "", 0, 0, "", "float32 activations and KV cache"},
-             {"--kv", "TYPE", Kind::kChoice, "f16", 0, 0, "f16|f32",
-              "how keys and values are stored"}},
-            ModelOptions()}),
+      Join(
+          {{{"--mode", "MODE", Kind::kChoice, "llama", 0, 0, "llama|hf", "how windows are cut"},
+            {"--context", "N", Kind::kInteger, "512", 2, 1 << 28, "", "tokens a window"},
+            {"--stride", "N", Kind::kInteger, "", 1, 1 << 28, "",
+             "step of mode hf; by default half a window"},
+            {"--windows", "N", Kind::kInteger, "0", 0, 1 << 28, "", "stop after N windows; 0: all"},
+            {"--tokens", "", Kind::kFlag, "", 0, 0, "",
+             "FILE holds token ids, little-endian int32, instead of text"},
+            {"--kl-save", "FILE", Kind::kText, "", 0, 0, "",
+             "write the log-probabilities, to compare other runs with"},
+            {"--kl-base", "FILE", Kind::kText, "", 0, 0, "",
+             "compare with what --kl-save wrote: KL divergence, RMS change of probability, top-1 "
+             "agreement"},
+            {"--json", "FILE", Kind::kText, "", 0, 0, "",
+             "write the figures as JSON; - prints them"},
+            {"--exact", "", Kind::kFlag, "", 0, 0, "", "float32 activations and KV cache"},
+            {"--kv", "TYPE", Kind::kChoice, "f16", 0, 0, "f16|f32",
+             "how keys and values are stored"}},
+           ModelOptions()}),
       Perplexity};
 }
 
@@ -161,7 +167,8 @@ std::vector<CommandRow> MakeCommands() {
       {"inspect",
        "show what is inside a model file",
        "",
-       {{"FILE", true, "a GGUF file, a .safetensors file, a Hugging Face directory or a llama2.c .bin"}},
+       {{"FILE", true,
+         "a GGUF file, a .safetensors file, a Hugging Face directory or a llama2.c .bin"}},
        {{"--json", "", Kind::kFlag, "", 0, 0, "", "for programs"}},
        Inspect},
       {"logits",

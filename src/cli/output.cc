@@ -75,7 +75,8 @@ Waiting::Waiting(std::string what) {
     std::unique_lock lock(mutex_);
     while (!wake_.wait_for(lock, visible ? kRedraw : kPatience, [this] { return stop_; })) {
       const auto passed = std::chrono::steady_clock::now() - start;
-      Note(fmt::format("{}{}  {:.0f} s", kErase, what, std::chrono::duration<double>(passed).count()));
+      Note(fmt::format("{}{}  {:.0f} s", kErase, what,
+                       std::chrono::duration<double>(passed).count()));
       visible = true;
     }
     if (visible) Note(kErase);

@@ -33,7 +33,9 @@ struct Scores {
 std::optional<int32_t> AddedBos(const Model& model) {
   if (model.tokenizer == nullptr || !model.tokenizer->bos()) return std::nullopt;
   const auto ids = model.tokenizer->Encode("a", true, false);
-  return ids.ok() && !ids->empty() && ids->front() == *model.tokenizer->bos() ? model.tokenizer->bos() : std::nullopt;
+  return ids.ok() && !ids->empty() && ids->front() == *model.tokenizer->bos()
+             ? model.tokenizer->bos()
+             : std::nullopt;
 }
 
 Result<Text> Prepare(const Arguments& arguments, const Model& model) {
@@ -43,7 +45,8 @@ Result<Text> Prepare(const Arguments& arguments, const Model& model) {
     WRING_ASSIGN(text.ids, ReadIds(file));
   } else {
     if (model.tokenizer == nullptr) {
-      return Error(Code::kUnsupported, "{} carries no tokenizer: give token ids with --tokens", model.path);
+      return Error(Code::kUnsupported, "{} carries no tokenizer: give token ids with --tokens",
+                   model.path);
     }
     WRING_ASSIGN(const std::string raw, ReadText(file, kMaxText));
     const Waiting waiting("splitting the text into tokens");
@@ -51,22 +54,28 @@ Result<Text> Prepare(const Arguments& arguments, const Model& model) {
   }
   const auto context = static_cast<size_t>(arguments.Integer("--context"));
   if (arguments.Text("--mode") == "hf") {
-    const size_t stride = arguments.Has("--stride") ? static_cast<size_t>(arguments.Integer("--stride")) : context / 2;
+    const size_t stride = arguments.Has("--stride")
+                              ? static_cast<size_t>(arguments.Integer("--stride"))
+                              : context / 2;
     if (stride > context) {
-      return Error(Code::kInvalid, "--stride {} is more than --context {}: tokens between windows would not count", stride,
-                   context);
+      return Error(Code::kInvalid,
+                   "--stride {} is more than --context {}: tokens between windows would not count",
+                   stride, context);
     }
     text.windows = SlidingWindows(text.ids.size(), context, stride);
   } else {
-    if (arguments.Has("--stride")) return Error(Code::kInvalid, "--stride belongs to --mode hf: give both or neither");
+    if (arguments.Has("--stride"))
+      return Error(Code::kInvalid, "--stride belongs to --mode hf: give both or neither");
     text.windows = LlamaWindows(text.ids.size(), context);
     text.bos = AddedBos(model);
   }
   const auto limit = static_cast<size_t>(arguments.Integer("--windows"));
   if (limit != 0 && text.windows.size() > limit) text.windows.resize(limit);
   if (text.windows.empty()) {
-    return Error(Code::kInvalid, "{}: {} tokens do not fill a window of {}: give a longer text or a smaller --context", file,
-                 text.ids.size(), context);
+    return Error(
+        Code::kInvalid,
+        "{}: {} tokens do not fill a window of {}: give a longer text or a smaller --context", file,
+        text.ids.size(), context);
   }
   return text;
 }
@@ -123,19 +132,23 @@ class Scorer {
 
   Status Add(std::span<const float> logits, int32_t target) {
     if (target < 0 || static_cast<size_t>(target) >= logits.size()) {
-      return Error(Code::kInvalid, "token {} is outside the model's vocabulary of {}: the ids belong to another model", target,
-                   logits.size());
+      return Error(
+          Code::kInvalid,
+          "token {} is outside the model's vocabulary of {}: the ids belong to another model",
+          target, logits.size());
     }
     LogSoftmax(logits, &log_probabilities_);
     scores_.loss.Add(-log_probabilities_[static_cast<size_t>(target)]);
-    if (base_) scores_.divergence->Add(base_->Row(scores_.loss.count() - 1), log_probabilities_, target);
+    if (base_)
+      scores_.divergence->Add(base_->Row(scores_.loss.count() - 1), log_probabilities_, target);
     return save_ ? save_->Add(log_probabilities_) : Status();
   }
 
   Session& session_;
   const Text& text_;
   CancelToken cancel_;
-  const Interrupt interrupt_{&cancel_};  // before the writer: Ctrl-C must not leave its partial file
+  const Interrupt interrupt_{
+      &cancel_};  // before the writer: Ctrl-C must not leave its partial file
   std::optional<ReferenceReader> base_;
   std::optional<ReferenceWriter> save_;
   Scores scores_;
@@ -146,8 +159,10 @@ class Scorer {
 std::string TableText(const Scores& scores, const std::string& how) {
   const Estimate loss = scores.loss.Get();
   const Estimate p = Perplexity(loss);
-  std::string text = fmt::format("perplexity              {:.4f} ± {:.4f}\nloss                    {:.6f} ± {:.6f} nats a token\n",
-                                 p.value, p.error, loss.value, loss.error);
+  std::string text = fmt::format(
+      "perplexity              {:.4f} ± {:.4f}\nloss                    {:.6f} ± {:.6f} nats a "
+      "token\n",
+      p.value, p.error, loss.value, loss.error);
   text += fmt::format("scored                  {} tokens in {}\n", scores.loss.count(), how);
   if (!scores.divergence) return text;
   const Divergence& d = *scores.divergence;
@@ -157,19 +172,26 @@ std::string TableText(const Scores& scores, const std::string& how) {
   const Estimate change = Root(d.squared_change.Get());
   const Estimate top = d.same_top.Get();
   text += fmt::format("reference's perplexity  {:.4f} ± {:.4f}\n", base.value, base.error);
-  text += fmt::format("loss - reference's      {:+.6f} ± {:.6f}\n", difference.value, difference.error);
+  text +=
+      fmt::format("loss - reference's      {:+.6f} ± {:.6f}\n", difference.value, difference.error);
   text += fmt::format("KL divergence           {:.6f} ± {:.6f}\n", kl.value, kl.error);
-  text += fmt::format("RMS change of p         {:.3f} ± {:.3f} %\n", 100 * change.value, 100 * change.error);
-  text += fmt::format("same top token          {:.3f} ± {:.3f} %\n", 100 * top.value, 100 * top.error);
+  text += fmt::format("RMS change of p         {:.3f} ± {:.3f} %\n", 100 * change.value,
+                      100 * change.error);
+  text +=
+      fmt::format("same top token          {:.3f} ± {:.3f} %\n", 100 * top.value, 100 * top.error);
   return text;
 }
 
-std::string JsonText(const Arguments& arguments, const Model& model, const Scores& scores, const Text& text) {
+std::string JsonText(const Arguments& arguments, const Model& model, const Scores& scores,
+                     const Text& text) {
   using Json = nlohmann::ordered_json;
-  const auto estimate = [](const Estimate& e) { return Json{{"value", e.value}, {"error", e.error}}; };
+  const auto estimate = [](const Estimate& e) {
+    return Json{{"value", e.value}, {"error", e.error}};
+  };
   const auto machine = bench::ThisMachine();
   Json j;
-  j["machine"] = {{"cpu", machine.cpu}, {"threads", model.threads->threads()}, {"isa", machine.isa}};
+  j["machine"] = {
+      {"cpu", machine.cpu}, {"threads", model.threads->threads()}, {"isa", machine.isa}};
   j["model"] = model.name;
   j["commit"] = bench::Commit();
   j["measured"] = true;
@@ -203,14 +225,15 @@ Status Perplexity(const Arguments& arguments) {
   loaded.session.context = static_cast<uint32_t>(arguments.Integer("--context"));
   WRING_ASSIGN(auto session, Session::Create(*loaded.model, loaded.session));
   WRING_ASSIGN(const Text text, Prepare(arguments, model));
-  const auto header = ReferenceHeader::For(text.ids, text.windows, model.spec.vocab, loaded.session.context);
+  const auto header =
+      ReferenceHeader::For(text.ids, text.windows, model.spec.vocab, loaded.session.context);
   Scorer scorer(*session, text);
   WRING_TRY(scorer.Open(arguments, header));
   WRING_ASSIGN(const Scores scores, scorer.Run());
   if (json == "-") return Print(JsonText(arguments, model, scores, text));
   if (!json.empty()) WRING_TRY(WriteFileAtomically(json, JsonText(arguments, model, scores, text)));
-  return Print(TableText(scores, fmt::format("{} windows of {}, mode {}", text.windows.size(), loaded.session.context,
-                                             arguments.Text("--mode"))));
+  return Print(TableText(scores, fmt::format("{} windows of {}, mode {}", text.windows.size(),
+                                             loaded.session.context, arguments.Text("--mode"))));
 }
 
 }  // namespace wring::cli

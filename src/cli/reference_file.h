@@ -29,8 +29,8 @@ struct ReferenceHeader {
   uint64_t text = 0;
   uint64_t zero[4] = {};
 
-  static ReferenceHeader For(std::span<const int32_t> ids, std::span<const Window> windows, uint32_t vocab,
-                             uint32_t context);
+  static ReferenceHeader For(std::span<const int32_t> ids, std::span<const Window> windows,
+                             uint32_t vocab, uint32_t context);
 };
 static_assert(sizeof(ReferenceHeader) == 64);
 

@@ -25,11 +25,14 @@ Result<std::string> ReadStandardInput() {
   while (true) {
     const ssize_t n = read(STDIN_FILENO, buffer, sizeof(buffer));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return Error(Code::kIo, "the prompt cannot be read from standard input ({})", std::strerror(errno));
+    if (n < 0)
+      return Error(Code::kIo, "the prompt cannot be read from standard input ({})",
+                   std::strerror(errno));
     if (n == 0) return text;
     text.append(buffer, static_cast<size_t>(n));
     if (text.size() > kMaxPrompt) {
-      return Error(Code::kLimit, "the prompt on standard input is longer than {} MiB: shorten it", kMaxPrompt >> 20);
+      return Error(Code::kLimit, "the prompt on standard input is longer than {} MiB: shorten it",
+                   kMaxPrompt >> 20);
     }
   }
 }
@@ -61,10 +64,13 @@ Result<std::vector<std::pair<int32_t, float>>> LogitBias(const Arguments& argume
     int32_t id = -1;
     float value = 0;
     const char* end = text.data() + text.size();
-    const bool good = equals != std::string::npos &&
-                      std::from_chars(text.data(), text.data() + equals, id).ptr == text.data() + equals && id >= 0 &&
-                      equals + 1 < text.size() && std::from_chars(text.data() + equals + 1, end, value).ptr == end;
-    if (!good) return Error(Code::kInvalid, "--logit-bias cannot be \"{}\": give ID=X, as in 42=-5", text);
+    const bool good =
+        equals != std::string::npos &&
+        std::from_chars(text.data(), text.data() + equals, id).ptr == text.data() + equals &&
+        id >= 0 && equals + 1 < text.size() &&
+        std::from_chars(text.data() + equals + 1, end, value).ptr == end;
+    if (!good)
+      return Error(Code::kInvalid, "--logit-bias cannot be \"{}\": give ID=X, as in 42=-5", text);
     bias.emplace_back(id, value);
   }
   return bias;
@@ -82,13 +88,15 @@ Result<wring_generate_stats> GenerateBiased(const Arguments& arguments, const st
   const Model& model = *loaded.model;
   for (const auto& [id, value] : p.logit_bias) {
     if (static_cast<uint32_t>(id) >= model.spec.vocab) {
-      return Error(Code::kInvalid, "--logit-bias names token {}, and the vocabulary has {}: give a smaller id", id,
+      return Error(Code::kInvalid,
+                   "--logit-bias names token {}, and the vocabulary has {}: give a smaller id", id,
                    model.spec.vocab);
     }
   }
   const bool chat = model.chat_template != nullptr && !arguments.Has("--raw");
-  WRING_ASSIGN(request.prompt, chat ? EncodeChat(model, Messages(arguments.Text("--system"), prompt))
-                                    : EncodePrompt(model, prompt));
+  WRING_ASSIGN(request.prompt, chat
+                                   ? EncodeChat(model, Messages(arguments.Text("--system"), prompt))
+                                   : EncodePrompt(model, prompt));
   p.temperature = g.temperature;
   p.top_k = g.top_k;
   p.top_p = g.top_p;
@@ -118,8 +126,7 @@ Result<wring_generate_stats> GenerateBiased(const Arguments& arguments, const st
 }
 
 Result<wring_generate_stats> Generate(const Arguments& arguments, const std::string& prompt,
-                                      const SamplingOptions& sampling,
-                                      const TextSink& on_text) {
+                                      const SamplingOptions& sampling, const TextSink& on_text) {
   WRING_ASSIGN(Engine engine, Engine::Open(arguments));
   std::vector<int32_t> ids;
   if (arguments.Has("--raw") || !engine.HasTemplate()) {
@@ -146,7 +153,8 @@ Status Run(const Arguments& arguments) {
   WRING_TRY(printed);
   if (arguments.Has("--stats")) {
     WRING_ASSIGN(const std::string path, FindModel(arguments.Text("MODEL")));
-    Note(StatsText(stats, path, static_cast<uint32_t>(arguments.Integer("--threads")), sampling.generate.seed));
+    Note(StatsText(stats, path, static_cast<uint32_t>(arguments.Integer("--threads")),
+                   sampling.generate.seed));
   }
   if (stats.finish == 2) return Error(Code::kCancelled, "interrupted");
   return {};

@@ -25,7 +25,8 @@ Result<std::vector<int32_t>> ReadIds(const std::string& path) {
   WRING_ASSIGN(const auto file, MappedFile::Open(path));
   const auto bytes = file->bytes();
   if (bytes.size() % sizeof(int32_t) != 0) {
-    return Error(Code::kInvalid, "{}: {} bytes are no whole number of int32 token ids: write it again", path,
+    return Error(Code::kInvalid,
+                 "{}: {} bytes are no whole number of int32 token ids: write it again", path,
                  bytes.size());
   }
   std::vector<int32_t> ids(bytes.size() / sizeof(int32_t));

@@ -39,21 +39,29 @@ double ReadRoof(uint32_t threads) {
 
 }  // namespace
 
-std::string StatsText(const wring_generate_stats& s, const std::string& path, uint32_t threads, uint64_t seed) {
-  const auto rate = [](double count, double seconds) { return seconds > 0 ? count / seconds : 0.0; };
+std::string StatsText(const wring_generate_stats& s, const std::string& path, uint32_t threads,
+                      uint64_t seed) {
+  const auto rate = [](double count, double seconds) {
+    return seconds > 0 ? count / seconds : 0.0;
+  };
   // Steps after the prompt's: the first token came out of that one, and an end-of-text token took one more.
-  const double decoded = s.generated_tokens == 0 ? 0.0 : s.generated_tokens - (s.finish == 0 ? 0.0 : 1.0);
+  const double decoded =
+      s.generated_tokens == 0 ? 0.0 : s.generated_tokens - (s.finish == 0 ? 0.0 : 1.0);
   const double decode_rate = rate(decoded, s.decode_seconds);
-  std::string text = fmt::format("prompt {} tokens, {:.1f} tok/s; answer {} tokens, {:.1f} tok/s", s.prompt_tokens,
-                                 rate(s.prompt_tokens, s.prompt_seconds), s.generated_tokens, decode_rate);
+  std::string text =
+      fmt::format("prompt {} tokens, {:.1f} tok/s; answer {} tokens, {:.1f} tok/s", s.prompt_tokens,
+                  rate(s.prompt_tokens, s.prompt_seconds), s.generated_tokens, decode_rate);
   const uint64_t bytes = WeightBytes(path);
   const double gb_per_s = decode_rate * static_cast<double>(bytes) / 1e9;
   if (bytes > 0 && decoded > 0) text += fmt::format(", {:.1f} GB/s of weights", gb_per_s);
   if (threads == 0) threads = static_cast<uint32_t>(DefaultThreads());
   const double roof = bytes > 0 && decoded > 0 ? ReadRoof(threads) : 0;
-  if (roof > 0) text += fmt::format(" = {:.0f} % of the {:.1f} GB/s this machine reads", 100 * gb_per_s / roof, roof);
+  if (roof > 0)
+    text += fmt::format(" = {:.0f} % of the {:.1f} GB/s this machine reads", 100 * gb_per_s / roof,
+                        roof);
   const auto machine = bench::ThisMachine();
-  return text + fmt::format("\n{}, {} threads, {}, seed {}\n", machine.cpu, threads, machine.isa, seed);
+  return text +
+         fmt::format("\n{}, {} threads, {}, seed {}\n", machine.cpu, threads, machine.isa, seed);
 }
 
 }  // namespace wring::cli

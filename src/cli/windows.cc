@@ -18,7 +18,8 @@ std::vector<Window> SlidingWindows(size_t tokens, size_t context, size_t stride)
   for (size_t begin = 0; begin < tokens; begin += stride) {
     const size_t end = std::min(begin + context, tokens);
     // The first token of a window has nothing before it that could predict it.
-    if (const size_t first = std::max(scored, begin + 1); first < end) windows.push_back({begin, first, end});
+    if (const size_t first = std::max(scored, begin + 1); first < end)
+      windows.push_back({begin, first, end});
     scored = end;
     if (end == tokens) break;
   }

@@ -24,7 +24,8 @@ TEST(SlidingWindows, ScoreEachTokenButTheFirstOnce) {
       EXPECT_EQ(w.begin % stride, 0U);
       EXPECT_LE(w.end - w.begin, 64U);
       EXPECT_GE(w.scored, next);
-      EXPECT_LE(w.scored, next + 1);  // with stride == context a window's first token has no predictor
+      EXPECT_LE(w.scored,
+                next + 1);  // with stride == context a window's first token has no predictor
       next = w.end;
     }
     EXPECT_EQ(next, 500U);
