@@ -78,7 +78,7 @@ class [[nodiscard]] Result {
 
 inline Status ToStatus(Status s) { return s; }
 template <typename T>
-Status ToStatus(Result<T> r) {
+Status ToStatus(const Result<T>& r) {
   return r.status();
 }
 

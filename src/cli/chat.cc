@@ -48,7 +48,7 @@ class ChatProgram {
       interrupted = false;
       if (line.empty()) continue;
       const bool command = line[0] == '/';
-      const Status status = command ? Command(line) : Say(line);
+      Status status = command ? Command(line) : Say(line);
       // A person goes on after a mistake; a script must not, nor an answer that nobody receives.
       if (!status.ok() && (!interactive_ || (!command && status.code() == Code::kIo)))
         return status;

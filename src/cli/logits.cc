@@ -23,7 +23,7 @@ Status Logits(const Arguments& arguments) {
   WRING_ASSIGN(auto out, AtomicFile::Create(arguments.Text("--out")));
   Bar bar;
   Status written;
-  const Status computed = session->AppendAll(
+  Status computed = session->AppendAll(
       ids,
       [&](size_t, std::span<const float> row) {
         if (written.ok()) written = out.Write(std::as_bytes(row));

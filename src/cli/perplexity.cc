@@ -118,7 +118,7 @@ class Scorer {
     const auto all = std::span<const int32_t>(ids);
     if (first > 0) WRING_TRY(session_.Append(all.first(first), &cancel_));
     Status saved;
-    const Status computed = session_.AppendAll(
+    Status computed = session_.AppendAll(
         all.subspan(first, ids.size() - 1 - first),
         [&](size_t i, std::span<const float> logits) {
           if (saved.ok()) saved = Add(logits, ids[first + i + 1]);

@@ -72,7 +72,7 @@ Status Session::RunChunk(std::span<const int32_t> tokens, bool all, bool last) {
   if (logits_.size() < bytes) {
     WRING_ASSIGN(logits_, HostDevice().Allocate(bytes));
   }
-  const Status status = executor_->Run(step, logits_.as<float>());
+  Status status = executor_->Run(step, logits_.as<float>());
   if (!status.ok()) kv_->Truncate(start);
   return status;
 }

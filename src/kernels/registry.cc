@@ -64,7 +64,7 @@ Result<const KernelEntry*> KernelRegistry::Find(const KernelEntry& key) const {
   for (const auto& e : entries_) {
     if (e.op != key.op || e.device != key.device) continue;
     if (e.format == key.format && e.codec == key.codec && e.arithmetic == key.arithmetic) return &e;
-    others += (others.empty() ? "" : "; ") + ToString(e);
+    others += fmt::format("{}{}", others.empty() ? "" : "; ", ToString(e));
   }
   return Error(Code::kUnsupported, "no kernel for {}: there is {}", ToString(key),
                others.empty() ? "none for this op and device" : others);

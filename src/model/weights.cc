@@ -247,7 +247,7 @@ std::string Weights::FormatSummary() const {
     }
   }
   std::string summary;
-  for (const auto& [bytes, text] : by_bytes) summary += (summary.empty() ? "" : ", ") + text;
+  for (const auto& [bytes, text] : by_bytes) summary += fmt::format("{}{}", summary.empty() ? "" : ", ", text);
   return summary;
 }
 

@@ -78,7 +78,7 @@ TEST(SamplerTest, PenaltiesAndBias) {
 
 TEST(SamplerTest, LogProbabilityEqualsTheFormula) {
   double total = 0;
-  for (float l : kLogits) total += std::exp(l);
+  for (float l : kLogits) total += std::exp(static_cast<double>(l));
   EXPECT_NEAR(LogProbability(kLogits, 2), 2.0 - std::log(total), 1e-12);
 }
 

@@ -88,6 +88,7 @@ TEST(TokenizerTest, JsonFilesEncodeAsThePythonPackage) {
       const auto plain = cases[i]["plain"].get<std::vector<int32_t>>();
       EXPECT_EQ(*(*tokenizer)->Encode(texts[i], false, true), plain) << file << ": " << texts[i];
       EXPECT_EQ(*(*tokenizer)->Encode(texts[i], true, true), cases[i]["special"].get<std::vector<int32_t>>());
+      if (cases[i]["decoded"].is_null()) continue;
       EXPECT_EQ(*(*tokenizer)->Decode(plain, true), cases[i]["decoded"].get<std::string>()) << file << ": " << texts[i];
     }
   }

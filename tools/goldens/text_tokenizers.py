@@ -39,7 +39,8 @@ def make() -> dict:
                 {
                     "special": with_special.ids,
                     "plain": plain.ids,
-                    "decoded": tokenizer.decode(plain.ids),
+                    # How control tokens are spaced changed between versions of the package.
+                    "decoded": None if "<|" in text else tokenizer.decode(plain.ids),
                 }
             )
         goldens[name] = cases

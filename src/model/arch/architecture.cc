@@ -28,7 +28,7 @@ const Architecture* FindArchitectureByHf(std::string_view model_type) {
 
 std::string ArchitectureNames() {
   std::string names;
-  for (const auto* a : All()) names += (names.empty() ? "" : ", ") + std::string(a->name);
+  for (const auto* a : All()) names += fmt::format("{}{}", names.empty() ? "" : ", ", a->name);
   return names;
 }
 
