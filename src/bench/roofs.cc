@@ -79,7 +79,7 @@ Result<std::unique_ptr<Roofs>> Roofs::Create(uint64_t bytes, Progress* progress)
 ReadRoof Roofs::Read(ThreadPool& pool, uint64_t bytes, int repeats) {
   ReadRoof best;
   bytes = std::min<uint64_t>(bytes, buffer_.size());
-  const auto isas = cpu::SupportedIsas();
+  const auto& isas = cpu::SupportedIsas();
   for (int repeat = 0; repeat < repeats; ++repeat) {
     for (const cpu::Isa isa : isas) {
       const RoofKernels kernels = RoofKernelsFor(isa);

@@ -62,8 +62,8 @@ Status Conversation::Save(const std::string& path) const {
 
 Status Conversation::Load(const std::string& path) {
   WRING_ASSIGN(const auto saved, ReadJsonObject(path));
-  Status wrong = Error(
-      Code::kInvalid, "{}: this is no conversation that /save wrote: choose another file", path);
+  Status wrong = Error(Code::kInvalid,
+                       "{}: this is no conversation that /save wrote: choose another file", path);
   const auto list = saved.find("messages");
   if (list == saved.end() || !list->is_array()) return wrong;
   std::string system;
