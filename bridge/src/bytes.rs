@@ -13,7 +13,10 @@ impl WringBytes {
     pub fn from_vec(vec: Vec<u8>) -> Self {
         let slice = vec.into_boxed_slice();
         let size = slice.len();
-        Self { data: Box::into_raw(slice) as *mut u8, size }
+        Self {
+            data: Box::into_raw(slice) as *mut u8,
+            size,
+        }
     }
 }
 
@@ -22,7 +25,9 @@ impl WringBytes {
 #[no_mangle]
 pub unsafe extern "C" fn wring_bridge_free(bytes: WringBytes) {
     if !bytes.data.is_null() {
-        drop(Box::from_raw(std::ptr::slice_from_raw_parts_mut(bytes.data, bytes.size)));
+        drop(Box::from_raw(std::ptr::slice_from_raw_parts_mut(
+            bytes.data, bytes.size,
+        )));
     }
 }
 
@@ -54,7 +59,11 @@ impl WringView {
 ///
 /// # Safety
 /// `error` is null or points to a WringBytes that may be overwritten.
-pub unsafe fn guard<T>(failed: T, error: *mut WringBytes, work: impl FnOnce() -> Result<T, String>) -> T {
+pub unsafe fn guard<T>(
+    failed: T,
+    error: *mut WringBytes,
+    work: impl FnOnce() -> Result<T, String>,
+) -> T {
     let message = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(value)) => return value,
         Ok(Err(message)) => message,

@@ -15,7 +15,6 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-
 /// Nested values are dropped and printed by recursion; untouched pages of a stack cost nothing.
 const STACK: usize = 256 << 20;
 
@@ -58,7 +57,10 @@ fn charge(bytes: isize) {
 
 #[cold]
 fn stop(account: &Account) -> ! {
-    let _ = account.state.compare_exchange(RUNNING, OVER_BUDGET, Ordering::AcqRel, Ordering::Acquire);
+    let _ =
+        account
+            .state
+            .compare_exchange(RUNNING, OVER_BUDGET, Ordering::AcqRel, Ordering::Acquire);
     account.waiter.unpark();
     loop {
         // Safety: pause only waits.
@@ -113,25 +115,35 @@ pub fn run<T: Send + 'static>(
         .stack_size(STACK)
         .spawn(move || {
             ACCOUNT.set(Arc::as_ptr(&own_account));
-            let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("the library failed".to_string()));
+            let result = catch_unwind(AssertUnwindSafe(work))
+                .unwrap_or_else(|_| Err("the library failed".to_string()));
             ACCOUNT.set(std::ptr::null());
             *own_slot.lock().unwrap_or_else(|e| e.into_inner()) = Some(result);
             own_account.done.store(true, Ordering::Release);
             own_account.waiter.unpark();
         })
-        .map_err(|e| Stopped::Failed(format!("no thread can be started ({e}): free memory or raise the limit")))?;
+        .map_err(|e| {
+            Stopped::Failed(format!(
+                "no thread can be started ({e}): free memory or raise the limit"
+            ))
+        })?;
     loop {
         if account.done.load(Ordering::Acquire) {
             let _ = handle.join();
             let result = slot.lock().unwrap_or_else(|e| e.into_inner()).take();
-            return result.unwrap_or_else(|| Err("the work gave no result".to_string())).map_err(Stopped::Failed);
+            return result
+                .unwrap_or_else(|| Err("the work gave no result".to_string()))
+                .map_err(Stopped::Failed);
         }
         if account.state.load(Ordering::Acquire) == OVER_BUDGET {
             return Err(Stopped::OverBudget);
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            let _ = account.state.compare_exchange(RUNNING, LATE, Ordering::AcqRel, Ordering::Acquire);
+            let _ =
+                account
+                    .state
+                    .compare_exchange(RUNNING, LATE, Ordering::AcqRel, Ordering::Acquire);
             return Err(Stopped::Late);
         }
         thread::park_timeout(left);

@@ -7,8 +7,8 @@ use llguidance::api::TopLevelGrammar;
 use llguidance::toktrie::{TokEnv, TokRxInfo, TokTrie, TokenId, TokenizerEnv};
 use llguidance::{Matcher, ParserFactory};
 
-use crate::confined;
 use crate::bytes::{guard, WringBytes, WringView};
+use crate::confined;
 use crate::tokenizer::WringTokenizer;
 
 /// Grammar text beyond this is refused before it is parsed.
@@ -36,13 +36,16 @@ impl TokenizerEnv for Vocabulary {
 fn environment(tokenizer: &WringTokenizer, vocab_size: u32, eos: u32) -> TokEnv {
     let mut words = tokenizer.all_bytes();
     words.resize(vocab_size as usize, Vec::new());
-    Arc::new(Vocabulary { trie: TokTrie::from(&TokRxInfo::new(vocab_size, eos), &words) })
+    Arc::new(Vocabulary {
+        trie: TokTrie::from(&TokRxInfo::new(vocab_size, eos), &words),
+    })
 }
 
 fn compile(env: TokEnv, kind: i32, source: String) -> Result<Matcher, String> {
     let grammar = match kind {
         0 => TopLevelGrammar::from_json_schema(
-            serde_json::from_str(&source).map_err(|e| format!("the JSON schema is not JSON: {e}"))?,
+            serde_json::from_str(&source)
+                .map_err(|e| format!("the JSON schema is not JSON: {e}"))?,
         ),
         1 => TopLevelGrammar::from_regex(&source),
         2 => TopLevelGrammar::from_lark(source),
@@ -72,16 +75,24 @@ pub unsafe extern "C" fn wring_grammar_compile(
     guard(std::ptr::null_mut(), error, || {
         let source = source.text()?.to_string();
         if source.len() > MAX_SOURCE {
-            return Err(format!("the grammar has {} bytes, more than {MAX_SOURCE}: make it smaller", source.len()));
+            return Err(format!(
+                "the grammar has {} bytes, more than {MAX_SOURCE}: make it smaller",
+                source.len()
+            ));
         }
         let env = environment(&*tokenizer, vocab_size, eos);
-        let matcher = confined::run(MEMORY, Duration::from_millis(max_ms), move || compile(env, kind, source)).map_err(
-            |stopped| match stopped {
-                confined::Stopped::Failed(message) => message,
-                confined::Stopped::OverBudget => "the grammar needs more than 512 MiB: make it simpler".to_string(),
-                confined::Stopped::Late => format!("the grammar takes longer than {max_ms} ms to compile: make it simpler"),
-            },
-        )?;
+        let matcher = confined::run(MEMORY, Duration::from_millis(max_ms), move || {
+            compile(env, kind, source)
+        })
+        .map_err(|stopped| match stopped {
+            confined::Stopped::Failed(message) => message,
+            confined::Stopped::OverBudget => {
+                "the grammar needs more than 512 MiB: make it simpler".to_string()
+            }
+            confined::Stopped::Late => {
+                format!("the grammar takes longer than {max_ms} ms to compile: make it simpler")
+            }
+        })?;
         Ok(Box::into_raw(Box::new(WringGrammar { matcher })))
     })
 }
@@ -103,7 +114,10 @@ pub unsafe extern "C" fn wring_grammar_mask(
     error: *mut WringBytes,
 ) -> bool {
     guard(false, error, || {
-        let mask = (*grammar).matcher.compute_mask_or_eos().map_err(|e| e.to_string())?;
+        let mask = (*grammar)
+            .matcher
+            .compute_mask_or_eos()
+            .map_err(|e| e.to_string())?;
         let out = std::slice::from_raw_parts_mut(words, count);
         out.fill(0);
         for (to, from) in out.iter_mut().zip(mask.as_slice()) {
@@ -116,9 +130,16 @@ pub unsafe extern "C" fn wring_grammar_mask(
 /// # Safety
 /// See wring_bridge.h.
 #[no_mangle]
-pub unsafe extern "C" fn wring_grammar_commit(grammar: *mut WringGrammar, id: u32, error: *mut WringBytes) -> bool {
+pub unsafe extern "C" fn wring_grammar_commit(
+    grammar: *mut WringGrammar,
+    id: u32,
+    error: *mut WringBytes,
+) -> bool {
     guard(false, error, || {
-        (*grammar).matcher.consume_token(id).map_err(|e| format!("token {id} is not allowed here: {e}"))?;
+        (*grammar)
+            .matcher
+            .consume_token(id)
+            .map_err(|e| format!("token {id} is not allowed here: {e}"))?;
         Ok(true)
     })
 }
@@ -127,5 +148,7 @@ pub unsafe extern "C" fn wring_grammar_commit(grammar: *mut WringGrammar, id: u3
 /// See wring_bridge.h.
 #[no_mangle]
 pub unsafe extern "C" fn wring_grammar_finished(grammar: *mut WringGrammar) -> bool {
-    guard(false, std::ptr::null_mut(), || Ok((*grammar).matcher.is_stopped()))
+    guard(false, std::ptr::null_mut(), || {
+        Ok((*grammar).matcher.is_stopped())
+    })
 }

@@ -22,11 +22,17 @@ pub struct WringTemplate {
     environment: Arc<Environment<'static>>,
 }
 
-fn confine<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
+fn confine<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
     confined::run(MEMORY, TIME, work).map_err(|stopped| match stopped {
         confined::Stopped::Failed(message) => message,
-        confined::Stopped::OverBudget => "the chat template needs more than 256 MiB: use another template".to_string(),
-        confined::Stopped::Late => "the chat template takes longer than 10 s: use another template".to_string(),
+        confined::Stopped::OverBudget => {
+            "the chat template needs more than 256 MiB: use another template".to_string()
+        }
+        confined::Stopped::Late => {
+            "the chat template takes longer than 10 s: use another template".to_string()
+        }
     })
 }
 
@@ -76,15 +82,22 @@ fn tojson(value: &Value, kwargs: Kwargs) -> Result<Value, Error> {
         let _: Option<Value> = kwargs.get(ignored)?;
     }
     kwargs.assert_all_used()?;
-    let json = serde_json::to_value(value)
-        .map_err(|e| Error::new(ErrorKind::InvalidOperation, "cannot be written as JSON").with_source(e))?;
+    let json = serde_json::to_value(value).map_err(|e| {
+        Error::new(ErrorKind::InvalidOperation, "cannot be written as JSON").with_source(e)
+    })?;
     let mut text = String::new();
     python_json(&json, indent, 0, &mut text);
     Ok(Value::from_safe_string(text))
 }
 
 /// Jinja2's indent: a trailing newline stays, empty lines are not indented unless `blank`.
-fn indent(text: String, width: Option<Value>, first: Option<bool>, blank: Option<bool>, kwargs: Kwargs) -> Result<String, Error> {
+fn indent(
+    text: String,
+    width: Option<Value>,
+    first: Option<bool>,
+    blank: Option<bool>,
+    kwargs: Kwargs,
+) -> Result<String, Error> {
     let width = width.or(kwargs.get::<Option<Value>>("width")?);
     let first = first.or(kwargs.get("first")?).unwrap_or(false);
     let blank = blank.or(kwargs.get("blank")?).unwrap_or(false);
@@ -101,7 +114,11 @@ fn indent(text: String, width: Option<Value>, first: Option<bool>, blank: Option
         if i > 0 {
             out.push('\n');
         }
-        let indented = if i == 0 { first } else { blank || !line.is_empty() };
+        let indented = if i == 0 {
+            first
+        } else {
+            blank || !line.is_empty()
+        };
         if indented {
             out.push_str(&margin);
         }
@@ -123,20 +140,47 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
     let mp = (5 * doy + 2) / 153;
     let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    (yoe + era * 400 + i64::from(month <= 2), month, doy - (153 * mp + 2) / 5 + 1)
+    (
+        yoe + era * 400 + i64::from(month <= 2),
+        month,
+        doy - (153 * mp + 2) / 5 + 1,
+    )
 }
 
 /// The directives that templates use, in UTC; the clock comes from the context's `now` (seconds) so that
 /// tests are fixed.
 fn strftime_now(state: &State, format: String) -> Result<String, Error> {
     const MONTHS: [&str; 12] = [
-        "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
         "December",
     ];
-    const DAYS: [&str; 7] = ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
-    let now = state.lookup("now").and_then(|v| i64::try_from(v).ok()).unwrap_or_else(|| {
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64)
-    });
+    const DAYS: [&str; 7] = [
+        "Thursday",
+        "Friday",
+        "Saturday",
+        "Sunday",
+        "Monday",
+        "Tuesday",
+        "Wednesday",
+    ];
+    let now = state
+        .lookup("now")
+        .and_then(|v| i64::try_from(v).ok())
+        .unwrap_or_else(|| {
+            std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .map_or(0, |d| d.as_secs() as i64)
+        });
     let (days, seconds) = (now.div_euclid(86_400), now.rem_euclid(86_400));
     let (year, month, day) = civil(days);
     let month_name = MONTHS[(month - 1) as usize];
@@ -163,9 +207,19 @@ fn strftime_now(state: &State, format: String) -> Result<String, Error> {
             Some('-') => match chars.next() {
                 Some('d') => out.push_str(&day.to_string()),
                 Some('m') => out.push_str(&month.to_string()),
-                other => return Err(Error::new(ErrorKind::InvalidOperation, format!("strftime_now: %-{other:?}"))),
+                other => {
+                    return Err(Error::new(
+                        ErrorKind::InvalidOperation,
+                        format!("strftime_now: %-{other:?}"),
+                    ))
+                }
             },
-            other => return Err(Error::new(ErrorKind::InvalidOperation, format!("strftime_now: %{other:?}"))),
+            other => {
+                return Err(Error::new(
+                    ErrorKind::InvalidOperation,
+                    format!("strftime_now: %{other:?}"),
+                ))
+            }
         }
     }
     Ok(out)
@@ -190,7 +244,9 @@ impl std::io::Write for Limited {
 }
 
 fn describe(e: &Error) -> String {
-    let detail = e.detail().map_or_else(|| e.kind().to_string(), str::to_string);
+    let detail = e
+        .detail()
+        .map_or_else(|| e.kind().to_string(), str::to_string);
     match e.line() {
         Some(line) => format!("{detail} (template line {line})"),
         None => detail,
@@ -200,11 +256,16 @@ fn describe(e: &Error) -> String {
 /// # Safety
 /// See wring_bridge.h.
 #[no_mangle]
-pub unsafe extern "C" fn wring_template_compile(source: WringView, error: *mut WringBytes) -> *mut WringTemplate {
+pub unsafe extern "C" fn wring_template_compile(
+    source: WringView,
+    error: *mut WringBytes,
+) -> *mut WringTemplate {
     guard(std::ptr::null_mut(), error, || {
         let source = source.text()?.to_string();
         let environment = confine(move || compile(source))?;
-        Ok(Box::into_raw(Box::new(WringTemplate { environment: Arc::new(environment) })))
+        Ok(Box::into_raw(Box::new(WringTemplate {
+            environment: Arc::new(environment),
+        })))
     })
 }
 
@@ -228,7 +289,8 @@ fn compile(source: String) -> Result<Environment<'static>, String> {
 }
 
 fn render(environment: &Environment<'static>, context_json: &str) -> Result<Vec<u8>, String> {
-    let context: Json = serde_json::from_str(context_json).map_err(|e| format!("the messages are not JSON: {e}"))?;
+    let context: Json = serde_json::from_str(context_json)
+        .map_err(|e| format!("the messages are not JSON: {e}"))?;
     let chat = environment.get_template("chat").map_err(|e| describe(&e))?;
     let mut limited = Limited { text: Vec::new() };
     chat.render_captured_to(Value::from_serialize(&context), &mut limited)

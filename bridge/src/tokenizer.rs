@@ -31,7 +31,10 @@ impl WringTokenizer {
         // A file may carry the settings of its training run; an engine neither cuts nor pads.
         let _ = tokenizer.with_truncation(None);
         tokenizer.with_padding(None);
-        let decoder = tokenizer.get_decoder().and_then(|d| serde_json::to_string(d).ok()).unwrap_or_default();
+        let decoder = tokenizer
+            .get_decoder()
+            .and_then(|d| serde_json::to_string(d).ok())
+            .unwrap_or_default();
         let spelling = if decoder.contains("ByteLevel") {
             Spelling::ByteLevel
         } else if decoder.contains('▁') || decoder.contains("Metaspace") {
@@ -40,20 +43,39 @@ impl WringTokenizer {
             Spelling::Plain
         };
         // Ids may have gaps: the size is one past the largest.
-        let largest = tokenizer.get_vocab(true).values().copied().max().map_or(0, |id| id + 1);
+        let largest = tokenizer
+            .get_vocab(true)
+            .values()
+            .copied()
+            .max()
+            .map_or(0, |id| id + 1);
         if largest > MAX_IDS {
-            return Err(format!("the tokenizer has an id of {largest}, more than {MAX_IDS}: the file is damaged"));
+            return Err(format!(
+                "the tokenizer has an id of {largest}, more than {MAX_IDS}: the file is damaged"
+            ));
         }
         let mut special = vec![false; largest as usize];
         for (id, token) in tokenizer.get_added_tokens_decoder() {
             special[id as usize] = token.special;
         }
-        Ok(Self { inner: RwLock::new(tokenizer), spelling, special, vocab_size: largest })
+        Ok(Self {
+            inner: RwLock::new(tokenizer),
+            spelling,
+            special,
+            vocab_size: largest,
+        })
     }
 
-    fn encode(&self, text: &str, add_special: bool, parse_special: bool) -> Result<Vec<u32>, String> {
+    fn encode(
+        &self,
+        text: &str,
+        add_special: bool,
+        parse_special: bool,
+    ) -> Result<Vec<u32>, String> {
         let run = |t: &Tokenizer| {
-            t.encode_fast(text, add_special).map(|e| e.get_ids().to_vec()).map_err(|e| format!("the text cannot be encoded: {e}"))
+            t.encode_fast(text, add_special)
+                .map(|e| e.get_ids().to_vec())
+                .map_err(|e| format!("the text cannot be encoded: {e}"))
         };
         loop {
             {
@@ -68,11 +90,20 @@ impl WringTokenizer {
     }
 
     fn token_bytes(&self, id: u32, special: bool) -> Vec<u8> {
-        let Some(text) = self.inner.read().unwrap_or_else(|e| e.into_inner()).id_to_token(id) else {
+        let Some(text) = self
+            .inner
+            .read()
+            .unwrap_or_else(|e| e.into_inner())
+            .id_to_token(id)
+        else {
             return Vec::new();
         };
         if self.special.get(id as usize).copied().unwrap_or(false) {
-            return if special { text.into_bytes() } else { Vec::new() };
+            return if special {
+                text.into_bytes()
+            } else {
+                Vec::new()
+            };
         }
         match self.spelling {
             Spelling::Plain => text.into_bytes(),
@@ -100,12 +131,16 @@ impl WringTokenizer {
 
 /// GPT-2's table: printable bytes stand for themselves, the others for U+0100 and up in order.
 fn byte_of(c: char) -> Option<u8> {
-    let printable = |b: u32| (33..=126).contains(&b) || (161..=172).contains(&b) || (174..=255).contains(&b);
+    let printable =
+        |b: u32| (33..=126).contains(&b) || (161..=172).contains(&b) || (174..=255).contains(&b);
     let code = c as u32;
     if code < 256 {
         return printable(code).then_some(code as u8);
     }
-    (0..256u32).filter(|b| !printable(*b)).nth((code - 256) as usize).map(|b| b as u8)
+    (0..256u32)
+        .filter(|b| !printable(*b))
+        .nth((code - 256) as usize)
+        .map(|b| b as u8)
 }
 
 fn give(tokenizer: Result<Tokenizer, String>) -> Result<*mut WringTokenizer, String> {
@@ -115,9 +150,15 @@ fn give(tokenizer: Result<Tokenizer, String>) -> Result<*mut WringTokenizer, Str
 /// # Safety
 /// See wring_bridge.h.
 #[no_mangle]
-pub unsafe extern "C" fn wring_tokenizer_from_json(json: WringView, error: *mut WringBytes) -> *mut WringTokenizer {
+pub unsafe extern "C" fn wring_tokenizer_from_json(
+    json: WringView,
+    error: *mut WringBytes,
+) -> *mut WringTokenizer {
     guard(std::ptr::null_mut(), error, || {
-        give(Tokenizer::from_bytes(json.slice()).map_err(|e| format!("tokenizer.json cannot be read ({e}): get it again")))
+        give(
+            Tokenizer::from_bytes(json.slice())
+                .map_err(|e| format!("tokenizer.json cannot be read ({e}): get it again")),
+        )
     })
 }
 
@@ -128,7 +169,7 @@ pub struct WringVocabulary {
     pub pre: WringView,
     pub tokens: *const WringView,
     pub token_count: usize,
-    pub types: *const i32, // token_count
+    pub types: *const i32,  // token_count
     pub scores: *const f32, // token_count, or null
     pub merges: *const WringView,
     pub merge_count: usize,
@@ -144,17 +185,26 @@ pub unsafe extern "C" fn wring_tokenizer_from_vocabulary(
     guard(std::ptr::null_mut(), error, || {
         let v = &*v;
         let strings = |views: *const WringView, count: usize| -> Vec<String> {
-            (0..count).map(|i| String::from_utf8_lossy((*views.add(i)).slice()).into_owned()).collect()
+            (0..count)
+                .map(|i| String::from_utf8_lossy((*views.add(i)).slice()).into_owned())
+                .collect()
         };
         let arrays = Arrays {
             tokens: strings(v.tokens, v.token_count),
             types: std::slice::from_raw_parts(v.types, v.token_count).to_vec(),
-            scores: if v.scores.is_null() { Vec::new() } else { std::slice::from_raw_parts(v.scores, v.token_count).to_vec() },
+            scores: if v.scores.is_null() {
+                Vec::new()
+            } else {
+                std::slice::from_raw_parts(v.scores, v.token_count).to_vec()
+            },
             merges: strings(v.merges, v.merge_count),
         };
         let count = v.token_count;
-        let tokenizer =
-            if v.sentence_piece { sentence_piece(arrays, v.add_prefix) } else { byte_level(arrays, v.pre.text()?) }?;
+        let tokenizer = if v.sentence_piece {
+            sentence_piece(arrays, v.add_prefix)
+        } else {
+            byte_level(arrays, v.pre.text()?)
+        }?;
         let mut made = WringTokenizer::new(tokenizer)?;
         made.vocab_size = made.vocab_size.max(count as u32);
         Ok(Box::into_raw(Box::new(made)))
@@ -200,9 +250,15 @@ pub unsafe extern "C" fn wring_tokenizer_decode(
     error: *mut WringBytes,
 ) -> bool {
     guard(false, error, || {
-        let ids = if count == 0 { &[] } else { std::slice::from_raw_parts(ids, count) };
+        let ids = if count == 0 {
+            &[]
+        } else {
+            std::slice::from_raw_parts(ids, count)
+        };
         let reader = (*tokenizer).inner.read().unwrap_or_else(|e| e.into_inner());
-        let text = reader.decode(ids, skip_special).map_err(|e| e.to_string())?;
+        let text = reader
+            .decode(ids, skip_special)
+            .map_err(|e| e.to_string())?;
         *out = WringBytes::from_vec(text.into_bytes());
         Ok(true)
     })
@@ -211,10 +267,19 @@ pub unsafe extern "C" fn wring_tokenizer_decode(
 /// # Safety
 /// See wring_bridge.h.
 #[no_mangle]
-pub unsafe extern "C" fn wring_tokenizer_token_bytes(tokenizer: *const WringTokenizer, id: u32, special: bool) -> WringBytes {
-    guard(WringBytes { data: std::ptr::null_mut(), size: 0 }, std::ptr::null_mut(), || {
-        Ok(WringBytes::from_vec((*tokenizer).token_bytes(id, special)))
-    })
+pub unsafe extern "C" fn wring_tokenizer_token_bytes(
+    tokenizer: *const WringTokenizer,
+    id: u32,
+    special: bool,
+) -> WringBytes {
+    guard(
+        WringBytes {
+            data: std::ptr::null_mut(),
+            size: 0,
+        },
+        std::ptr::null_mut(),
+        || Ok(WringBytes::from_vec((*tokenizer).token_bytes(id, special))),
+    )
 }
 
 /// The id of a token's text, or -1.
@@ -222,7 +287,10 @@ pub unsafe extern "C" fn wring_tokenizer_token_bytes(tokenizer: *const WringToke
 /// # Safety
 /// See wring_bridge.h.
 #[no_mangle]
-pub unsafe extern "C" fn wring_tokenizer_id(tokenizer: *const WringTokenizer, token: WringView) -> i64 {
+pub unsafe extern "C" fn wring_tokenizer_id(
+    tokenizer: *const WringTokenizer,
+    token: WringView,
+) -> i64 {
     guard(-1, std::ptr::null_mut(), || {
         let reader = (*tokenizer).inner.read().unwrap_or_else(|e| e.into_inner());
         Ok(reader.token_to_id(token.text()?).map_or(-1, |id| id as i64))
@@ -241,12 +309,18 @@ pub unsafe extern "C" fn wring_tokenizer_vocab_size(tokenizer: *const WringToken
 /// # Safety
 /// See wring_bridge.h.
 #[no_mangle]
-pub unsafe extern "C" fn wring_tokenizer_is_special(tokenizer: *const WringTokenizer, id: u32) -> bool {
-    (&(*tokenizer).special).get(id as usize).copied().unwrap_or(false)
+pub unsafe extern "C" fn wring_tokenizer_is_special(
+    tokenizer: *const WringTokenizer,
+    id: u32,
+) -> bool {
+    let tokenizer = &*tokenizer;
+    tokenizer.special.get(id as usize).copied().unwrap_or(false)
 }
 
 impl WringTokenizer {
     pub fn all_bytes(&self) -> Vec<Vec<u8>> {
-        (0..self.vocab_size).map(|id| self.token_bytes(id, false)).collect()
+        (0..self.vocab_size)
+            .map(|id| self.token_bytes(id, false))
+            .collect()
     }
 }

@@ -52,15 +52,18 @@ pub fn byte_level(arrays: Arrays, pre: &str) -> Result<Tokenizer, String> {
     let vocab = vocab(&arrays.tokens);
     let mut merges: Merges = Vec::with_capacity(arrays.merges.len());
     for merge in &arrays.merges {
-        let (left, right) =
-            merge.split_once(' ').ok_or_else(|| format!("the merge \"{merge}\" is not two tokens: the file is damaged"))?;
+        let (left, right) = merge.split_once(' ').ok_or_else(|| {
+            format!("the merge \"{merge}\" is not two tokens: the file is damaged")
+        })?;
         merges.push((left.to_string(), right.to_string()));
     }
     let model = BPE::builder()
         .vocab_and_merges(vocab, merges)
         .ignore_merges(ignore_merges)
         .build()
-        .map_err(|e| format!("the tokenizer's merges do not fit its vocabulary ({e}): the file is damaged"))?;
+        .map_err(|e| {
+            format!("the tokenizer's merges do not fit its vocabulary ({e}): the file is damaged")
+        })?;
     let mut tokenizer = Tokenizer::new(model);
     tokenizer.with_pre_tokenizer(Some(pre_tokenizer));
     tokenizer.with_decoder(Some(ByteLevelDecoder::new(true, true, true)));
@@ -80,23 +83,40 @@ pub fn sentence_piece(arrays: Arrays, add_prefix: bool) -> Result<Tokenizer, Str
         for (at, _) in token.char_indices().skip(1) {
             let (left, right) = token.split_at(at);
             if let (Some(l), Some(r)) = (vocab.get(left), vocab.get(right)) {
-                ranked.push((arrays.scores[id], *l, *r, (left.to_string(), right.to_string())));
+                ranked.push((
+                    arrays.scores[id],
+                    *l,
+                    *r,
+                    (left.to_string(), right.to_string()),
+                ));
             }
         }
     }
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
     let merges: Merges = ranked.into_iter().map(|m| m.3).collect();
     let byte_fallback = vocab.contains_key("<0x00>");
-    let unknown = arrays.types.iter().position(|t| *t == UNKNOWN).map(|id| arrays.tokens[id].clone());
-    let mut builder = BPE::builder().vocab_and_merges(vocab, merges).byte_fallback(byte_fallback).fuse_unk(true);
+    let unknown = arrays
+        .types
+        .iter()
+        .position(|t| *t == UNKNOWN)
+        .map(|id| arrays.tokens[id].clone());
+    let mut builder = BPE::builder()
+        .vocab_and_merges(vocab, merges)
+        .byte_fallback(byte_fallback)
+        .fuse_unk(true);
     if let Some(unknown) = unknown {
         builder = builder.unk_token(unknown);
     }
-    let model = builder.build().map_err(|e| format!("the tokenizer's pieces are inconsistent ({e}): the file is damaged"))?;
+    let model = builder.build().map_err(|e| {
+        format!("the tokenizer's pieces are inconsistent ({e}): the file is damaged")
+    })?;
     let mut tokenizer = Tokenizer::new(model);
     let replace = NormalizerWrapper::Replace(Replace::new(" ", "▁").map_err(|e| e.to_string())?);
     let normalizer = if add_prefix {
-        NormalizerSequence::new(vec![NormalizerWrapper::Prepend(Prepend::new("▁".to_string())), replace])
+        NormalizerSequence::new(vec![
+            NormalizerWrapper::Prepend(Prepend::new("▁".to_string())),
+            replace,
+        ])
     } else {
         NormalizerSequence::new(vec![replace])
     };

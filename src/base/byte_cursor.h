@@ -15,7 +15,8 @@ namespace wring {
 class ByteCursor {
  public:
   // `what` names the source in messages, for example the file path; it must outlive the cursor.
-  ByteCursor(std::span<const std::byte> bytes, std::string_view what) : bytes_(bytes), what_(what) {}
+  ByteCursor(std::span<const std::byte> bytes, std::string_view what)
+      : bytes_(bytes), what_(what) {}
 
   uint64_t position() const { return position_; }
   uint64_t remaining() const { return bytes_.size() - position_; }

@@ -46,7 +46,7 @@ Status Error(Code code, fmt::format_string<Args...> format, Args&&... args) {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}                                   // NOLINT
+  Result(T value) : value_(std::move(value)) {}                                  // NOLINT
   Result(Status status) : status_(std::move(status)) { assert(!status_.ok()); }  // NOLINT
   bool ok() const { return value_.has_value(); }
   const Status& status() const { return status_; }
@@ -64,16 +64,16 @@ class [[nodiscard]] Result {
 #define WRING_CONCAT_(a, b) a##b
 #define WRING_CONCAT(a, b) WRING_CONCAT_(a, b)
 // Returns the status from the enclosing function when `expr` (Status or Result) failed.
-#define WRING_TRY(expr)                                              \
-  do {                                                               \
-    if (auto wring_try_ = (expr); !wring_try_.ok())                  \
-      return ::wring::ToStatus(std::move(wring_try_));               \
+#define WRING_TRY(expr)                                \
+  do {                                                 \
+    if (auto wring_try_ = (expr); !wring_try_.ok())    \
+      return ::wring::ToStatus(std::move(wring_try_)); \
   } while (false)
 // WRING_ASSIGN(auto x, F()): x is the value, or the enclosing function returns F's status.
 #define WRING_ASSIGN(lhs, expr) WRING_ASSIGN_(WRING_CONCAT(wring_result_, __LINE__), lhs, expr)
-#define WRING_ASSIGN_(tmp, lhs, expr)         \
-  auto tmp = (expr);                          \
-  if (!tmp.ok()) return tmp.status();         \
+#define WRING_ASSIGN_(tmp, lhs, expr) \
+  auto tmp = (expr);                  \
+  if (!tmp.ok()) return tmp.status(); \
   lhs = *std::move(tmp)
 
 inline Status ToStatus(Status s) { return s; }

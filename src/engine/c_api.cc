@@ -30,7 +30,9 @@ T Guard(T failed, const Fn& fn) {
   try {
     return fn();
   } catch (const std::exception& e) {
-    last_error = fmt::format("not enough memory, or an internal fault ({}): close other programs and try again", e.what());
+    last_error = fmt::format(
+        "not enough memory, or an internal fault ({}): close other programs and try again",
+        e.what());
     return failed;
   }
 }
@@ -77,7 +79,8 @@ void wring_model_close(wring_model* model) { delete model; }
 uint32_t wring_model_vocab(const wring_model* model) { return model->model->spec.vocab; }
 uint32_t wring_model_context(const wring_model* model) { return model->model->spec.context; }
 
-int64_t wring_tokenize(wring_model* model, const char* text, size_t size, int32_t* ids, size_t capacity) {
+int64_t wring_tokenize(wring_model* model, const char* text, size_t size, int32_t* ids,
+                       size_t capacity) {
   return Guard<int64_t>(-1, [&]() -> int64_t {
     auto encoded = wring::EncodePrompt(*model->model, std::string_view(text, size));
     if (!encoded.ok()) return Fail<int64_t>(-1, encoded.status());
@@ -85,10 +88,12 @@ int64_t wring_tokenize(wring_model* model, const char* text, size_t size, int32_
   });
 }
 
-int64_t wring_detokenize(wring_model* model, const int32_t* ids, size_t count, char* text, size_t capacity) {
+int64_t wring_detokenize(wring_model* model, const int32_t* ids, size_t count, char* text,
+                         size_t capacity) {
   return Guard<int64_t>(-1, [&]() -> int64_t {
     if (model->model->tokenizer == nullptr) {
-      return Fail<int64_t>(-1, Error(Code::kUnsupported, "{} carries no tokenizer", model->model->path));
+      return Fail<int64_t>(
+          -1, Error(Code::kUnsupported, "{} carries no tokenizer", model->model->path));
     }
     auto decoded = model->model->tokenizer->Decode({ids, count}, true);
     if (!decoded.ok()) return Fail<int64_t>(-1, decoded.status());
@@ -97,7 +102,8 @@ int64_t wring_detokenize(wring_model* model, const int32_t* ids, size_t count, c
   });
 }
 
-int64_t wring_encode_chat(wring_model* model, const char* messages_json, int32_t* ids, size_t capacity) {
+int64_t wring_encode_chat(wring_model* model, const char* messages_json, int32_t* ids,
+                          size_t capacity) {
   return Guard<int64_t>(-1, [&]() -> int64_t {
     auto encoded = wring::EncodeChat(*model->model, messages_json);
     if (!encoded.ok()) return Fail<int64_t>(-1, encoded.status());
@@ -114,7 +120,9 @@ wring_session* wring_session_open(wring_model* model, const wring_session_option
     if (options.kv_codec != nullptr) {
       const wring::KvCodec* codec = wring::CodecByName(options.kv_codec);
       if (codec == nullptr) {
-        return Fail<wring_session*>(nullptr, Error(Code::kInvalid, "there is no KV codec \"{}\": use f16 or f32", options.kv_codec));
+        return Fail<wring_session*>(
+            nullptr,
+            Error(Code::kInvalid, "there is no KV codec \"{}\": use f16 or f32", options.kv_codec));
       }
       o.kv_codec = codec->id;
     }
@@ -127,9 +135,12 @@ wring_session* wring_session_open(wring_model* model, const wring_session_option
 }
 void wring_session_close(wring_session* session) { delete session; }
 uint32_t wring_session_length(const wring_session* session) { return session->session->length(); }
-void wring_session_truncate(wring_session* session, uint32_t length) { session->session->Truncate(length); }
+void wring_session_truncate(wring_session* session, uint32_t length) {
+  session->session->Truncate(length);
+}
 
-int32_t wring_append(wring_session* session, const int32_t* ids, size_t count, const float** logits) {
+int32_t wring_append(wring_session* session, const int32_t* ids, size_t count,
+                     const float** logits) {
   return Guard<int32_t>(-1, [&]() -> int32_t {
     session->cancel.Reset();
     auto result = session->session->Append({ids, count}, &session->cancel);
@@ -139,8 +150,9 @@ int32_t wring_append(wring_session* session, const int32_t* ids, size_t count, c
   });
 }
 
-int32_t wring_generate(wring_session* session, const int32_t* ids, size_t count, const wring_generate_options* given,
-                       wring_text_callback on_text, void* user, wring_generate_stats* stats) {
+int32_t wring_generate(wring_session* session, const int32_t* ids, size_t count,
+                       const wring_generate_options* given, wring_text_callback on_text, void* user,
+                       wring_generate_stats* stats) {
   return Guard<int32_t>(-1, [&]() -> int32_t {
     const auto options = Options(given);
     wring::GenerateRequest request;
@@ -160,7 +172,8 @@ int32_t wring_generate(wring_session* session, const int32_t* ids, size_t count,
     auto result = wring::Generate(
         *session->session, request,
         [&](std::string_view text) {
-          if (on_text != nullptr && on_text(user, text.data(), text.size()) != 0) session->cancel.Cancel();
+          if (on_text != nullptr && on_text(user, text.data(), text.size()) != 0)
+            session->cancel.Cancel();
         },
         &session->cancel);
     if (!result.ok()) return Fail<int32_t>(-1, result.status());

@@ -34,7 +34,8 @@ class StopFilter {
     size_t keep = 0;
     for (const auto& s : stop_) {
       for (size_t n = std::min(s.size(), held_.size()); n > keep; --n) {
-        if (std::string_view(held_).substr(held_.size() - n) == std::string_view(s).substr(0, n)) keep = n;
+        if (std::string_view(held_).substr(held_.size() - n) == std::string_view(s).substr(0, n))
+          keep = n;
       }
     }
     emit(std::string_view(held_).substr(0, held_.size() - keep));
@@ -61,8 +62,8 @@ bool IsStop(const Model& model, int32_t id) {
 }  // namespace
 
 Result<GenerateResult> Generate(Session& session, const GenerateRequest& request,
-                                const std::function<void(std::string_view)>& on_text, const CancelToken* cancel,
-                                Progress* progress) {
+                                const std::function<void(std::string_view)>& on_text,
+                                const CancelToken* cancel, Progress* progress) {
   const Model& model = session.model();
   GenerateResult result;
   result.prompt_tokens = static_cast<uint32_t>(request.prompt.size());
@@ -112,7 +113,8 @@ Result<GenerateResult> Generate(Session& session, const GenerateRequest& request
 
 Result<std::vector<int32_t>> EncodePrompt(const Model& model, std::string_view text) {
   if (model.tokenizer == nullptr) {
-    return Error(Code::kUnsupported, "{} carries no tokenizer: give it one beside the weights", model.path);
+    return Error(Code::kUnsupported, "{} carries no tokenizer: give it one beside the weights",
+                 model.path);
   }
   return model.tokenizer->Encode(text, true, false);
 }
@@ -120,10 +122,12 @@ Result<std::vector<int32_t>> EncodePrompt(const Model& model, std::string_view t
 Result<std::vector<int32_t>> EncodeChat(const Model& model, std::string_view messages_json,
                                         bool add_generation_prompt, std::string_view tools_json) {
   if (model.tokenizer == nullptr || model.chat_template == nullptr) {
-    return Error(Code::kUnsupported, "{} has no chat template: use it for plain completion (--raw)", model.path);
+    return Error(Code::kUnsupported, "{} has no chat template: use it for plain completion (--raw)",
+                 model.path);
   }
   auto messages = nlohmann::ordered_json::parse(messages_json, nullptr, false);
-  if (!messages.is_array()) return Error(Code::kInvalid, "the messages are not a JSON list of objects");
+  if (!messages.is_array())
+    return Error(Code::kInvalid, "the messages are not a JSON list of objects");
   nlohmann::ordered_json context;
   context["messages"] = std::move(messages);
   context["add_generation_prompt"] = add_generation_prompt;
@@ -134,8 +138,9 @@ Result<std::vector<int32_t>> EncodeChat(const Model& model, std::string_view mes
     if (!tools.is_array()) return Error(Code::kInvalid, "the tools are not a JSON list of objects");
     context["tools"] = std::move(tools);
   }
-  WRING_ASSIGN(std::string text, model.chat_template->Render(
-                                     context.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)));
+  WRING_ASSIGN(std::string text,
+               model.chat_template->Render(
+                   context.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)));
   // Templates write bos themselves where they want it.
   return model.tokenizer->Encode(text, false, true);
 }

@@ -14,9 +14,9 @@ namespace wring {
 struct GenerateRequest {
   std::vector<int32_t> prompt;  // appended to what the session holds
   SamplingParams sampling;
-  uint32_t max_tokens = 0;          // 0: until the context is full
-  std::vector<std::string> stop;    // the text ends before the first of these
-  bool ignore_stop_ids = false;     // go on past end-of-text tokens (benchmarks)
+  uint32_t max_tokens = 0;        // 0: until the context is full
+  std::vector<std::string> stop;  // the text ends before the first of these
+  bool ignore_stop_ids = false;   // go on past end-of-text tokens (benchmarks)
 };
 
 enum class FinishReason : uint8_t { kStop, kLength, kCancelled };
@@ -39,7 +39,8 @@ Result<GenerateResult> Generate(Session& session, const GenerateRequest& request
 
 // A conversation as ids. `messages_json`: [{"role": ..., "content": ...}, ...].
 Result<std::vector<int32_t>> EncodeChat(const Model& model, std::string_view messages_json,
-                                        bool add_generation_prompt = true, std::string_view tools_json = {});
+                                        bool add_generation_prompt = true,
+                                        std::string_view tools_json = {});
 // A plain prompt as ids, with bos where the model wants it.
 Result<std::vector<int32_t>> EncodePrompt(const Model& model, std::string_view text);
 

@@ -32,7 +32,8 @@ struct Text {
 };
 
 Status UnknownArchitecture(const std::string& path, const std::string& name) {
-  return Error(Code::kUnsupported, "{}: architecture \"{}\" is not one this build runs ({}): choose another model",
+  return Error(Code::kUnsupported,
+               "{}: architecture \"{}\" is not one this build runs ({}): choose another model",
                path, name, ArchitectureNames());
 }
 
@@ -57,7 +58,8 @@ Result<Opened> OpenGgufModel(const std::string& path, GgufFile& gguf) {
   const GgufMetadata& m = gguf.metadata;
   const std::string* name = m.String("general.architecture");
   if (name == nullptr) {
-    return Error(Code::kCorrupt, "{}: it does not say its architecture: the file is incomplete", path);
+    return Error(Code::kCorrupt, "{}: it does not say its architecture: the file is incomplete",
+                 path);
   }
   const Architecture* arch = FindArchitecture(*name);
   if (arch == nullptr) return UnknownArchitecture(path, *name);
@@ -73,17 +75,20 @@ Result<Opened> OpenGgufModel(const std::string& path, GgufFile& gguf) {
   WRING_ASSIGN(o.spec, arch->spec(view));
   const TensorRecord* embedding = gguf.tensors.Find("token_embd.weight");
   if (embedding == nullptr || embedding->shape.size() != 2) {
-    return Error(Code::kUnsupported, "{}: it holds no weights (a vocabulary only?): give a file with the model", path);
+    return Error(Code::kUnsupported,
+                 "{}: it holds no weights (a vocabulary only?): give a file with the model", path);
   }
   if (embedding->shape[0] == 0 || embedding->shape[0] > (1U << 24)) {
-    return Error(Code::kCorrupt, "{}: an embedding of {} rows cannot be: the file is damaged", path, embedding->shape[0]);
+    return Error(Code::kCorrupt, "{}: an embedding of {} rows cannot be: the file is damaged", path,
+                 embedding->shape[0]);
   }
   o.spec.vocab = static_cast<uint32_t>(embedding->shape[0]);
   const auto* tokens = m.Strings("tokenizer.ggml.tokens");
   if (tokens != nullptr && tokens->size() > o.spec.vocab) {
     return Error(Code::kCorrupt,
-                 "{}: the tokenizer has {} tokens and the embedding {} rows: they belong to different models", path,
-                 tokens->size(), o.spec.vocab);
+                 "{}: the tokenizer has {} tokens and the embedding {} rows: they belong to "
+                 "different models",
+                 path, tokens->size(), o.spec.vocab);
   }
   o.source.naming = ConfigView::Naming::kGguf;
   o.source.query_rows = arch->query_rows(ConfigView::Naming::kGguf);
@@ -110,10 +115,13 @@ Result<Opened> OpenHfModel(const std::string& path, HfDirectory& hf) {
   const Architecture* arch = FindArchitectureByHf(type != nullptr ? *type : "");
   if (arch == nullptr) return UnknownArchitecture(path, type != nullptr ? *type : "");
   if (hf.config.Has("quantization_config")) {
-    return Error(Code::kUnsupported, "{}: quantised Hugging Face checkpoints are not read yet: use the float one", path);
+    return Error(Code::kUnsupported,
+                 "{}: quantised Hugging Face checkpoints are not read yet: use the float one",
+                 path);
   }
   if (hf.config.Has("rope_scaling") && !hf.config.Object("rope_scaling").empty()) {
-    return Error(Code::kUnsupported, "{}: rope_scaling is not supported yet: choose another model", path);
+    return Error(Code::kUnsupported, "{}: rope_scaling is not supported yet: choose another model",
+                 path);
   }
   Opened o;
   ConfigView view;
@@ -189,12 +197,14 @@ Result<Text> Llama2cText(const std::string& path, uint32_t vocab) {
 
 bool IsGguf(const std::string& path) {
   auto file = MappedFile::Open(path);
-  return file.ok() && (*file)->bytes().size() >= 4 && std::memcmp((*file)->bytes().data(), "GGUF", 4) == 0;
+  return file.ok() && (*file)->bytes().size() >= 4 &&
+         std::memcmp((*file)->bytes().data(), "GGUF", 4) == 0;
 }
 
 // Weights and text load side by side: both are a few hundred milliseconds for a large model.
 template <typename LoadText>
-Status Finish(Model& model, Opened opened, bool want_text, bool repack, Progress* progress, const LoadText& load_text) {
+Status Finish(Model& model, Opened opened, bool want_text, bool repack, Progress* progress,
+              const LoadText& load_text) {
   model.spec = opened.spec;
   model.files = std::move(opened.files);
   opened.source.file = &model.files;
@@ -220,8 +230,9 @@ Status Finish(Model& model, Opened opened, bool want_text, bool repack, Progress
   model.weights = *std::move(weights);
   if (model.tokenizer != nullptr && model.tokenizer->vocab_size() > model.spec.vocab) {
     return Error(Code::kCorrupt,
-                 "{}: the tokenizer has {} tokens and the embedding {} rows: they belong to different models", model.path,
-                 model.tokenizer->vocab_size(), model.spec.vocab);
+                 "{}: the tokenizer has {} tokens and the embedding {} rows: they belong to "
+                 "different models",
+                 model.path, model.tokenizer->vocab_size(), model.spec.vocab);
   }
   if (repack) model.files = TensorFile();  // everything was copied
   return {};
@@ -232,10 +243,13 @@ Status OpenInto(Model& model, const ModelOptions& options, Progress* progress) {
   if (fs::is_directory(path)) {
     WRING_ASSIGN(HfDirectory hf, OpenHfDirectory(path));
     WRING_ASSIGN(Opened opened, OpenHfModel(path, hf));
-    return Finish(model, std::move(opened), options.need_text, options.repack, progress, [&] { return HfText(hf); });
+    return Finish(model, std::move(opened), options.need_text, options.repack, progress,
+                  [&] { return HfText(hf); });
   }
   if (!fs::exists(path)) {
-    return Error(Code::kNotFound, "{}: there is no such file or directory: check the path, or fetch the model first", path);
+    return Error(Code::kNotFound,
+                 "{}: there is no such file or directory: check the path, or fetch the model first",
+                 path);
   }
   if (IsGguf(path)) {
     WRING_ASSIGN(GgufFile gguf, OpenGguf(path));
@@ -252,22 +266,28 @@ Status OpenInto(Model& model, const ModelOptions& options, Progress* progress) {
                   [&] { return Llama2cText(path, vocab); });
   }
   return Error(Code::kUnsupported,
-               "{}: this is no model that can be read: give a Hugging Face directory, a GGUF file or a llama2.c .bin", path);
+               "{}: this is no model that can be read: give a Hugging Face directory, a GGUF file "
+               "or a llama2.c .bin",
+               path);
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Model>> Model::Open(const std::string& path, const ModelOptions& options, Progress* progress) {
+Result<std::unique_ptr<Model>> Model::Open(const std::string& path, const ModelOptions& options,
+                                           Progress* progress) {
   const auto start = std::chrono::steady_clock::now();
   if (cpu::SupportedIsas().empty()) {
-    return Error(Code::kUnsupported, "this processor has neither AVX2 nor NEON: Wring needs one of them");
+    return Error(Code::kUnsupported,
+                 "this processor has neither AVX2 nor NEON: Wring needs one of them");
   }
   auto model = std::make_unique<Model>();
   model->path = path;
   model->name = fs::path(path).filename().string();
-  model->threads = std::make_unique<ThreadPool>(options.threads == 0 ? DefaultThreads() : options.threads);
+  model->threads =
+      std::make_unique<ThreadPool>(options.threads == 0 ? DefaultThreads() : options.threads);
   WRING_TRY(OpenInto(*model, options, progress));
-  model->load_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  model->load_seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return model;
 }
 

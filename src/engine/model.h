@@ -32,11 +32,11 @@ struct Model {
   std::unique_ptr<Tokenizer> tokenizer;         // null when the file has none
   std::unique_ptr<ChatTemplate> chat_template;  // null when the file has none
   std::string chat_template_source;
-  std::string bos_token, eos_token;             // as templates want them
-  bool add_bos = false;                         // whether a plain prompt begins with bos
+  std::string bos_token, eos_token;  // as templates want them
+  bool add_bos = false;              // whether a plain prompt begins with bos
   uint64_t file_bytes = 0;
   double load_seconds = 0;
-  TensorFile files;                             // kept while weights point into it
+  TensorFile files;  // kept while weights point into it
   std::unique_ptr<ThreadPool> threads;
 
   // `path`: a Hugging Face directory, a GGUF file, or a llama2.c .bin (with its tokenizer .bin beside).

@@ -18,8 +18,10 @@ bool Before(const Candidate& a, const Candidate& b) {
   return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
 }
 
-void Penalise(std::vector<float>& logits, const SamplingParams& p, std::span<const int32_t> history) {
-  if (p.repetition_penalty == 1.0F && p.presence_penalty == 0.0F && p.frequency_penalty == 0.0F) return;
+void Penalise(std::vector<float>& logits, const SamplingParams& p,
+              std::span<const int32_t> history) {
+  if (p.repetition_penalty == 1.0F && p.presence_penalty == 0.0F && p.frequency_penalty == 0.0F)
+    return;
   std::unordered_map<int32_t, int> counts;
   for (int32_t id : history) ++counts[id];
   for (const auto& [id, count] : counts) {
@@ -37,7 +39,8 @@ void Truncate(std::vector<Candidate>& c, float top_p, float min_p) {
   size_t keep = c.size();
   if (top_p < 1.0F) {
     double sum = 0;
-    for (keep = 0; keep < c.size() && (keep == 0 || sum < static_cast<double>(top_p) * total); ++keep) {
+    for (keep = 0; keep < c.size() && (keep == 0 || sum < static_cast<double>(top_p) * total);
+         ++keep) {
       sum += std::exp(static_cast<double>(c[keep].logit - c[0].logit));
     }
   }
@@ -54,10 +57,10 @@ int32_t ArgMax(std::span<const float> logits) {
 
 }  // namespace
 
-int32_t Sample(std::span<const float> logits, const SamplingParams& p, std::span<const int32_t> history,
-               uint32_t position) {
-  const bool plain = p.logit_bias.empty() && p.repetition_penalty == 1.0F && p.presence_penalty == 0.0F &&
-                     p.frequency_penalty == 0.0F;
+int32_t Sample(std::span<const float> logits, const SamplingParams& p,
+               std::span<const int32_t> history, uint32_t position) {
+  const bool plain = p.logit_bias.empty() && p.repetition_penalty == 1.0F &&
+                     p.presence_penalty == 0.0F && p.frequency_penalty == 0.0F;
   if (p.temperature <= 0.0F && plain) return ArgMax(logits);
   std::vector<float> work(logits.begin(), logits.end());
   for (const auto& [id, bias] : p.logit_bias) {
@@ -67,7 +70,8 @@ int32_t Sample(std::span<const float> logits, const SamplingParams& p, std::span
   if (p.temperature <= 0.0F) return ArgMax(work);
 
   std::vector<Candidate> c(work.size());
-  for (size_t i = 0; i < work.size(); ++i) c[i] = {work[i] / p.temperature, static_cast<int32_t>(i)};
+  for (size_t i = 0; i < work.size(); ++i)
+    c[i] = {work[i] / p.temperature, static_cast<int32_t>(i)};
   const bool sorted = p.top_k > 0 || p.top_p < 1.0F || p.min_p > 0.0F;
   if (p.top_k > 0 && static_cast<size_t>(p.top_k) < c.size()) {
     std::nth_element(c.begin(), c.begin() + p.top_k, c.end(), Before);
@@ -82,7 +86,8 @@ int32_t Sample(std::span<const float> logits, const SamplingParams& p, std::span
   double best = -INFINITY;
   int32_t chosen = c[0].id;
   for (const auto& x : c) {
-    const double u = Uniform(p.seed, p.choice, position, Draw::kSample, static_cast<uint32_t>(x.id));
+    const double u =
+        Uniform(p.seed, p.choice, position, Draw::kSample, static_cast<uint32_t>(x.id));
     const double score = static_cast<double>(x.logit) - std::log(-std::log(u));
     if (score > best) {
       best = score;

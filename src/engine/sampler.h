@@ -14,9 +14,10 @@ struct SamplingParams {
   int32_t top_k = 0;         // 0: off
   float top_p = 1.0F;
   float min_p = 0.0F;
-  float repetition_penalty = 1.0F;  // divides positive logits of seen tokens, multiplies negative ones
-  float presence_penalty = 0.0F;    // taken off once for a seen token
-  float frequency_penalty = 0.0F;   // taken off for each time it was seen
+  float repetition_penalty =
+      1.0F;  // divides positive logits of seen tokens, multiplies negative ones
+  float presence_penalty = 0.0F;   // taken off once for a seen token
+  float frequency_penalty = 0.0F;  // taken off for each time it was seen
   uint64_t seed = 0;
   uint32_t choice = 0;
   std::vector<std::pair<int32_t, float>> logit_bias;

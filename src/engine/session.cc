@@ -13,11 +13,13 @@ constexpr uint32_t kAllRows = 64;
 
 Result<std::unique_ptr<Session>> Session::Create(Model& model, const SessionOptions& options) {
   const ModelSpec& spec = model.spec;
-  const uint32_t context = options.context == 0 ? std::min(spec.context, kDefaultContext) : options.context;
+  const uint32_t context =
+      options.context == 0 ? std::min(spec.context, kDefaultContext) : options.context;
   if (context > spec.context) {
-    return Error(Code::kLimit,
-                 "a context of {} is more than the {} positions {} was trained for: ask for at most {}", context,
-                 spec.context, model.name, spec.context);
+    return Error(
+        Code::kLimit,
+        "a context of {} is more than the {} positions {} was trained for: ask for at most {}",
+        context, spec.context, model.name, spec.context);
   }
   std::unique_ptr<Session> s(new Session(model, context, options));
   const CodecId codec = options.exact ? CodecId::kF32 : options.kv_codec;
@@ -27,23 +29,26 @@ Result<std::unique_ptr<Session>> Session::Create(Model& model, const SessionOpti
   ExecutorOptions executor;
   executor.exact = options.exact;
   executor.max_rows = std::max(options.chunk, 1U);
-  WRING_ASSIGN(s->executor_,
-               Executor::Create(spec, *model.weights, s->layout_, *s->pool_, *model.threads, executor));
+  WRING_ASSIGN(s->executor_, Executor::Create(spec, *model.weights, s->layout_, *s->pool_,
+                                              *model.threads, executor));
   return s;
 }
 
 Status Session::Check(std::span<const int32_t> tokens) const {
-  if (tokens.empty()) return Error(Code::kInvalid, "there is nothing to compute: the prompt has no tokens");
+  if (tokens.empty())
+    return Error(Code::kInvalid, "there is nothing to compute: the prompt has no tokens");
   if (tokens.size() > context_ - length()) {
     return Error(Code::kLimit,
-                 "{} tokens do not fit: {} of the context's {} positions are left; shorten the prompt or ask for a "
+                 "{} tokens do not fit: {} of the context's {} positions are left; shorten the "
+                 "prompt or ask for a "
                  "larger context",
                  tokens.size(), context_ - length(), context_);
   }
   for (int32_t id : tokens) {
     if (id < 0 || static_cast<uint32_t>(id) >= model_.spec.vocab) {
       return Error(Code::kInvalid,
-                   "token {} is outside the model's vocabulary of {}: tokenizer and weights belong to different "
+                   "token {} is outside the model's vocabulary of {}: tokenizer and weights belong "
+                   "to different "
                    "models",
                    id, model_.spec.vocab);
     }
@@ -77,8 +82,8 @@ Status Session::RunChunk(std::span<const int32_t> tokens, bool all, bool last) {
   return status;
 }
 
-Result<std::span<const float>> Session::Append(std::span<const int32_t> tokens, const CancelToken* cancel,
-                                               Progress* progress) {
+Result<std::span<const float>> Session::Append(std::span<const int32_t> tokens,
+                                               const CancelToken* cancel, Progress* progress) {
   WRING_TRY(Check(tokens));
   const size_t total = tokens.size();
   for (size_t done = 0; done < total;) {

@@ -47,7 +47,8 @@ class Session {
   // Appends tokens and returns the logits after the last one (vocab floats, valid until the next call).
   // Chunks of options.chunk rows; cancelled between chunks with kCancelled (what was computed stays).
   // kLimit when the context would be exceeded, and nothing is computed then.
-  Result<std::span<const float>> Append(std::span<const int32_t> tokens, const CancelToken* cancel = nullptr,
+  Result<std::span<const float>> Append(std::span<const int32_t> tokens,
+                                        const CancelToken* cancel = nullptr,
                                         Progress* progress = nullptr);
   // The same, giving the logits of every token: each(index in tokens, logits).
   Status AppendAll(std::span<const int32_t> tokens,

@@ -21,8 +21,8 @@ using GgufArray = std::variant<std::vector<bool>, std::vector<int64_t>, std::vec
 
 class GgufMetadata {
  public:
-  std::optional<int64_t> Int(std::string_view key) const;     // any integer type that fits
-  std::optional<double> Number(std::string_view key) const;   // any integer or float type
+  std::optional<int64_t> Int(std::string_view key) const;    // any integer type that fits
+  std::optional<double> Number(std::string_view key) const;  // any integer or float type
   std::optional<bool> Bool(std::string_view key) const;
   const std::string* String(std::string_view key) const;
   const std::vector<std::string>* Strings(std::string_view key) const;

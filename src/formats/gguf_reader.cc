@@ -14,22 +14,17 @@ uint64_t ElementBytes(uint32_t type) {
   switch (type) {
     case kGgufU8:
     case kGgufI8:
-    case kGgufBool:
-      return 1;
+    case kGgufBool: return 1;
     case kGgufU16:
-    case kGgufI16:
-      return 2;
+    case kGgufI16: return 2;
     case kGgufU32:
     case kGgufI32:
-    case kGgufF32:
-      return 4;
+    case kGgufF32: return 4;
     case kGgufU64:
     case kGgufI64:
     case kGgufF64:
-    case kGgufString:
-      return 8;
-    default:
-      return 0;
+    case kGgufString: return 8;
+    default: return 0;
   }
 }
 
@@ -63,26 +58,16 @@ Result<GgufScalar> GgufReader::ReadScalar(uint32_t type, std::string_view key) {
     return GgufScalar(std::in_place_type<decltype(kept)>, stored);
   };
   switch (type) {
-    case kGgufU8:
-      return read(uint8_t{}, uint64_t{});
-    case kGgufI8:
-      return read(int8_t{}, int64_t{});
-    case kGgufU16:
-      return read(uint16_t{}, uint64_t{});
-    case kGgufI16:
-      return read(int16_t{}, int64_t{});
-    case kGgufU32:
-      return read(uint32_t{}, uint64_t{});
-    case kGgufI32:
-      return read(int32_t{}, int64_t{});
-    case kGgufU64:
-      return read(uint64_t{}, uint64_t{});
-    case kGgufI64:
-      return read(int64_t{}, int64_t{});
-    case kGgufF32:
-      return read(float{}, double{});
-    case kGgufF64:
-      return read(double{}, double{});
+    case kGgufU8: return read(uint8_t{}, uint64_t{});
+    case kGgufI8: return read(int8_t{}, int64_t{});
+    case kGgufU16: return read(uint16_t{}, uint64_t{});
+    case kGgufI16: return read(int16_t{}, int64_t{});
+    case kGgufU32: return read(uint32_t{}, uint64_t{});
+    case kGgufI32: return read(int32_t{}, int64_t{});
+    case kGgufU64: return read(uint64_t{}, uint64_t{});
+    case kGgufI64: return read(int64_t{}, int64_t{});
+    case kGgufF32: return read(float{}, double{});
+    case kGgufF64: return read(double{}, double{});
     case kGgufBool: {
       WRING_ASSIGN(const uint8_t value, cursor_.Read<uint8_t>());
       if (value > 1) return Corrupt("metadata {} is a boolean of value {}", Quoted(key), value);
@@ -92,8 +77,7 @@ Result<GgufScalar> GgufReader::ReadScalar(uint32_t type, std::string_view key) {
       WRING_ASSIGN(const auto text, ReadString(kMaxMetadataBytes));
       return GgufScalar(std::in_place_type<std::string>, text);
     }
-    default:
-      return Corrupt("metadata {} has the unknown type {}", Quoted(key), type);
+    default: return Corrupt("metadata {} has the unknown type {}", Quoted(key), type);
   }
 }
 
@@ -116,30 +100,18 @@ Result<GgufArray> GgufReader::ReadArray(std::string_view key) {
                        Quoted(key), count, kMaxArray);
   }
   switch (type) {
-    case kGgufU8:
-      return Widen<uint8_t, uint64_t>(count);
-    case kGgufI8:
-      return Widen<int8_t, int64_t>(count);
-    case kGgufU16:
-      return Widen<uint16_t, uint64_t>(count);
-    case kGgufI16:
-      return Widen<int16_t, int64_t>(count);
-    case kGgufU32:
-      return Widen<uint32_t, uint64_t>(count);
-    case kGgufI32:
-      return Widen<int32_t, int64_t>(count);
-    case kGgufU64:
-      return Widen<uint64_t, uint64_t>(count);
-    case kGgufI64:
-      return Widen<int64_t, int64_t>(count);
-    case kGgufF32:
-      return Widen<float, double>(count);
-    case kGgufF64:
-      return Widen<double, double>(count);
-    case kGgufBool:
-      return ReadBools(count, key);
-    default:
-      return ReadStrings(count);
+    case kGgufU8: return Widen<uint8_t, uint64_t>(count);
+    case kGgufI8: return Widen<int8_t, int64_t>(count);
+    case kGgufU16: return Widen<uint16_t, uint64_t>(count);
+    case kGgufI16: return Widen<int16_t, int64_t>(count);
+    case kGgufU32: return Widen<uint32_t, uint64_t>(count);
+    case kGgufI32: return Widen<int32_t, int64_t>(count);
+    case kGgufU64: return Widen<uint64_t, uint64_t>(count);
+    case kGgufI64: return Widen<int64_t, int64_t>(count);
+    case kGgufF32: return Widen<float, double>(count);
+    case kGgufF64: return Widen<double, double>(count);
+    case kGgufBool: return ReadBools(count, key);
+    default: return ReadStrings(count);
   }
 }
 

@@ -22,8 +22,9 @@ struct TensorRecord {
   std::string name;
   DType dtype = DType::kF32;
   std::vector<uint64_t> shape;
-  uint32_t file = 0;     // which of TensorFile::files (shards)
-  uint64_t offset = 0;   // first byte in that file; offset + bytes <= its size (checked by the reader)
+  uint32_t file = 0;  // which of TensorFile::files (shards)
+  uint64_t offset =
+      0;  // first byte in that file; offset + bytes <= its size (checked by the reader)
   uint64_t bytes = 0;
 
   uint64_t elements() const {

@@ -7,7 +7,7 @@
 namespace wring {
 
 enum class OpKind : uint8_t {
-  kEmbed,     // token ids -> rows of the embedding
+  kEmbed,  // token ids -> rows of the embedding
   kRmsNorm,
   kLinear,    // one or more matrices over one input, with bias and residual
   kRope,      // rotates the heads of queries by position
@@ -19,8 +19,8 @@ enum class OpKind : uint8_t {
 inline constexpr uint32_t kOpKinds = 8;
 
 constexpr std::string_view OpName(OpKind kind) {
-  constexpr std::string_view kNames[] = {"embed", "rms_norm", "linear",   "rope",
-                                         "kv_append", "attend", "silu_mul", "select"};
+  constexpr std::string_view kNames[] = {"embed",     "rms_norm", "linear",   "rope",
+                                         "kv_append", "attend",   "silu_mul", "select"};
   return kNames[static_cast<uint32_t>(kind)];
 }
 

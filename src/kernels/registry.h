@@ -19,12 +19,12 @@ enum class Arithmetic : uint8_t { kInt8, kF32 };
 
 struct KernelEntry {
   OpKind op = OpKind::kLinear;
-  std::optional<FormatId> format;          // kLinear, kEmbed
-  std::optional<Arithmetic> arithmetic;    // kLinear
-  std::optional<CodecId> codec;            // kKvAppend, kAttend
-  std::string device;                      // "cpu/avx512"
-  uint32_t tile_rows = 1;                  // rows computed per pass over the weights
-  double bytes_per_weight = 0;             // really read, packed
+  std::optional<FormatId> format;        // kLinear, kEmbed
+  std::optional<Arithmetic> arithmetic;  // kLinear
+  std::optional<CodecId> codec;          // kKvAppend, kAttend
+  std::string device;                    // "cpu/avx512"
+  uint32_t tile_rows = 1;                // rows computed per pass over the weights
+  double bytes_per_weight = 0;           // really read, packed
 };
 
 class KernelRegistry {

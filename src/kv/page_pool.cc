@@ -13,16 +13,20 @@ BlockHandle::~BlockHandle() {
 }
 
 Result<std::unique_ptr<PagePool>> PagePool::Create(Device& device, uint64_t bytes) {
-  WRING_ASSIGN(Buffer memory, device.Allocate(RoundUp<uint64_t>(std::max<uint64_t>(bytes, 1), kSlabBytes)));
+  WRING_ASSIGN(Buffer memory,
+               device.Allocate(RoundUp<uint64_t>(std::max<uint64_t>(bytes, 1), kSlabBytes)));
   return std::unique_ptr<PagePool>(new PagePool(std::move(memory)));
 }
 
-PagePool::PagePool(Buffer memory) : memory_(std::move(memory)), slabs_(memory_.size() / kSlabBytes) {
+PagePool::PagePool(Buffer memory)
+    : memory_(std::move(memory)), slabs_(memory_.size() / kSlabBytes) {
   free_slabs_.resize(slabs_.size());
   std::iota(free_slabs_.rbegin(), free_slabs_.rend(), 0U);  // lowest addresses first
 }
 
-uint64_t PagePool::used_bytes() const { return std::accumulate(used_.begin(), used_.end(), uint64_t{0}); }
+uint64_t PagePool::used_bytes() const {
+  return std::accumulate(used_.begin(), used_.end(), uint64_t{0});
+}
 uint64_t PagePool::free_bytes() const { return total_bytes() - used_bytes(); }
 
 Result<BlockHandle> PagePool::Allocate(uint64_t bytes, PoolOwner owner) {
@@ -30,9 +34,10 @@ Result<BlockHandle> PagePool::Allocate(uint64_t bytes, PoolOwner owner) {
   auto& open = partial_[bytes];
   if (open.empty()) {
     if (free_slabs_.empty()) {
-      return Error(Code::kLimit,
-                   "the cache pool of {:.0f} MiB is full: shorten the context, or give it more memory",
-                   static_cast<double>(total_bytes()) / (1 << 20));
+      return Error(
+          Code::kLimit,
+          "the cache pool of {:.0f} MiB is full: shorten the context, or give it more memory",
+          static_cast<double>(total_bytes()) / (1 << 20));
     }
     const uint32_t index = free_slabs_.back();
     free_slabs_.pop_back();

@@ -6,7 +6,8 @@
 
 namespace wring {
 
-Result<KvLayout> KvLayout::For(CodecId codec, uint32_t layers, uint32_t kv_heads, uint32_t head_dim) {
+Result<KvLayout> KvLayout::For(CodecId codec, uint32_t layers, uint32_t kv_heads,
+                               uint32_t head_dim) {
   KvLayout l;
   l.codec = codec;
   l.layers = layers;
@@ -14,10 +15,11 @@ Result<KvLayout> KvLayout::For(CodecId codec, uint32_t layers, uint32_t kv_heads
   l.head_dim = head_dim;
   l.layer_bytes = Codec(codec).layer_bytes(kv_heads, head_dim);
   if (l.layer_bytes > kSlabBytes) {
-    return Error(Code::kUnsupported,
-                 "{} KV heads of {} channels in {} need {} bytes a layer and block, more than a slab of "
-                 "{}: choose a smaller KV codec",
-                 kv_heads, head_dim, Codec(codec).name, l.layer_bytes, kSlabBytes);
+    return Error(
+        Code::kUnsupported,
+        "{} KV heads of {} channels in {} need {} bytes a layer and block, more than a slab of "
+        "{}: choose a smaller KV codec",
+        kv_heads, head_dim, Codec(codec).name, l.layer_bytes, kSlabBytes);
   }
   // The bytes a token really takes: whole groups (the last is padded), over what slabs hold.
   double best = 0;

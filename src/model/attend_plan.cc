@@ -46,7 +46,8 @@ void AttendRunner::Block(const AttendUnit& unit, uint32_t block, const float* q,
     const float* head = q + Row(unit, n) * q_stride + Head(unit, n) * spec_.head_dim;
     for (uint32_t d = 0; d < spec_.head_dim; ++d) tile[d * unit.count + n] = head[d];
     const uint32_t position = step_.rows[Row(unit, n)].position;
-    const uint32_t visible = position + 1 > block * kBlockTokens ? position + 1 - block * kBlockTokens : 0;
+    const uint32_t visible =
+        position + 1 > block * kBlockTokens ? position + 1 - block * kBlockTokens : 0;
     begin[n] = 0;
     end[n] = std::min(visible, kBlockTokens);
   }
@@ -66,11 +67,13 @@ void AttendRunner::Block(const AttendUnit& unit, uint32_t block, const float* q,
 }
 
 void AttendRunner::Merge(const AttendUnit& unit, float* partial, const float* later) const {
-  kernels_.merge(unit.count, padded_, partial, partial + cpu::kAttendTile, partial + 2 * cpu::kAttendTile,
-                 later, later + cpu::kAttendTile, later + 2 * cpu::kAttendTile);
+  kernels_.merge(unit.count, padded_, partial, partial + cpu::kAttendTile,
+                 partial + 2 * cpu::kAttendTile, later, later + cpu::kAttendTile,
+                 later + 2 * cpu::kAttendTile);
 }
 
-void AttendRunner::Store(const AttendUnit& unit, const float* partial, float* out, uint64_t out_stride) const {
+void AttendRunner::Store(const AttendUnit& unit, const float* partial, float* out,
+                         uint64_t out_stride) const {
   const float* sum = partial + cpu::kAttendTile;
   for (uint32_t n = 0; n < unit.count; ++n) {
     const float* from = partial + 2 * cpu::kAttendTile + size_t{n} * padded_;

@@ -18,7 +18,8 @@ namespace wring {
 struct AttendUnit {
   uint32_t sequence = 0;
   uint32_t kv_head = 0;
-  uint32_t first = 0;    // query vector within (rows of the sequence) x (heads of the group), row-major
+  uint32_t first =
+      0;  // query vector within (rows of the sequence) x (heads of the group), row-major
   uint32_t count = 0;
   uint32_t first_row = 0;  // of the sequence in the step
   uint32_t blocks = 0;     // KV blocks that any of its queries sees
@@ -31,14 +32,20 @@ class AttendRunner {
  public:
   AttendRunner(const ModelSpec& spec, const KvLayout& kv, const PagePool& pool, const Step& step,
                uint32_t layer, const cpu::AttendKernels& kernels)
-      : spec_(spec), kv_(kv), pool_(pool), step_(step), layer_(layer), kernels_(kernels),
+      : spec_(spec),
+        kv_(kv),
+        pool_(pool),
+        step_(step),
+        layer_(layer),
+        kernels_(kernels),
         padded_(KvCodec::PaddedHead(spec.head_dim)) {}
 
   // Floats of one unit's partial: max, sum, output of kAttendTile queries.
   size_t PartialFloats() const { return size_t{cpu::kAttendTile} * (2 + padded_); }
 
   // The partial of one block of a unit.
-  void Block(const AttendUnit& unit, uint32_t block, const float* q, uint64_t q_stride, float* partial) const;
+  void Block(const AttendUnit& unit, uint32_t block, const float* q, uint64_t q_stride,
+             float* partial) const;
   // Merges `later` into `partial`.
   void Merge(const AttendUnit& unit, float* partial, const float* later) const;
   // output = partial.output / partial.sum, scattered to rows and heads.
@@ -46,7 +53,9 @@ class AttendRunner {
 
  private:
   uint32_t Head(const AttendUnit& unit, uint32_t n) const;
-  uint32_t Row(const AttendUnit& unit, uint32_t n) const { return unit.first_row + (unit.first + n) / spec_.group(); }
+  uint32_t Row(const AttendUnit& unit, uint32_t n) const {
+    return unit.first_row + (unit.first + n) / spec_.group();
+  }
 
   const ModelSpec& spec_;
   const KvLayout& kv_;

@@ -22,20 +22,27 @@ bool UsesInt8(const cpu::Kernels& k, const PackedMatrix& m, bool exact) {
 
 }  // namespace
 
-Executor::Executor(const ModelSpec& spec, const Weights& weights, const KvLayout& kv, PagePool& pool,
-                   ThreadPool& threads, const ExecutorOptions& options)
-    : spec_(spec), weights_(weights), kv_(kv), pool_(pool), threads_(threads), options_(options),
+Executor::Executor(const ModelSpec& spec, const Weights& weights, const KvLayout& kv,
+                   PagePool& pool, ThreadPool& threads, const ExecutorOptions& options)
+    : spec_(spec),
+      weights_(weights),
+      kv_(kv),
+      pool_(pool),
+      threads_(threads),
+      options_(options),
       kernels_(options.kernels != nullptr ? *options.kernels : cpu::BestKernels()),
       ops_(Fuse(BuildOps(spec))) {
   // Frequencies as Hugging Face computes them: float32 throughout.
   for (uint32_t i = 0; i < spec_.head_dim / 2; ++i) {
     const float exponent = static_cast<float>(2 * i) / static_cast<float>(spec_.head_dim);
-    inv_freq_.push_back(1.0F / static_cast<float>(std::pow(spec_.rope_theta, static_cast<double>(exponent))));
+    inv_freq_.push_back(
+        1.0F / static_cast<float>(std::pow(spec_.rope_theta, static_cast<double>(exponent))));
   }
 }
 
 Result<std::unique_ptr<Executor>> Executor::Create(const ModelSpec& spec, const Weights& weights,
-                                                   const KvLayout& kv, PagePool& pool, ThreadPool& threads,
+                                                   const KvLayout& kv, PagePool& pool,
+                                                   ThreadPool& threads,
                                                    const ExecutorOptions& options) {
   std::unique_ptr<Executor> e(new Executor(spec, weights, kv, pool, threads, options));
   WRING_TRY(e->CheckKernels());
@@ -100,8 +107,8 @@ Status Executor::Allocate() {
 Status Executor::Run(const Step& step, float* logits) {
   assert(!step.rows.empty() && step.rows.size() <= options_.max_rows);
   rows_ = static_cast<uint32_t>(step.rows.size());
-  selected_ = static_cast<uint32_t>(std::count_if(step.rows.begin(), step.rows.end(),
-                                                  [](const StepRow& r) { return r.sampling_slot >= 0; }));
+  selected_ = static_cast<uint32_t>(std::count_if(
+      step.rows.begin(), step.rows.end(), [](const StepRow& r) { return r.sampling_slot >= 0; }));
   logits_ = logits;
   BuildRopeTables(step);
   for (const Op& op : ops_) {
@@ -111,8 +118,9 @@ Status Executor::Run(const Step& step, float* logits) {
   for (uint32_t s = 0; s < selected_; ++s) {
     // One NaN or infinity in any activation reaches every logit through the norms.
     if (!std::isfinite(logits[s * logits_stride()])) {
-      return Error(Code::kCorrupt,
-                   "the model produced values that are not finite: its weights are damaged, get them again");
+      return Error(
+          Code::kCorrupt,
+          "the model produced values that are not finite: its weights are damaged, get them again");
     }
   }
   return {};
@@ -128,9 +136,10 @@ void Executor::RunOp(const Op& op, const Step& step) {
     case OpKind::kAttend: return Attend(op, step);
     case OpKind::kSiluMul: {
       const uint64_t n = stride(op.out);
-      threads_.ParallelFor(rows_, CeilDiv<uint64_t>(kSerialWork, n * 8), [&](size_t b, size_t e, size_t) {
-        kernels_.elementwise.silu_mul(slot(op.in) + b * n, slot(op.in2) + b * n, (e - b) * n);
-      });
+      threads_.ParallelFor(
+          rows_, CeilDiv<uint64_t>(kSerialWork, n * 8), [&](size_t b, size_t e, size_t) {
+            kernels_.elementwise.silu_mul(slot(op.in) + b * n, slot(op.in2) + b * n, (e - b) * n);
+          });
       return;
     }
     case OpKind::kSelect: return Select(op, step);
@@ -148,30 +157,33 @@ void Executor::Embed(const Op& op, const Step& step) {
 
 void Executor::Norm(const Op& op) {
   const uint64_t in = stride(op.in);
-  threads_.ParallelFor(RowsOf(op.in), CeilDiv<uint64_t>(kSerialWork, in * 2), [&](size_t b, size_t e, size_t) {
-    for (size_t r = b; r < e; ++r) {
-      kernels_.elementwise.rms_norm(slot(op.in) + r * in, weights_.vector(op.weight), spec_.norm_eps,
-                                    spec_.hidden, slot(op.out) + r * in);
-    }
-  });
+  threads_.ParallelFor(
+      RowsOf(op.in), CeilDiv<uint64_t>(kSerialWork, in * 2), [&](size_t b, size_t e, size_t) {
+        for (size_t r = b; r < e; ++r) {
+          kernels_.elementwise.rms_norm(slot(op.in) + r * in, weights_.vector(op.weight),
+                                        spec_.norm_eps, spec_.hidden, slot(op.out) + r * in);
+        }
+      });
 }
 
 void Executor::PrepareInt8(const float* in, uint64_t stride, uint32_t rows, uint32_t cols) {
   std::vector<uint32_t> tiles;  // first rows
-  for (uint32_t r = 0; r < rows; r += cpu::TileRows(rows - r, kernels_.widest_tile)) tiles.push_back(r);
+  for (uint32_t r = 0; r < rows; r += cpu::TileRows(rows - r, kernels_.widest_tile))
+    tiles.push_back(r);
   const uint64_t blocks = cols / cpu::kActBlock;
-  threads_.ParallelFor(tiles.size(), 1 + kSerialWork / (cols * 4), [&](size_t begin, size_t end, size_t) {
-    for (size_t t = begin; t < end; ++t) {
-      const uint32_t r = tiles[t];
-      const uint32_t n = cpu::TileRows(rows - r, kernels_.widest_tile);
-      const float* x[16];
-      for (uint32_t i = 0; i < n; ++i) x[i] = in + (r + i) * stride;
-      kernels_.elementwise.quantize_tile(x, n, cols, int8_q_.as<int8_t>() + uint64_t{r} * cols,
-                                         int8_scale_.as<float>() + r * blocks,
-                                         int8_sum_.as<float>() + r * blocks,
-                                         int8_isum_.as<int32_t>() + 2 * r * blocks);
-    }
-  });
+  threads_.ParallelFor(
+      tiles.size(), 1 + kSerialWork / (cols * 4), [&](size_t begin, size_t end, size_t) {
+        for (size_t t = begin; t < end; ++t) {
+          const uint32_t r = tiles[t];
+          const uint32_t n = cpu::TileRows(rows - r, kernels_.widest_tile);
+          const float* x[16];
+          for (uint32_t i = 0; i < n; ++i) x[i] = in + (r + i) * stride;
+          kernels_.elementwise.quantize_tile(x, n, cols, int8_q_.as<int8_t>() + uint64_t{r} * cols,
+                                             int8_scale_.as<float>() + r * blocks,
+                                             int8_sum_.as<float>() + r * blocks,
+                                             int8_isum_.as<int32_t>() + 2 * r * blocks);
+        }
+      });
 }
 
 void Executor::PrepareF32(const float* in, uint64_t stride, uint32_t rows, uint32_t cols) {
@@ -202,12 +214,16 @@ void Executor::Linear(const Op& op) {
   if (f32) PrepareF32(slot(op.in), stride(op.in), rows, cols);
 
   // A multiple of 24 is a multiple of every tile width, so that a tile never straddles two row blocks.
-  const auto row_block = static_cast<uint32_t>(std::max<uint64_t>(kActCacheBytes / cols / 24 * 24, 24));
+  const auto row_block =
+      static_cast<uint32_t>(std::max<uint64_t>(kActCacheBytes / cols / 24 * 24, 24));
   const uint64_t blocks = cols / cpu::kActBlock;
   for (uint32_t r0 = 0; r0 < rows; r0 += row_block) {
     const uint32_t n = std::min(row_block, rows - r0);
-    const cpu::Int8Acts x8 = {n, cols, int8_q_.as<int8_t>() + uint64_t{r0} * cols,
-                              int8_scale_.as<float>() + r0 * blocks, int8_sum_.as<float>() + r0 * blocks,
+    const cpu::Int8Acts x8 = {n,
+                              cols,
+                              int8_q_.as<int8_t>() + uint64_t{r0} * cols,
+                              int8_scale_.as<float>() + r0 * blocks,
+                              int8_sum_.as<float>() + r0 * blocks,
                               int8_isum_.as<int32_t>() + 2 * r0 * blocks};
     const cpu::F32Acts x32 = {n, cols, f32_tiles_.as<float>() + uint64_t{r0} * cols};
     const uint64_t grain = 1 + kSerialWork / (uint64_t{16} * cols * n);
@@ -246,7 +262,8 @@ void Executor::BuildRopeTables(const Step& step) {
   for (uint32_t r = 0; r < rows_; ++r) {
     for (size_t i = 0; i < half; ++i) {
       // The angle is rounded to float32 as the reference does, then its sine is exact.
-      const float angle = spec_.rope ? static_cast<float>(step.rows[r].position) * inv_freq_[i] : 0.0F;
+      const float angle =
+          spec_.rope ? static_cast<float>(step.rows[r].position) * inv_freq_[i] : 0.0F;
       rope_cos_[r * half + i] = static_cast<float>(std::cos(static_cast<double>(angle)));
       rope_sin_[r * half + i] = static_cast<float>(std::sin(static_cast<double>(angle)));
     }
@@ -255,43 +272,49 @@ void Executor::BuildRopeTables(const Step& step) {
 
 void Executor::Rope(const Op& op) {
   const size_t half = spec_.head_dim / 2;
-  threads_.ParallelFor(rows_, CeilDiv<uint64_t>(kSerialWork, spec_.q_width() * 2), [&](size_t b, size_t e, size_t) {
-    for (size_t r = b; r < e; ++r) {
-      for (uint32_t h = 0; h < spec_.heads; ++h) {
-        kernels_.elementwise.rope(slot(op.in) + r * stride(op.in) + h * spec_.head_dim,
-                                  rope_cos_.data() + r * half, rope_sin_.data() + r * half, half);
-      }
-    }
-  });
+  threads_.ParallelFor(
+      rows_, CeilDiv<uint64_t>(kSerialWork, spec_.q_width() * 2), [&](size_t b, size_t e, size_t) {
+        for (size_t r = b; r < e; ++r) {
+          for (uint32_t h = 0; h < spec_.heads; ++h) {
+            kernels_.elementwise.rope(slot(op.in) + r * stride(op.in) + h * spec_.head_dim,
+                                      rope_cos_.data() + r * half, rope_sin_.data() + r * half,
+                                      half);
+          }
+        }
+      });
 }
 
 void Executor::Append(const Op& op, const Step& step) {
   const auto& append = kernels_.attend[static_cast<size_t>(kv_.codec)].append;
   const bool rotate = Codec(kv_.codec).keys_after_rope;
   const size_t half = spec_.head_dim / 2;
-  threads_.ParallelFor(rows_, CeilDiv<uint64_t>(kSerialWork, spec_.kv_width() * 4), [&](size_t b, size_t e, size_t) {
-    for (size_t r = b; r < e; ++r) {
-      const StepRow& row = step.rows[r];
-      const auto& segments = step.sequences[row.sequence].segments;
-      const auto& segment = *std::prev(std::upper_bound(segments.begin(), segments.end(), row.position,
-                                                        [](uint32_t p, const KvSegment& s) { return p < s.base; }));
-      const uint32_t at = row.position - segment.base;
-      for (uint32_t h = 0; h < spec_.kv_heads; ++h) {
-        float* key = slot(op.in2) + r * stride(op.in2) + h * spec_.head_dim;
-        const float* value = slot(op.in3) + r * stride(op.in3) + h * spec_.head_dim;
-        if (rotate) {
-          kernels_.elementwise.rope(key, rope_cos_.data() + r * half, rope_sin_.data() + r * half, half);
+  threads_.ParallelFor(
+      rows_, CeilDiv<uint64_t>(kSerialWork, spec_.kv_width() * 4), [&](size_t b, size_t e, size_t) {
+        for (size_t r = b; r < e; ++r) {
+          const StepRow& row = step.rows[r];
+          const auto& segments = step.sequences[row.sequence].segments;
+          const auto& segment = *std::prev(
+              std::upper_bound(segments.begin(), segments.end(), row.position,
+                               [](uint32_t p, const KvSegment& s) { return p < s.base; }));
+          const uint32_t at = row.position - segment.base;
+          for (uint32_t h = 0; h < spec_.kv_heads; ++h) {
+            float* key = slot(op.in2) + r * stride(op.in2) + h * spec_.head_dim;
+            const float* value = slot(op.in3) + r * stride(op.in3) + h * spec_.head_dim;
+            if (rotate) {
+              kernels_.elementwise.rope(key, rope_cos_.data() + r * half,
+                                        rope_sin_.data() + r * half, half);
+            }
+            append(key, value, spec_.head_dim, at % kBlockTokens,
+                   pool_.at(kv_.keys_at(segment, at / kBlockTokens, op.layer, h)),
+                   pool_.at(kv_.values_at(segment, at / kBlockTokens, op.layer, h)));
+          }
         }
-        append(key, value, spec_.head_dim, at % kBlockTokens,
-               pool_.at(kv_.keys_at(segment, at / kBlockTokens, op.layer, h)),
-               pool_.at(kv_.values_at(segment, at / kBlockTokens, op.layer, h)));
-      }
-    }
-  });
+      });
 }
 
 void Executor::Attend(const Op& op, const Step& step) {
-  const AttendRunner runner(spec_, kv_, pool_, step, op.layer, kernels_.attend[static_cast<size_t>(kv_.codec)]);
+  const AttendRunner runner(spec_, kv_, pool_, step, op.layer,
+                            kernels_.attend[static_cast<size_t>(kv_.codec)]);
   const std::vector<AttendUnit> units = PlanAttention(spec_, step);
   const float* q = slot(op.in);
   const uint64_t q_stride = stride(op.in);
@@ -299,8 +322,8 @@ void Executor::Attend(const Op& op, const Step& step) {
   uint64_t blocks = 0;
   for (const auto& u : units) blocks += u.blocks;
   const uint64_t work = blocks * units[0].count * kBlockTokens * spec_.head_dim * 2;
-  const bool split = threads_.threads() > 1 && units.size() < 4 * threads_.threads() && blocks > units.size() &&
-                     work > kSerialWork;
+  const bool split = threads_.threads() > 1 && units.size() < 4 * threads_.threads() &&
+                     blocks > units.size() && work > kSerialWork;
   if (!split) {
     const size_t grain = work > kSerialWork ? 1 : units.size();
     partials_.resize(std::max(partials_.size(), threads_.threads() * 2 * floats));
@@ -327,13 +350,15 @@ void Executor::Attend(const Op& op, const Step& step) {
   partials_.resize(std::max(partials_.size(), items.size() * floats));
   threads_.ParallelFor(items.size(), 1, [&](size_t begin, size_t end, size_t) {
     for (size_t i = begin; i < end; ++i) {
-      runner.Block(units[items[i].first], items[i].second, q, q_stride, partials_.data() + i * floats);
+      runner.Block(units[items[i].first], items[i].second, q, q_stride,
+                   partials_.data() + i * floats);
     }
   });
   threads_.ParallelFor(units.size(), units.size(), [&](size_t begin, size_t end, size_t) {
     for (size_t u = begin; u < end; ++u) {
       float* partial = partials_.data() + first[u] * floats;
-      for (uint32_t b = 1; b < units[u].blocks; ++b) runner.Merge(units[u], partial, partial + b * floats);
+      for (uint32_t b = 1; b < units[u].blocks; ++b)
+        runner.Merge(units[u], partial, partial + b * floats);
       runner.Store(units[u], partial, slot(op.out), stride(op.out));
     }
   });
@@ -344,7 +369,8 @@ void Executor::Select(const Op& op, const Step& step) {
     const int32_t to = step.rows[r].sampling_slot;
     if (to < 0) continue;
     assert(static_cast<uint32_t>(to) < selected_);
-    std::copy_n(slot(op.in) + r * stride(op.in), stride(op.in), slot(op.out) + static_cast<uint32_t>(to) * stride(op.out));
+    std::copy_n(slot(op.in) + r * stride(op.in), stride(op.in),
+                slot(op.out) + static_cast<uint32_t>(to) * stride(op.out));
   }
 }
 

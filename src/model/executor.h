@@ -25,7 +25,8 @@ class Executor {
  public:
   // Fails when a kernel that the model needs is not registered. The referenced objects must outlive it.
   static Result<std::unique_ptr<Executor>> Create(const ModelSpec& spec, const Weights& weights,
-                                                  const KvLayout& kv, PagePool& pool, ThreadPool& threads,
+                                                  const KvLayout& kv, PagePool& pool,
+                                                  ThreadPool& threads,
                                                   const ExecutorOptions& options);
 
   // Computes the step: writes its keys and values, and the logits of row r with sampling slot s to
@@ -57,7 +58,9 @@ class Executor {
 
   float* slot(Slot s) { return slots_[static_cast<size_t>(s)].as<float>(); }
   uint64_t stride(Slot s) const { return RoundUp<uint64_t>(SlotWidth(spec_, s), 16); }
-  uint32_t RowsOf(Slot s) const { return s == Slot::kSelected || s == Slot::kLogits ? selected_ : rows_; }
+  uint32_t RowsOf(Slot s) const {
+    return s == Slot::kSelected || s == Slot::kLogits ? selected_ : rows_;
+  }
 
   const ModelSpec spec_;
   const Weights& weights_;
@@ -73,7 +76,7 @@ class Executor {
   float* logits_ = nullptr;
   Buffer slots_[kSlots];
   Buffer int8_q_, int8_scale_, int8_sum_, int8_isum_, f32_tiles_;
-  std::vector<Buffer> scratch_;         // one a thread
+  std::vector<Buffer> scratch_;             // one a thread
   std::vector<float> rope_cos_, rope_sin_;  // [rows][head_dim / 2]
   std::vector<float> inv_freq_;
   std::vector<float> partials_;  // split attention: (max, sum, output) a block

@@ -4,7 +4,8 @@ namespace wring {
 
 std::vector<WeightShape> WeightShapes(const ModelSpec& s) {
   using enum WeightRole;
-  std::vector<WeightShape> all = {{{kEmbedding, 0}, s.vocab, s.hidden}, {{kFinalNorm, 0}, s.hidden, 1}};
+  std::vector<WeightShape> all = {{{kEmbedding, 0}, s.vocab, s.hidden},
+                                  {{kFinalNorm, 0}, s.hidden, 1}};
   if (!s.tied_head) all.push_back({{kHead, 0}, s.vocab, s.hidden});
   for (uint32_t l = 0; l < s.layers; ++l) {
     const auto add = [&](WeightRole role, uint32_t rows, uint32_t cols = 1) {

@@ -41,16 +41,38 @@ struct ModelSpec {
 
 // What a weight is for. Matrices are [out, in]; the rest are vectors.
 enum class WeightRole : uint8_t {
-  kEmbedding, kHead, kFinalNorm,                                       // of the model
-  kAttentionNorm, kQ, kK, kV, kO, kQBias, kKBias, kVBias, kOBias,      // of a layer
-  kFfnNorm, kGate, kUp, kDown, kGateBias, kUpBias, kDownBias,
+  kEmbedding,
+  kHead,
+  kFinalNorm,  // of the model
+  kAttentionNorm,
+  kQ,
+  kK,
+  kV,
+  kO,
+  kQBias,
+  kKBias,
+  kVBias,
+  kOBias,  // of a layer
+  kFfnNorm,
+  kGate,
+  kUp,
+  kDown,
+  kGateBias,
+  kUpBias,
+  kDownBias,
 };
 inline constexpr uint32_t kWeightRoles = 19;
 
 inline bool IsMatrix(WeightRole r) {
   switch (r) {
-    case WeightRole::kEmbedding: case WeightRole::kHead: case WeightRole::kQ: case WeightRole::kK:
-    case WeightRole::kV: case WeightRole::kO: case WeightRole::kGate: case WeightRole::kUp:
+    case WeightRole::kEmbedding:
+    case WeightRole::kHead:
+    case WeightRole::kQ:
+    case WeightRole::kK:
+    case WeightRole::kV:
+    case WeightRole::kO:
+    case WeightRole::kGate:
+    case WeightRole::kUp:
     case WeightRole::kDown: return true;
     default: return false;
   }

@@ -7,10 +7,15 @@ namespace wring {
 uint32_t SlotWidth(const ModelSpec& spec, Slot slot) {
   switch (slot) {
     case Slot::kNone: return 0;
-    case Slot::kHidden: case Slot::kNormed: case Slot::kSelected: return spec.hidden;
-    case Slot::kQ: case Slot::kAttention: return spec.q_width();
-    case Slot::kK: case Slot::kV: return spec.kv_width();
-    case Slot::kGate: case Slot::kUp: return spec.ffn;
+    case Slot::kHidden:
+    case Slot::kNormed:
+    case Slot::kSelected: return spec.hidden;
+    case Slot::kQ:
+    case Slot::kAttention: return spec.q_width();
+    case Slot::kK:
+    case Slot::kV: return spec.kv_width();
+    case Slot::kGate:
+    case Slot::kUp: return spec.ffn;
     case Slot::kLogits: return spec.vocab;
   }
   return 0;
@@ -38,15 +43,16 @@ std::vector<Op> Fuse(std::vector<Op> ops) {
 }
 
 std::string ToString(const Op& op) {
-  static constexpr std::string_view kNames[] = {"-",    "hidden", "normed", "q",        "k",     "v",
-                                                "attn", "gate",   "up",     "selected", "logits"};
+  static constexpr std::string_view kNames[] = {
+      "-", "hidden", "normed", "q", "k", "v", "attn", "gate", "up", "selected", "logits"};
   const auto name = [](Slot s) { return kNames[static_cast<size_t>(s)]; };
   std::string line = fmt::format("{} layer={} in={}", OpName(op.kind), op.layer, name(op.in));
   if (op.in2 != Slot::kNone) line += fmt::format(",{}", name(op.in2));
   if (op.in3 != Slot::kNone) line += fmt::format(",{}", name(op.in3));
   if (op.kind != OpKind::kLinear) return line + fmt::format(" out={}", name(op.out));
   for (const auto& p : op.parts) {
-    line += fmt::format(" out={}{}{}", name(p.out), p.has_bias ? "+bias" : "", op.add_to_out ? "+=" : "");
+    line += fmt::format(" out={}{}{}", name(p.out), p.has_bias ? "+bias" : "",
+                        op.add_to_out ? "+=" : "");
   }
   return line;
 }

@@ -14,7 +14,19 @@
 namespace wring {
 
 // Activations by name; each is [rows of the step, width] float32.
-enum class Slot : uint8_t { kNone, kHidden, kNormed, kQ, kK, kV, kAttention, kGate, kUp, kSelected, kLogits };
+enum class Slot : uint8_t {
+  kNone,
+  kHidden,
+  kNormed,
+  kQ,
+  kK,
+  kV,
+  kAttention,
+  kGate,
+  kUp,
+  kSelected,
+  kLogits
+};
 inline constexpr size_t kSlots = 11;
 
 uint32_t SlotWidth(const ModelSpec& spec, Slot slot);
@@ -31,12 +43,12 @@ struct Op {
   OpKind kind = OpKind::kEmbed;
   uint32_t layer = 0;
   Slot in = Slot::kNone;
-  Slot in2 = Slot::kNone;          // kAttend, kKvAppend: keys; kSiluMul: up
-  Slot in3 = Slot::kNone;          // kKvAppend: values
-  Slot out = Slot::kNone;          // of ops other than kLinear
-  WeightRef weight;                // of ops other than kLinear
-  std::vector<LinearPart> parts;   // kLinear: matrices that read the same input
-  bool add_to_out = false;         // kLinear: residual
+  Slot in2 = Slot::kNone;         // kAttend, kKvAppend: keys; kSiluMul: up
+  Slot in3 = Slot::kNone;         // kKvAppend: values
+  Slot out = Slot::kNone;         // of ops other than kLinear
+  WeightRef weight;               // of ops other than kLinear
+  std::vector<LinearPart> parts;  // kLinear: matrices that read the same input
+  bool add_to_out = false;        // kLinear: residual
 };
 
 // The ops of one step, unfused: each kLinear has one part.

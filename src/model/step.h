@@ -13,12 +13,12 @@ inline constexpr int32_t kNoIndex = -1;
 
 // One token to compute.
 struct StepRow {
-  uint32_t sequence = 0;         // index into Step::sequences
-  uint32_t position = 0;         // absolute; slot in the cache follows from the segments
+  uint32_t sequence = 0;  // index into Step::sequences
+  uint32_t position = 0;  // absolute; slot in the cache follows from the segments
   int32_t token = 0;
-  uint16_t depth = 0;            // iteration over shared layers; 0 in a plain model
+  uint16_t depth = 0;  // iteration over shared layers; 0 in a plain model
   int32_t adapter = kNoIndex;
-  int32_t sampling_slot = kNoIndex; // row of the logits output, or kNoIndex when nobody needs them
+  int32_t sampling_slot = kNoIndex;  // row of the logits output, or kNoIndex when nobody needs them
 };
 
 // A run of cached positions in one codec. Blocks are kBlockTokens positions each; block b of layer

@@ -35,7 +35,8 @@ constexpr std::array<Names, kWeightRoles> kNames = {{
 }};
 
 bool OfModel(WeightRole role) {
-  return role == WeightRole::kEmbedding || role == WeightRole::kHead || role == WeightRole::kFinalNorm;
+  return role == WeightRole::kEmbedding || role == WeightRole::kHead ||
+         role == WeightRole::kFinalNorm;
 }
 
 }  // namespace

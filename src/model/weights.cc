@@ -34,7 +34,8 @@ Status ReadAt(const MappedFile& file, uint64_t offset, std::byte* to, uint64_t s
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) {
       return Error(Code::kIo, "{}: reading it failed ({}): check the disk, or get the file again",
-                   file.path(), n == 0 ? "it became shorter while it was read" : std::strerror(errno));
+                   file.path(),
+                   n == 0 ? "it became shorter while it was read" : std::strerror(errno));
     }
     to += n;
     offset += static_cast<uint64_t>(n);
@@ -44,17 +45,19 @@ Status ReadAt(const MappedFile& file, uint64_t offset, std::byte* to, uint64_t s
 }
 
 Status NotFinite(const std::string& what, const std::string& tensor) {
-  return Error(Code::kCorrupt,
-               "{}: tensor {} holds values that are not finite (NaN or infinity): the model is damaged, "
-               "get it again",
-               what, tensor);
+  return Error(
+      Code::kCorrupt,
+      "{}: tensor {} holds values that are not finite (NaN or infinity): the model is damaged, "
+      "get it again",
+      what, tensor);
 }
 
 }  // namespace
 
 class WeightLoader {
  public:
-  WeightLoader(const ModelSpec& spec, const Weights::Source& source, ThreadPool& pool, Progress* progress)
+  WeightLoader(const ModelSpec& spec, const Weights::Source& source, ThreadPool& pool,
+               Progress* progress)
       : spec_(spec), source_(source), pool_(pool), progress_(progress) {}
 
   Result<std::unique_ptr<Weights>> Run(bool repack) {
@@ -79,12 +82,13 @@ class WeightLoader {
       const std::string name = WeightName(source_.naming, shape.ref);
       const TensorRecord* t = source_.file->Find(name);
       if (t == nullptr) {
-        return Error(Code::kCorrupt, "{}: tensor {} is missing: the file is incomplete, get it again",
-                     source_.what, name);
+        return Error(Code::kCorrupt,
+                     "{}: tensor {} is missing: the file is incomplete, get it again", source_.what,
+                     name);
       }
       const bool matrix = IsMatrix(shape.ref.role);
-      const std::vector<uint64_t> wanted =
-          matrix ? std::vector<uint64_t>{shape.rows, shape.cols} : std::vector<uint64_t>{shape.rows};
+      const std::vector<uint64_t> wanted = matrix ? std::vector<uint64_t>{shape.rows, shape.cols}
+                                                  : std::vector<uint64_t>{shape.rows};
       if (t->shape != wanted) {
         return Error(Code::kCorrupt, "{}: tensor {} is [{}] where the configuration says [{}]: {}",
                      source_.what, name, fmt::join(t->shape, ", "), fmt::join(wanted, ", "),
@@ -94,8 +98,10 @@ class WeightLoader {
       }
       const WeightFormat* format = FormatFor(t->dtype);
       if (format == nullptr || (!matrix && format->block_cols() != 1)) {
-        return Error(Code::kUnsupported, "{}: tensor {} has type {}, which has no kernel here: use a file in {}",
-                     source_.what, name, Info(t->dtype).name, matrix ? SupportedNames() : "F32, F16 or BF16");
+        return Error(Code::kUnsupported,
+                     "{}: tensor {} has type {}, which has no kernel here: use a file in {}",
+                     source_.what, name, Info(t->dtype).name,
+                     matrix ? SupportedNames() : "F32, F16 or BF16");
       }
       Item item{shape, t, nullptr, nullptr};
       if (!matrix) {
@@ -132,9 +138,11 @@ class WeightLoader {
     auto* at = weights_->vector_memory_.as<float>();
     for (const Item& v : vectors_) {
       std::vector<float> row(v.shape.rows);
-      FormatFor(v.tensor->dtype)->DequantStored(source_.file->Bytes(*v.tensor).data(), v.shape.rows, row.data());
-      const bool pairs = (v.shape.ref.role == WeightRole::kQBias || v.shape.ref.role == WeightRole::kKBias) &&
-                         source_.query_rows == RowOrder::kInterleavedPairs;
+      FormatFor(v.tensor->dtype)
+          ->DequantStored(source_.file->Bytes(*v.tensor).data(), v.shape.rows, row.data());
+      const bool pairs =
+          (v.shape.ref.role == WeightRole::kQBias || v.shape.ref.role == WeightRole::kKBias) &&
+          source_.query_rows == RowOrder::kInterleavedPairs;
       PackedMatrix order;
       order.order = pairs ? RowOrder::kInterleavedPairs : RowOrder::kPlain;
       order.head_dim = spec_.head_dim;
@@ -176,14 +184,16 @@ class WeightLoader {
     std::atomic<uint64_t> done{0};
     pool_.ParallelFor(chunks.size(), 8, [&](size_t begin, size_t end, size_t thread) {
       for (size_t i = begin; i < end; ++i) {
-        Status s = PackChunk(*chunks[i].item, chunks[i].first_row, chunks[i].rows, buffers[thread].data());
+        Status s =
+            PackChunk(*chunks[i].item, chunks[i].first_row, chunks[i].rows, buffers[thread].data());
         if (!s.ok()) {
           std::lock_guard lock(mutex);
           failed = s;
           return;
         }
         if (progress_ != nullptr) {
-          const uint64_t bytes = chunks[i].rows * chunks[i].item->matrix->format->row_bytes(chunks[i].item->shape.cols);
+          const uint64_t bytes = chunks[i].rows * chunks[i].item->matrix->format->row_bytes(
+                                                      chunks[i].item->shape.cols);
           progress_->Report("loading", done += bytes, total);
         }
       }
@@ -194,8 +204,8 @@ class WeightLoader {
   Status PackChunk(const Item& item, uint32_t first_row, uint32_t rows, std::byte* buffer) {
     const PackedMatrix& m = *item.matrix;
     const uint64_t row_bytes = m.format->row_bytes(m.cols);
-    WRING_TRY(ReadAt(*source_.file->files[item.tensor->file], item.tensor->offset + first_row * row_bytes,
-                     buffer, rows * row_bytes));
+    WRING_TRY(ReadAt(*source_.file->files[item.tensor->file],
+                     item.tensor->offset + first_row * row_bytes, buffer, rows * row_bytes));
     for (uint32_t panel = first_row / kPanelRows; panel * kPanelRows < first_row + rows; ++panel) {
       const std::byte* lanes[kPanelRows];
       for (uint32_t lane = 0; lane < kPanelRows; ++lane) {
@@ -229,8 +239,8 @@ class WeightLoader {
   std::vector<Item> vectors_;
 };
 
-Result<std::unique_ptr<Weights>> Weights::Load(const ModelSpec& spec, const Source& source, bool repack,
-                                               ThreadPool& pool, Progress* progress) {
+Result<std::unique_ptr<Weights>> Weights::Load(const ModelSpec& spec, const Source& source,
+                                               bool repack, ThreadPool& pool, Progress* progress) {
   return WeightLoader(spec, source, pool, progress).Run(repack);
 }
 
@@ -239,7 +249,8 @@ std::string Weights::FormatSummary() const {
   for (size_t f = 0; f < kFormatCount; ++f) {
     uint64_t bytes = 0;
     for (const auto& m : matrices_) {
-      if (m.format == &Format(static_cast<FormatId>(f))) bytes += m.rows * m.format->row_bytes(m.cols);
+      if (m.format == &Format(static_cast<FormatId>(f)))
+        bytes += m.rows * m.format->row_bytes(m.cols);
     }
     if (bytes != 0) {
       by_bytes[bytes] = fmt::format("{} ({:.1f} MB)", Format(static_cast<FormatId>(f)).name(),
@@ -247,7 +258,8 @@ std::string Weights::FormatSummary() const {
     }
   }
   std::string summary;
-  for (const auto& [bytes, text] : by_bytes) summary += fmt::format("{}{}", summary.empty() ? "" : ", ", text);
+  for (const auto& [bytes, text] : by_bytes)
+    summary += fmt::format("{}{}", summary.empty() ? "" : ", ", text);
   return summary;
 }
 

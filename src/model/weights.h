@@ -30,8 +30,8 @@ class Weights {
 
   // Checks every tensor's presence, type and shape before anything is read. With `repack` false the
   // matrices stay as stored and the file must outlive the weights.
-  static Result<std::unique_ptr<Weights>> Load(const ModelSpec& spec, const Source& source, bool repack,
-                                               ThreadPool& pool, Progress* progress);
+  static Result<std::unique_ptr<Weights>> Load(const ModelSpec& spec, const Source& source,
+                                               bool repack, ThreadPool& pool, Progress* progress);
 
   const PackedMatrix& matrix(WeightRef ref) const { return matrices_[Index(ref)]; }
   const float* vector(WeightRef ref) const { return vectors_[Index(ref)]; }

@@ -22,7 +22,18 @@ namespace wring {
 
 inline constexpr uint32_t kPanelRows = 16;
 
-enum class FormatId : uint8_t { kF32, kF16, kBF16, kQ8_0, kQ4_0, kQ4_1, kQ5_0, kQ4_K, kQ5_K, kQ6_K };
+enum class FormatId : uint8_t {
+  kF32,
+  kF16,
+  kBF16,
+  kQ8_0,
+  kQ4_0,
+  kQ4_1,
+  kQ5_0,
+  kQ4_K,
+  kQ5_K,
+  kQ6_K
+};
 inline constexpr size_t kFormatCount = 10;
 
 class WeightFormat {
@@ -39,12 +50,14 @@ class WeightFormat {
   virtual uint64_t panel_bytes(uint64_t cols) const = 0;
 
   // Packs 16 rows as stored (`rows[i]` is null for a row past the end) into `panel`.
-  virtual void Pack(const std::byte* const rows[kPanelRows], uint64_t cols, std::byte* panel) const = 0;
+  virtual void Pack(const std::byte* const rows[kPanelRows], uint64_t cols,
+                    std::byte* panel) const = 0;
 
   // One row as float32: bit for bit what the reference dequantisers give. From the file's layout and
   // from a packed panel (lane < 16); both are equal.
   virtual void DequantStored(const std::byte* row, uint64_t cols, float* out) const = 0;
-  virtual void DequantPacked(const std::byte* panel, uint32_t lane, uint64_t cols, float* out) const = 0;
+  virtual void DequantPacked(const std::byte* panel, uint32_t lane, uint64_t cols,
+                             float* out) const = 0;
 
   // Whether every weight of a packed panel is finite (for block types: every scale).
   virtual bool FinitePanel(const std::byte* panel, uint64_t cols) const = 0;

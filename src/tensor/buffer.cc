@@ -21,10 +21,11 @@ class Host final : public Device {
     void* p = mmap(nullptr, Mapped(bytes), PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) {
-      return Error(Code::kLimit,
-                   "not enough memory for {:.1f} MiB: close other programs, or use a smaller model or "
-                   "context",
-                   static_cast<double>(bytes) / (1 << 20));
+      return Error(
+          Code::kLimit,
+          "not enough memory for {:.1f} MiB: close other programs, or use a smaller model or "
+          "context",
+          static_cast<double>(bytes) / (1 << 20));
     }
     if (bytes >= kHugePage) madvise(p, Mapped(bytes), MADV_HUGEPAGE);
     return Buffer(this, static_cast<std::byte*>(p), bytes);

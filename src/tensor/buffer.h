@@ -19,7 +19,8 @@ class Device;
 class Buffer {
  public:
   Buffer() = default;
-  Buffer(Device* device, std::byte* data, size_t size) : device_(device), data_(data), size_(size) {}
+  Buffer(Device* device, std::byte* data, size_t size)
+      : device_(device), data_(data), size_(size) {}
   Buffer(Buffer&& other) noexcept { swap(other); }
   Buffer& operator=(Buffer&& other) noexcept {
     swap(other);

@@ -22,8 +22,8 @@ inline uint16_t F32ToF16(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
   const auto sign = static_cast<uint16_t>((bits >> 16) & 0x8000);
   const uint32_t magnitude = bits & 0x7fffffffU;
-  if (magnitude > 0x7f800000U) return sign | 0x7e00;    // NaN
-  if (magnitude >= 0x47800000U) return sign | 0x7c00;   // at least 65536: infinity
+  if (magnitude > 0x7f800000U) return sign | 0x7e00;   // NaN
+  if (magnitude >= 0x47800000U) return sign | 0x7c00;  // at least 65536: infinity
   if (magnitude < 0x38800000U) {  // below 2^-14: adding 0.5 aligns the mantissa to 2^-24 and rounds
     const float aligned = std::bit_cast<float>(magnitude) + 0.5F;
     return sign | static_cast<uint16_t>(std::bit_cast<uint32_t>(aligned) - 0x3f000000U);

@@ -16,7 +16,8 @@ inline WringView View(std::string_view text) {
 
 // Takes a buffer's bytes and gives the buffer back.
 inline std::string Take(WringBytes bytes) {
-  std::string text(reinterpret_cast<const char*>(bytes.data), bytes.data == nullptr ? 0 : bytes.size);
+  std::string text(reinterpret_cast<const char*>(bytes.data),
+                   bytes.data == nullptr ? 0 : bytes.size);
   wring_bridge_free(bytes);
   return text;
 }

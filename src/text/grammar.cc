@@ -27,13 +27,14 @@ class BridgeGrammar final : public Grammar {
 
 }  // namespace
 
-Result<std::unique_ptr<Grammar>> Grammar::Compile(const Tokenizer& tokenizer, uint32_t vocab, int32_t eos,
-                                                  GrammarKind kind, std::string_view source,
+Result<std::unique_ptr<Grammar>> Grammar::Compile(const Tokenizer& tokenizer, uint32_t vocab,
+                                                  int32_t eos, GrammarKind kind,
+                                                  std::string_view source,
                                                   uint64_t max_milliseconds) {
   WringBytes error = {};
-  WringGrammar* handle =
-      wring_grammar_compile(tokenizer.handle(), vocab, static_cast<uint32_t>(eos), static_cast<int32_t>(kind),
-                            bridge::View(source), max_milliseconds, &error);
+  WringGrammar* handle = wring_grammar_compile(
+      tokenizer.handle(), vocab, static_cast<uint32_t>(eos), static_cast<int32_t>(kind),
+      bridge::View(source), max_milliseconds, &error);
   if (handle == nullptr) return Status(Code::kInvalid, bridge::Take(error));
   return std::unique_ptr<Grammar>(new BridgeGrammar(handle));
 }

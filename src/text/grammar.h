@@ -19,8 +19,9 @@ class Grammar {
  public:
   virtual ~Grammar() = default;
   // `vocab` is the model's (>= the tokenizer's), `eos` the id that ends the text.
-  static Result<std::unique_ptr<Grammar>> Compile(const Tokenizer& tokenizer, uint32_t vocab, int32_t eos,
-                                                  GrammarKind kind, std::string_view source,
+  static Result<std::unique_ptr<Grammar>> Compile(const Tokenizer& tokenizer, uint32_t vocab,
+                                                  int32_t eos, GrammarKind kind,
+                                                  std::string_view source,
                                                   uint64_t max_milliseconds = 10'000);
 
   // Sets bit id of words[(vocab + 31) / 32] for every token that may come next.

@@ -8,7 +8,10 @@ size_t IncompleteTail(std::string_view text) {
   for (size_t back = 1; back <= 3 && back <= text.size(); ++back) {
     const auto byte = static_cast<unsigned char>(text[text.size() - back]);
     if ((byte & 0xc0) == 0x80) continue;  // a continuation: look further back
-    const size_t length = byte >= 0xf0 && byte <= 0xf4 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc2 ? 2 : 1;
+    const size_t length = byte >= 0xf0 && byte <= 0xf4 ? 4
+                          : byte >= 0xe0               ? 3
+                          : byte >= 0xc2               ? 2
+                                                       : 1;
     return byte < 0xf5 && length > back ? back : 0;
   }
   return 0;

@@ -15,9 +15,10 @@ using bridge::View;
 
 // Texts that models use for the end of a turn or of a text; only control tokens of these count.
 constexpr std::array<std::string_view, 9> kStopTexts = {
-    "</s>", "<|endoftext|>", "<|im_end|>", "<|eot_id|>", "<|end_of_text|>", "<|end|>", "<end_of_turn>", "<eos>",
-    "<|eom_id|>"};
-constexpr std::array<std::string_view, 4> kBosTexts = {"<s>", "<|begin_of_text|>", "<bos>", "[CLS]"};
+    "</s>",    "<|endoftext|>", "<|im_end|>", "<|eot_id|>", "<|end_of_text|>",
+    "<|end|>", "<end_of_turn>", "<eos>",      "<|eom_id|>"};
+constexpr std::array<std::string_view, 4> kBosTexts = {"<s>", "<|begin_of_text|>", "<bos>",
+                                                       "[CLS]"};
 
 struct Extras {
   std::optional<int32_t> bos;
@@ -30,7 +31,8 @@ struct Extras {
 
 class BridgeTokenizer final : public Tokenizer {
  public:
-  BridgeTokenizer(WringTokenizer* handle, Extras extras) : handle_(handle), extras_(std::move(extras)) {
+  BridgeTokenizer(WringTokenizer* handle, Extras extras)
+      : handle_(handle), extras_(std::move(extras)) {
     for (std::string_view text : kStopTexts) AddStop(IdOf(text));
     if (!extras_.bos) {
       for (std::string_view text : kBosTexts) {
@@ -39,10 +41,12 @@ class BridgeTokenizer final : public Tokenizer {
     }
   }
 
-  Result<std::vector<int32_t>> Encode(std::string_view text, bool add_special, bool parse_special) const override {
+  Result<std::vector<int32_t>> Encode(std::string_view text, bool add_special,
+                                      bool parse_special) const override {
     WringBytes out = {};
     WringBytes error = {};
-    if (!wring_tokenizer_encode(handle_.get(), View(text), add_special, parse_special, &out, &error)) {
+    if (!wring_tokenizer_encode(handle_.get(), View(text), add_special, parse_special, &out,
+                                &error)) {
       return Status(Code::kInvalid, Take(error));
     }
     const std::string bytes = Take(out);
@@ -62,14 +66,17 @@ class BridgeTokenizer final : public Tokenizer {
     const std::vector<uint32_t> unsigned_ids(ids.begin(), ids.end());
     WringBytes out = {};
     WringBytes error = {};
-    if (!wring_tokenizer_decode(handle_.get(), unsigned_ids.data(), unsigned_ids.size(), skip_special, &out, &error)) {
+    if (!wring_tokenizer_decode(handle_.get(), unsigned_ids.data(), unsigned_ids.size(),
+                                skip_special, &out, &error)) {
       return Status(Code::kInvalid, Take(error));
     }
     return Take(out);
   }
 
   std::string TokenBytes(int32_t id, bool special) const override {
-    return id < 0 ? std::string() : Take(wring_tokenizer_token_bytes(handle_.get(), static_cast<uint32_t>(id), special));
+    return id < 0 ? std::string()
+                  : Take(wring_tokenizer_token_bytes(handle_.get(), static_cast<uint32_t>(id),
+                                                     special));
   }
   uint32_t vocab_size() const override { return wring_tokenizer_vocab_size(handle_.get()); }
   std::optional<int32_t> IdOf(std::string_view token) const override {
@@ -127,17 +134,21 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::FromGguf(const GgufMetadata& m) {
   const std::string* model = m.String("tokenizer.ggml.model");
   const auto* tokens = m.Strings("tokenizer.ggml.tokens");
   if (model == nullptr || tokens == nullptr || tokens->empty()) {
-    return Error(Code::kCorrupt, "the file's tokenizer has no model or no tokens: it is incomplete, get it again");
+    return Error(Code::kCorrupt,
+                 "the file's tokenizer has no model or no tokens: it is incomplete, get it again");
   }
   const bool sentence_piece = *model == "llama";
   if (!sentence_piece && *model != "gpt2") {
-    return Error(Code::kUnsupported, "tokenizer model \"{}\" is not supported (gpt2, llama): use a tokenizer.json", *model);
+    return Error(Code::kUnsupported,
+                 "tokenizer model \"{}\" is not supported (gpt2, llama): use a tokenizer.json",
+                 *model);
   }
   const size_t count = tokens->size();
   std::vector<int32_t> types(count, 1);
   if (auto given = m.Ints("tokenizer.ggml.token_type")) {
     if (given->size() != count) {
-      return Error(Code::kCorrupt, "the tokenizer has {} tokens and {} types: the file is damaged", count, given->size());
+      return Error(Code::kCorrupt, "the tokenizer has {} tokens and {} types: the file is damaged",
+                   count, given->size());
     }
     types.assign(given->begin(), given->end());
   }
@@ -165,7 +176,8 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::FromGguf(const GgufMetadata& m) {
   Extras extras;
   extras.bos = Id(m, "tokenizer.ggml.bos_token_id", count);
   extras.eos = Id(m, "tokenizer.ggml.eos_token_id", count);
-  for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"}) {
+  for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
+                          "tokenizer.ggml.eom_token_id"}) {
     if (auto id = Id(m, key, count)) extras.stop_ids.push_back(*id);
   }
   extras.add_bos = m.Bool("tokenizer.ggml.add_bos_token").value_or(sentence_piece);
@@ -174,7 +186,8 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::FromGguf(const GgufMetadata& m) {
 }
 
 // max_token_length, then for each token: float score, int32 length, bytes.
-Result<std::unique_ptr<Tokenizer>> Tokenizer::FromLlama2c(std::span<const std::byte> file, uint32_t vocab_size) {
+Result<std::unique_ptr<Tokenizer>> Tokenizer::FromLlama2c(std::span<const std::byte> file,
+                                                          uint32_t vocab_size) {
   ByteCursor cursor(file, "the llama2.c tokenizer");
   WRING_TRY(cursor.Read<int32_t>());
   std::vector<std::string> tokens;
@@ -183,7 +196,9 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::FromLlama2c(std::span<const std::b
   for (uint32_t i = 0; i < vocab_size; ++i) {
     WRING_ASSIGN(const float score, cursor.Read<float>());
     WRING_ASSIGN(const auto length, cursor.Read<int32_t>());
-    if (length < 0) return Error(Code::kCorrupt, "the llama2.c tokenizer: token {} has length {}: it is damaged", i, length);
+    if (length < 0)
+      return Error(Code::kCorrupt, "the llama2.c tokenizer: token {} has length {}: it is damaged",
+                   i, length);
     WRING_ASSIGN(const auto bytes, cursor.Take(static_cast<uint64_t>(length)));
     std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     // llama2.c writes spaces where SentencePiece has its mark, and "\n<s>\n" for the control tokens.

@@ -15,7 +15,8 @@ constexpr uint32_t kTokens = 150;  // three KV blocks
 
 std::vector<int32_t> Tokens(uint32_t vocab) {
   std::vector<int32_t> ids;
-  for (uint32_t i = 0; i < kTokens; ++i) ids.push_back(static_cast<int32_t>(Philox({i, 0, 0, 0}, 9)[0] % vocab));
+  for (uint32_t i = 0; i < kTokens; ++i)
+    ids.push_back(static_cast<int32_t>(Philox({i, 0, 0, 0}, 9)[0] % vocab));
   return ids;
 }
 
@@ -32,9 +33,9 @@ std::vector<float> LogitsIn(Model& model, const SessionOptions& options, size_t 
   std::vector<float> out;
   for (size_t at = 0; at < ids.size(); at += chunk) {
     const auto n = std::min(chunk, ids.size() - at);
-    const auto status = (*session)->AppendAll(std::span(ids).subspan(at, n), [&](size_t, std::span<const float> row) {
-      out.insert(out.end(), row.begin(), row.end());
-    });
+    const auto status = (*session)->AppendAll(
+        std::span(ids).subspan(at, n),
+        [&](size_t, std::span<const float> row) { out.insert(out.end(), row.begin(), row.end()); });
     EXPECT_TRUE(status.ok()) << status.message();
   }
   return out;
@@ -95,7 +96,8 @@ TEST(InvarianceTest, NotRepackedGivesTheSameBits) {
 }
 
 TEST(SessionTest, RefusesWhatDoesNotFit) {
-  auto model = testing::OpenForTest((testing::TreeDir() / "tests/goldens/models/llama-gqa").string());
+  auto model =
+      testing::OpenForTest((testing::TreeDir() / "tests/goldens/models/llama-gqa").string());
   ASSERT_TRUE(model.ok());
   SessionOptions options;
   options.context = (*model)->spec.context + 1;
@@ -113,7 +115,8 @@ TEST(SessionTest, RefusesWhatDoesNotFit) {
 }
 
 TEST(SessionTest, TruncatingAndComputingAgainGivesTheSameBits) {
-  auto model = testing::OpenForTest((testing::TreeDir() / "tests/goldens/models/llama-gqa").string(), 1, LongContext);
+  auto model = testing::OpenForTest(
+      (testing::TreeDir() / "tests/goldens/models/llama-gqa").string(), 1, LongContext);
   ASSERT_TRUE(model.ok());
   auto session = Session::Create(**model, {});
   ASSERT_TRUE(session.ok());
@@ -128,7 +131,8 @@ TEST(SessionTest, TruncatingAndComputingAgainGivesTheSameBits) {
 }
 
 TEST(SessionTest, CancelEndsBetweenChunks) {
-  auto model = testing::OpenForTest((testing::TreeDir() / "tests/goldens/models/llama-gqa").string(), 1, LongContext);
+  auto model = testing::OpenForTest(
+      (testing::TreeDir() / "tests/goldens/models/llama-gqa").string(), 1, LongContext);
   ASSERT_TRUE(model.ok());
   auto session = Session::Create(**model, {});
   ASSERT_TRUE(session.ok());

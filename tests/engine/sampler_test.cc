@@ -10,10 +10,12 @@ namespace {
 
 const std::vector<float> kLogits = {1.0F, 3.0F, 2.0F, 3.0F, -1.0F, 0.0F};
 
-std::map<int32_t, double> Frequencies(const SamplingParams& base, int draws, std::span<const int32_t> history = {}) {
+std::map<int32_t, double> Frequencies(const SamplingParams& base, int draws,
+                                      std::span<const int32_t> history = {}) {
   std::map<int32_t, double> f;
   SamplingParams p = base;
-  for (int i = 0; i < draws; ++i) f[Sample(kLogits, p, history, static_cast<uint32_t>(i))] += 1.0 / draws;
+  for (int i = 0; i < draws; ++i)
+    f[Sample(kLogits, p, history, static_cast<uint32_t>(i))] += 1.0 / draws;
   return f;
 }
 
@@ -37,11 +39,13 @@ TEST(SamplerTest, TheSameKeyGivesTheSameToken) {
   SamplingParams p;
   p.temperature = 1.0F;
   p.seed = 77;
-  for (uint32_t at = 0; at < 100; ++at) EXPECT_EQ(Sample(kLogits, p, {}, at), Sample(kLogits, p, {}, at));
+  for (uint32_t at = 0; at < 100; ++at)
+    EXPECT_EQ(Sample(kLogits, p, {}, at), Sample(kLogits, p, {}, at));
   SamplingParams other = p;
   other.choice = 1;
   int differ = 0;
-  for (uint32_t at = 0; at < 100; ++at) differ += Sample(kLogits, p, {}, at) != Sample(kLogits, other, {}, at);
+  for (uint32_t at = 0; at < 100; ++at)
+    differ += Sample(kLogits, p, {}, at) != Sample(kLogits, other, {}, at);
   EXPECT_GT(differ, 20);
 }
 

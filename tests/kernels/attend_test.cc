@@ -46,8 +46,9 @@ struct Cache {
 };
 
 // Queries at the given positions, `count` a tile; [query][head_dim].
-std::vector<float> Attend(const cpu::AttendKernels& kernels, const Cache& c, const std::vector<float>& q,
-                          const std::vector<uint32_t>& positions, uint32_t tile, float scale) {
+std::vector<float> Attend(const cpu::AttendKernels& kernels, const Cache& c,
+                          const std::vector<float>& q, const std::vector<uint32_t>& positions,
+                          uint32_t tile, float scale) {
   const uint32_t padded = KvCodec::PaddedHead(c.head_dim);
   std::vector<float> out;
   for (uint32_t first = 0; first < positions.size(); first += tile) {
@@ -69,10 +70,12 @@ std::vector<float> Attend(const cpu::AttendKernels& kernels, const Cache& c, con
         end[i] = seen > b * kBlockTokens ? std::min(seen - b * kBlockTokens, kBlockTokens) : 0;
       }
       const int w = b == 0 ? 0 : 1;
-      kernels.block({c.keys.data() + b * c.block_bytes, c.values.data() + b * c.block_bytes, c.head_dim, qt.data(), n,
-                     begin.data(), end.data(), scale, max[w].data(), sum[w].data(), o[w].data()});
+      kernels.block({c.keys.data() + b * c.block_bytes, c.values.data() + b * c.block_bytes,
+                     c.head_dim, qt.data(), n, begin.data(), end.data(), scale, max[w].data(),
+                     sum[w].data(), o[w].data()});
       if (w == 1) {
-        kernels.merge(n, padded, max[0].data(), sum[0].data(), o[0].data(), max[1].data(), sum[1].data(), o[1].data());
+        kernels.merge(n, padded, max[0].data(), sum[0].data(), o[0].data(), max[1].data(),
+                      sum[1].data(), o[1].data());
       }
     }
     for (uint32_t i = 0; i < n; ++i) {
@@ -97,7 +100,8 @@ std::vector<Case> Cases() {
 class AttendTest : public ::testing::TestWithParam<Case> {};
 
 TEST_P(AttendTest, EqualsFloat64AndDoesNotDependOnTheTile) {
-  const auto& kernels = cpu::KernelsFor(GetParam().isa).attend[static_cast<size_t>(GetParam().codec)];
+  const auto& kernels =
+      cpu::KernelsFor(GetParam().isa).attend[static_cast<size_t>(GetParam().codec)];
   for (uint32_t head : {16U, 24U, 64U, 80U, 128U}) {
     const Cache cache(kernels, GetParam().codec, head, 150);
     std::vector<uint32_t> positions;
@@ -108,9 +112,11 @@ TEST_P(AttendTest, EqualsFloat64AndDoesNotDependOnTheTile) {
     const auto one = Attend(kernels, cache, q, positions, 1, scale);
     for (uint32_t i = 0; i < positions.size(); ++i) {
       const size_t seen = (positions[i] + 1) * size_t{head};
-      const auto want = reference::Attend({q.data() + i * head, head}, {cache.key_rows.data(), seen},
-                                          {cache.value_rows.data(), seen}, head, scale);
-      for (uint32_t d = 0; d < head; ++d) ASSERT_NEAR(one[i * head + d], want[d], 3e-6) << head << " " << i;
+      const auto want =
+          reference::Attend({q.data() + i * head, head}, {cache.key_rows.data(), seen},
+                            {cache.value_rows.data(), seen}, head, scale);
+      for (uint32_t d = 0; d < head; ++d)
+        ASSERT_NEAR(one[i * head + d], want[d], 3e-6) << head << " " << i;
     }
     for (uint32_t tile : {2U, 3U, 5U, 7U, 8U, 11U, 12U}) {
       ASSERT_EQ(Attend(kernels, cache, q, positions, tile, scale), one) << "tile of " << tile;

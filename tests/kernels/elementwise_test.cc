@@ -83,7 +83,8 @@ TEST_P(ElementwiseTest, QuantisedTilesHoldEveryRowInItsPlace) {
   for (uint32_t tile : {1U, 2U, 4U, 8U}) {
     std::vector<std::vector<float>> rows;
     const float* x[16];
-    for (uint32_t r = 0; r < tile; ++r) rows.push_back(Row(cols, 50 + r, 1.0F + static_cast<float>(r)));
+    for (uint32_t r = 0; r < tile; ++r)
+      rows.push_back(Row(cols, 50 + r, 1.0F + static_cast<float>(r)));
     for (uint32_t r = 0; r < tile; ++r) x[r] = rows[r].data();
     for (uint32_t i = 0; i < 32; ++i) rows[0][i] = 0;  // a block of zeros
     std::vector<int8_t> q(tile * cols);
@@ -120,9 +121,8 @@ TEST_P(ElementwiseTest, MaxSumExpEqualsFloat64) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Isas, ElementwiseTest, ::testing::ValuesIn(cpu::SupportedIsas()), [](const auto& param) {
-  return std::string(cpu::IsaName(param.param));
-});
+INSTANTIATE_TEST_SUITE_P(Isas, ElementwiseTest, ::testing::ValuesIn(cpu::SupportedIsas()),
+                         [](const auto& param) { return std::string(cpu::IsaName(param.param)); });
 
 }  // namespace
 }  // namespace wring

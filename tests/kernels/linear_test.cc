@@ -50,7 +50,8 @@ class Runner {
     }
     const cpu::Int8Acts acts = {rows, cols, q.data(), scale.data(), sum.data(), isum.data()};
     return Run(w, extra, rows, [&](const cpu::LinearOutput& out, std::byte* scratch) {
-      k_.linear[static_cast<size_t>(w.format->id())].int8(w, acts, out, 0, w.panel_count(), scratch);
+      k_.linear[static_cast<size_t>(w.format->id())].int8(w, acts, out, 0, w.panel_count(),
+                                                          scratch);
     });
   }
 
@@ -59,7 +60,8 @@ class Runner {
     for (uint32_t r = 0; r < rows;) {
       const uint32_t n = cpu::TileRows(rows - r, k_.widest_tile);
       for (uint32_t i = 0; i < n; ++i) {
-        for (uint32_t c = 0; c < w.cols; ++c) tiles[r * w.cols + c * n + i] = x[(r + i) * w.cols + c];
+        for (uint32_t c = 0; c < w.cols; ++c)
+          tiles[r * w.cols + c * n + i] = x[(r + i) * w.cols + c];
       }
       r += n;
     }
@@ -73,12 +75,14 @@ class Runner {
 
  private:
   template <class Fn>
-  std::vector<float> Run(const PackedMatrix& w, cpu::LinearOutput out, uint32_t rows, const Fn& fn) {
+  std::vector<float> Run(const PackedMatrix& w, cpu::LinearOutput out, uint32_t rows,
+                         const Fn& fn) {
     out.ld = w.panel_count() * kPanelRows;
     std::vector<float> y(rows * out.ld, 1e30F);
     out.y = y.data();
     std::vector<std::byte> scratch(cpu::LinearScratchBytes(w.cols, w.panel_stride) + 64);
-    auto* aligned = reinterpret_cast<std::byte*>(RoundUp<uintptr_t>(reinterpret_cast<uintptr_t>(scratch.data()), 64));
+    auto* aligned = reinterpret_cast<std::byte*>(
+        RoundUp<uintptr_t>(reinterpret_cast<uintptr_t>(scratch.data()), 64));
     fn(out, aligned);
     return y;
   }
@@ -89,7 +93,8 @@ class Runner {
 std::vector<float> Activations(uint32_t rows, uint32_t cols, uint64_t seed) {
   std::vector<float> x(rows * cols);
   for (uint32_t i = 0; i < x.size(); ++i) {
-    x[i] = testing::Noise(seed, i) * (i % 37 == 0 ? 8.0F : 1.0F);  // outliers as real activations have
+    x[i] =
+        testing::Noise(seed, i) * (i % 37 == 0 ? 8.0F : 1.0F);  // outliers as real activations have
   }
   return x;
 }
@@ -117,7 +122,8 @@ TEST_P(LinearTest, Float32EqualsFloat64) {
         const std::vector<double> row(x.begin() + r * cols, x.begin() + (r + 1) * cols);
         const auto want = reference::Linear(m.matrix, row, &magnitude);
         for (uint32_t i = 0; i < m.matrix.rows; ++i) {
-          ASSERT_NEAR(y[r * m.matrix.panel_count() * 16 + i], want[i], magnitude[i] * 4e-6) << "row " << i;
+          ASSERT_NEAR(y[r * m.matrix.panel_count() * 16 + i], want[i], magnitude[i] * 4e-6)
+              << "row " << i;
         }
       }
     }
@@ -139,7 +145,8 @@ TEST_P(Int8LinearTest, EqualsFloat64OfQuantisedActivations) {
         const auto row = reference::QuantizeActivations({x.data() + r * cols, cols});
         const auto want = reference::Linear(m.matrix, row, &magnitude);
         for (uint32_t i = 0; i < m.matrix.rows; ++i) {
-          ASSERT_NEAR(y[r * m.matrix.panel_count() * 16 + i], want[i], magnitude[i] * 4e-6 + 1e-6) << n << " rows, " << i;
+          ASSERT_NEAR(y[r * m.matrix.panel_count() * 16 + i], want[i], magnitude[i] * 4e-6 + 1e-6)
+              << n << " rows, " << i;
         }
       }
     }
@@ -172,7 +179,9 @@ TEST_P(LinearTest, InstructionSetsAgreeToTheBit) {
   Runner first(cpu::SupportedIsas().front());
   Runner run(GetParam().isa);
   EXPECT_EQ(first.F32(m.matrix, x, 13), run.F32(m.matrix, x, 13));
-  if (run.HasInt8(GetParam().format)) { EXPECT_EQ(first.Int8(m.matrix, x, 13), run.Int8(m.matrix, x, 13)); }
+  if (run.HasInt8(GetParam().format)) {
+    EXPECT_EQ(first.Int8(m.matrix, x, 13), run.Int8(m.matrix, x, 13));
+  }
 }
 
 TEST_P(Int8LinearTest, AddsBiasAndResidual) {

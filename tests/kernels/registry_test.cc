@@ -29,7 +29,8 @@ TEST(RegistryTest, AMissingKernelIsAnErrorThatListsWhatExists) {
   const auto found = KernelRegistry::Get().Find(key);
   ASSERT_FALSE(found.ok());
   EXPECT_EQ(found.status().code(), Code::kUnsupported);
-  EXPECT_NE(found.status().message().find("weights F16, float32"), std::string::npos) << found.status().message();
+  EXPECT_NE(found.status().message().find("weights F16, float32"), std::string::npos)
+      << found.status().message();
 }
 
 TEST(RegistryTest, BytesPerWeightAreThePackedOnes) {

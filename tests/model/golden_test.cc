@@ -42,8 +42,8 @@ class GoldenTest : public ::testing::TestWithParam<const char*> {
   }
 
   // Largest distance from the golden, of prefill and of decode.
-  std::pair<float, float> Distance(const std::function<void(ModelSpec&)>& disturb, bool exact = true,
-                                   uint32_t threads = 1) {
+  std::pair<float, float> Distance(const std::function<void(ModelSpec&)>& disturb,
+                                   bool exact = true, uint32_t threads = 1) {
     auto model = OpenForTest(path_, threads, disturb);
     EXPECT_TRUE(model.ok()) << model.status().message();
     SessionOptions options;
@@ -93,9 +93,10 @@ TEST_P(GoldenTest, SeesAFault) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Checkpoints, GoldenTest,
-                         ::testing::Values("llama-gqa", "llama-mha-tied", "llama-mha-untied", "llama-head-dim",
-                                           "llama-attention-bias", "llama-odd", "llama-bf16", "llama-f16-sharded",
-                                           "qwen2-tied", "qwen2-untied"),
+                         ::testing::Values("llama-gqa", "llama-mha-tied", "llama-mha-untied",
+                                           "llama-head-dim", "llama-attention-bias", "llama-odd",
+                                           "llama-bf16", "llama-f16-sharded", "qwen2-tied",
+                                           "qwen2-untied"),
                          [](const auto& param) {
                            std::string name = param.param;
                            std::replace(name.begin(), name.end(), '-', '_');

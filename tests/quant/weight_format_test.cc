@@ -11,7 +11,8 @@ namespace {
 
 std::string Lower(std::string_view s) {
   std::string out(s);
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
   return out;
 }
 
@@ -23,7 +24,8 @@ class WeightFormatTest : public ::testing::TestWithParam<int> {
 using BlockFormatTest = WeightFormatTest;
 
 TEST_P(BlockFormatTest, EqualsReferenceDequantiserBitForBit) {
-  const auto path = testing::TreeDir() / "tests/goldens/dequant" / (Lower(format().name()) + ".safetensors");
+  const auto path =
+      testing::TreeDir() / "tests/goldens/dequant" / (Lower(format().name()) + ".safetensors");
   auto file = OpenSafetensors(path.string());
   ASSERT_TRUE(file.ok()) << file.status().message();
   const auto* blocks = file->Find("blocks");
@@ -90,19 +92,22 @@ TEST_P(WeightFormatTest, SeesWeightsThatAreNotFinite) {
 std::string FormatName(const ::testing::TestParamInfo<int>& param) {
   return std::string(Format(static_cast<FormatId>(param.param)).name());
 }
-INSTANTIATE_TEST_SUITE_P(All, WeightFormatTest, ::testing::Range(0, static_cast<int>(kFormatCount)), FormatName);
-INSTANTIATE_TEST_SUITE_P(All, BlockFormatTest, ::testing::Range(3, static_cast<int>(kFormatCount)), FormatName);
+INSTANTIATE_TEST_SUITE_P(All, WeightFormatTest, ::testing::Range(0, static_cast<int>(kFormatCount)),
+                         FormatName);
+INSTANTIATE_TEST_SUITE_P(All, BlockFormatTest, ::testing::Range(3, static_cast<int>(kFormatCount)),
+                         FormatName);
 
 TEST(HalfTest, EveryHalfSurvivesTheWayThroughFloat) {
   for (uint32_t h = 0; h < 65536; ++h) {
     if ((h & 0x7c00) == 0x7c00 && (h & 0x3ff) != 0) continue;  // NaN keeps no payload
     EXPECT_EQ(F32ToF16(F16ToF32(static_cast<uint16_t>(h))), h);
-    EXPECT_EQ(F32ToBF16(BF16ToF32(static_cast<uint16_t>(h))), (h & 0x7f80) == 0x7f80 && (h & 0x7f) ? (h | 0x40) : h);
+    EXPECT_EQ(F32ToBF16(BF16ToF32(static_cast<uint16_t>(h))),
+              (h & 0x7f80) == 0x7f80 && (h & 0x7f) ? (h | 0x40) : h);
   }
 }
 
 TEST(HalfTest, RoundsToNearestEven) {
-  EXPECT_EQ(F32ToF16(1.0F + 0x1p-11F), 0x3c00);          // a tie goes to even
+  EXPECT_EQ(F32ToF16(1.0F + 0x1p-11F), 0x3c00);  // a tie goes to even
   EXPECT_EQ(F32ToF16(1.0F + 3 * 0x1p-11F), 0x3c02);
   EXPECT_EQ(F32ToF16(65519.0F), 0x7bff);
   EXPECT_EQ(F32ToF16(65520.0F), 0x7c00);

@@ -13,8 +13,9 @@ struct Logits {
   std::vector<float> values;  // [prompt + decode][vocab]
 };
 
-inline Result<std::unique_ptr<Model>> OpenForTest(const std::string& path, uint32_t threads = 1,
-                                                  const std::function<void(ModelSpec&)>& disturb = nullptr) {
+inline Result<std::unique_ptr<Model>> OpenForTest(
+    const std::string& path, uint32_t threads = 1,
+    const std::function<void(ModelSpec&)>& disturb = nullptr) {
   ModelOptions options;
   options.threads = threads;
   options.need_text = false;
@@ -24,7 +25,8 @@ inline Result<std::unique_ptr<Model>> OpenForTest(const std::string& path, uint3
 }
 
 inline Result<Logits> RunTeacherForced(Model& model, const SessionOptions& options,
-                                       std::span<const int32_t> prompt, std::span<const int32_t> decode) {
+                                       std::span<const int32_t> prompt,
+                                       std::span<const int32_t> decode) {
   WRING_ASSIGN(auto session, Session::Create(model, options));
   Logits out;
   const auto keep = [&](size_t, std::span<const float> row) {

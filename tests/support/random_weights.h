@@ -49,7 +49,10 @@ inline void FillBlocks(DType dtype, uint64_t seed, std::vector<std::byte>* bytes
         break;
       }
       case DType::kQ6_K: half(at + 208, 0.001F * Noise(seed, i)); break;
-      case DType::kQ4_K: case DType::kQ5_K: case DType::kQ4_1: case DType::kQ5_1:
+      case DType::kQ4_K:
+      case DType::kQ5_K:
+      case DType::kQ4_1:
+      case DType::kQ5_1:
         half(at, 0.01F * Noise(seed, 2 * i));
         half(at + 2, 0.1F * Noise(seed, 2 * i + 1));
         break;
@@ -74,7 +77,8 @@ inline RandomMatrix MakeMatrix(FormatId id, uint32_t rows, uint32_t cols, uint64
   s.stored = m.stored.data();
   m.matrix = s;
   m.panels.resize(s.bytes());
-  for (uint32_t i = 0; i < s.panel_count(); ++i) s.PackInto(i, m.panels.data() + i * s.panel_stride);
+  for (uint32_t i = 0; i < s.panel_count(); ++i)
+    s.PackInto(i, m.panels.data() + i * s.panel_stride);
   m.matrix.panels = m.panels.data();
   m.matrix.stored = nullptr;
   return m;

@@ -29,6 +29,6 @@ inline std::filesystem::path TreeDir() { return WRING_SOURCE_DIR; }
 
 }  // namespace wring::testing
 
-#define WRING_SKIP_WITHOUT(needed, remedy)                                      \
-  if (!std::filesystem::exists(needed))                                          \
+#define WRING_SKIP_WITHOUT(needed, remedy) \
+  if (!std::filesystem::exists(needed))    \
   GTEST_SKIP() << "needs " << std::filesystem::path(needed).string() << ": " << (remedy)

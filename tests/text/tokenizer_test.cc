@@ -50,7 +50,8 @@ std::vector<Pair> ReadPairs(const fs::path& base) {
 class VocabularyTest : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(VocabularyTest, EncodesAsTheGoldenPairs) {
-  const fs::path base = testing::DataDir() / "tokenizers/vocab-gguf" / fmt::format("ggml-vocab-{}.gguf", GetParam());
+  const fs::path base =
+      testing::DataDir() / "tokenizers/vocab-gguf" / fmt::format("ggml-vocab-{}.gguf", GetParam());
   WRING_SKIP_WITHOUT(base, "WRING_TEST_DATA");
   auto gguf = OpenGguf(base.string());
   ASSERT_TRUE(gguf.ok()) << gguf.status().message();
@@ -68,8 +69,8 @@ TEST_P(VocabularyTest, EncodesAsTheGoldenPairs) {
 // baichuan and deepseek-llm are vocabularies of models outside the architectures here; qwen2, llama-bpe and the
 // others among the pairs have no vocabulary file beside them.
 INSTANTIATE_TEST_SUITE_P(Gguf, VocabularyTest,
-                         ::testing::Values("gpt-2", "llama-spm", "phi-3", "falcon", "starcoder", "refact",
-                                           "mpt", "deepseek-coder"),
+                         ::testing::Values("gpt-2", "llama-spm", "phi-3", "falcon", "starcoder",
+                                           "refact", "mpt", "deepseek-coder"),
                          [](const auto& param) {
                            std::string name = param.param;
                            std::replace(name.begin(), name.end(), '-', '_');
@@ -87,9 +88,11 @@ TEST(TokenizerTest, JsonFilesEncodeAsThePythonPackage) {
     for (size_t i = 0; i < texts.size(); ++i) {
       const auto plain = cases[i]["plain"].get<std::vector<int32_t>>();
       EXPECT_EQ(*(*tokenizer)->Encode(texts[i], false, true), plain) << file << ": " << texts[i];
-      EXPECT_EQ(*(*tokenizer)->Encode(texts[i], true, true), cases[i]["special"].get<std::vector<int32_t>>());
+      EXPECT_EQ(*(*tokenizer)->Encode(texts[i], true, true),
+                cases[i]["special"].get<std::vector<int32_t>>());
       if (cases[i]["decoded"].is_null()) continue;
-      EXPECT_EQ(*(*tokenizer)->Decode(plain, true), cases[i]["decoded"].get<std::string>()) << file << ": " << texts[i];
+      EXPECT_EQ(*(*tokenizer)->Decode(plain, true), cases[i]["decoded"].get<std::string>())
+          << file << ": " << texts[i];
     }
   }
 }
@@ -116,11 +119,13 @@ TEST(TokenizerTest, ControlTokensOfUserTextStayText) {
 TEST(StreamDecoderTest, PiecesAreWholeCharactersAndTheirConcatenationIsTheText) {
   WRING_SKIP_WITHOUT(testing::DataDir() / "tokenizers/smollm", "WRING_TEST_DATA");
   const auto t = SmolLm();
-  const auto whole = [](const std::string& s) {  // ends on a character border and holds no cut character
-    return nlohmann::json(s).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).find("\\ufffd") ==
-               std::string::npos &&
-           nlohmann::json::parse(nlohmann::json(s).dump(), nullptr, false).is_string();
-  };
+  const auto whole =
+      [](const std::string& s) {  // ends on a character border and holds no cut character
+        return nlohmann::json(s)
+                       .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
+                       .find("\\ufffd") == std::string::npos &&
+               nlohmann::json::parse(nlohmann::json(s).dump(), nullptr, false).is_string();
+      };
   for (uint32_t round = 0; round < 400; ++round) {
     std::vector<int32_t> ids;
     std::string bytes;

@@ -30,8 +30,8 @@ struct ElementF16 {
 
 // sum[i][n][p] over len steps: panels w + i * stride, [len][16], against x(n, k).
 template <class E, int N, int kPanels, class X>
-HWY_INLINE void Panels(const typename E::T* HWY_RESTRICT w, size_t stride, const X& x, int begin, int end,
-                       VF (&sum)[kPanels][kParts][N]) {
+HWY_INLINE void Panels(const typename E::T* HWY_RESTRICT w, size_t stride, const X& x, int begin,
+                       int end, VF (&sum)[kPanels][kParts][N]) {
   for (auto& panel : sum) {
     for (auto& part : panel) {
       for (auto& v : part) v = hn::Zero(DF());
@@ -67,8 +67,8 @@ constexpr int PanelsAtOnce() {
 }
 
 template <class E, int N, int kPanels>
-HWY_INLINE void Scores(const typename E::T* keys, int head_dim, int padded, const float* q, int panel,
-                       float (*s)[kBlockTokens]) {
+HWY_INLINE void Scores(const typename E::T* keys, int head_dim, int padded, const float* q,
+                       int panel, float (*s)[kBlockTokens]) {
   const auto x = [&](int n, int k) HWY_ATTR { return q + k * N + n; };
   VF sum[kPanels][kParts][N];
   for (int d0 = 0; d0 < head_dim; d0 += 64) {
@@ -89,7 +89,8 @@ HWY_INLINE void Scores(const typename E::T* keys, int head_dim, int padded, cons
 }
 
 // Turns scaled, masked scores into weights in place; returns (max, sum).
-HWY_INLINE void Softmax(float* s, uint32_t begin, uint32_t end, float scale, float* max, float* sum) {
+HWY_INLINE void Softmax(float* s, uint32_t begin, uint32_t end, float scale, float* max,
+                        float* sum) {
   const DF df;
   const DI di;
   const VF low = hn::Set(df, -__builtin_inff());
@@ -121,12 +122,12 @@ HWY_INLINE void Softmax(float* s, uint32_t begin, uint32_t end, float scale, flo
 }
 
 template <class E, int N, int kPanels>
-HWY_INLINE void Output(const typename E::T* values, int padded, int keys, const float (*w)[kBlockTokens],
-                       int panel, float* out) {
+HWY_INLINE void Output(const typename E::T* values, int padded, int keys,
+                       const float (*w)[kBlockTokens], int panel, float* out) {
   const auto x = [&](int n, int k) HWY_ATTR { return w[n] + k; };
   VF sum[kPanels][kParts][N];
-  Panels<E, N, kPanels>(values + size_t(panel) * kBlockTokens * 16, size_t{kBlockTokens} * 16, x, 0, keys,
-                        sum);
+  Panels<E, N, kPanels>(values + size_t(panel) * kBlockTokens * 16, size_t{kBlockTokens} * 16, x, 0,
+                        keys, sum);
   WRING_UNROLL
   for (int i = 0; i < kPanels; ++i) {
     WRING_UNROLL
@@ -207,8 +208,8 @@ void Append(const float* key, const float* value, uint32_t head_dim, uint32_t sl
   }
 }
 
-void Merge(uint32_t count, uint32_t padded, float* max, float* sum, float* out, const float* later_max,
-           const float* later_sum, const float* later_out) {
+void Merge(uint32_t count, uint32_t padded, float* max, float* sum, float* out,
+           const float* later_max, const float* later_sum, const float* later_out) {
   const DF df;
   for (uint32_t n = 0; n < count; ++n) {
     if (later_sum[n] == 0.0F) continue;

@@ -16,14 +16,14 @@ inline constexpr uint32_t kAttendTile = 12;  // query vectors a tile, at most
 // Query vectors of one KV head against one block. Keys [begin[n], end[n]) of the block are visible to
 // query n (0 <= begin < end <= 64; an empty range leaves max = -inf, sum = 0, output = 0).
 struct AttendBlockArgs {
-  const std::byte* keys = nullptr;    // of this head
+  const std::byte* keys = nullptr;  // of this head
   const std::byte* values = nullptr;
   uint32_t head_dim = 0;
   const float* q = nullptr;  // [head_dim][count]
   uint32_t count = 0;        // <= kAttendTile
   const uint32_t* begin = nullptr;
   const uint32_t* end = nullptr;
-  float scale = 1;  // on the scores
+  float scale = 1;       // on the scores
   float* max = nullptr;  // [count]
   float* sum = nullptr;  // [count]
   float* out = nullptr;  // [count][padded head_dim]

@@ -127,9 +127,8 @@ void MaxSumExp(const float* x, size_t n, float* max, float* sum) {
   float peak = hn::GetLane(hn::MaxOfLanes(df, m));
   for (size_t i = n / 16 * 16; i < n; ++i) peak = x[i] > peak ? x[i] : peak;
   const VF p = hn::Set(df, peak);
-  float total = SumRow(x, n / 16 * 16, [&](VF v, VF a) HWY_ATTR {
-    return hn::Add(a, Exp(hn::Sub(v, p)));
-  });
+  float total =
+      SumRow(x, n / 16 * 16, [&](VF v, VF a) HWY_ATTR { return hn::Add(a, Exp(hn::Sub(v, p))); });
   for (size_t i = n / 16 * 16; i < n; ++i) total += hn::GetLane(Exp(hn::Set(df, x[i] - peak)));
   *max = peak;
   *sum = total;

@@ -18,8 +18,8 @@ struct ElementwiseKernels {
   void (*rope)(float* head, const float* cos, const float* sin, size_t half) = nullptr;
   // Quantises `tile` rows (x[r] has cols floats) as one activation tile, see linear.h. Returns nothing;
   // values that are not finite give codes of 0 and a scale that carries the fault on.
-  void (*quantize_tile)(const float* const* x, uint32_t tile, uint32_t cols, int8_t* q, float* scale,
-                        float* sum, int32_t* isum) = nullptr;
+  void (*quantize_tile)(const float* const* x, uint32_t tile, uint32_t cols, int8_t* q,
+                        float* scale, float* sum, int32_t* isum) = nullptr;
   // Maximum of x, and sum of exp(x - max) in a fixed order.
   void (*max_sum_exp)(const float* x, size_t n, float* max, float* sum) = nullptr;
 };

@@ -29,8 +29,8 @@ struct PlainBF16 {
 
 // sum[n] = the segment's dot products: weights [len][16] of P against activations [len][N].
 template <class P, int N>
-HWY_INLINE void Segment(const typename P::Element* HWY_RESTRICT w, const float* HWY_RESTRICT x, int len,
-                        VF (&sum)[N]) {
+HWY_INLINE void Segment(const typename P::Element* HWY_RESTRICT w, const float* HWY_RESTRICT x,
+                        int len, VF (&sum)[N]) {
   WRING_UNROLL
   for (int n = 0; n < N; ++n) sum[n] = hn::Zero(DF());
   for (int k = 0; k < len; ++k) {

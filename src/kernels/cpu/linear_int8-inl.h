@@ -74,7 +74,8 @@ HWY_INLINE void TileStep(VF (&acc)[N], const Codes& codes, const Scale& scale, c
     VI i1[N];
     WRING_UNROLL
     for (int n = 0; n < N; ++n) i1[n] = Bias<F>(isum16, 1, n, N);
-    DotGroups<F::kBits, N, 4>(i1, [&](int g) HWY_ATTR { return codes(g + 4); }, q + 16 * N);
+    DotGroups<F::kBits, N, 4>(
+        i1, [&](int g) HWY_ATTR { return codes(g + 4); }, q + 16 * N);
     const VF s1 = scale(1);
     WRING_UNROLL
     for (int n = 0; n < N; ++n) {
@@ -119,8 +120,8 @@ HWY_INLINE void StoreTile(const VF (&acc)[N], int part, uint32_t row, uint32_t p
 }
 
 template <class F, int N>
-HWY_NOINLINE void Direct(const std::byte* panel_bytes, const Int8Acts& x, uint32_t row, uint32_t panel,
-                         const LinearOutput& out) {
+HWY_NOINLINE void Direct(const std::byte* panel_bytes, const Int8Acts& x, uint32_t row,
+                         uint32_t panel, const LinearOutput& out) {
   const TileActs a = ActsAt(x, row);
   const auto* blocks = reinterpret_cast<const typename F::Packed*>(panel_bytes);
   const int count = static_cast<int>(x.cols / (32 * F::kTiles));
@@ -183,8 +184,7 @@ HWY_NOINLINE void FromExpanded(const Expanded<F>* tiles, const Int8Acts& x, uint
     for (int k = 0; k < count; ++k) {
       const Expanded<F>& tile = tiles[k];
       TileStep<F, N>(
-          acc,
-          [&](int g) HWY_ATTR { return hn::LoadU(DU8(), &tile.q[g][0][0] + p * kPartBytes); },
+          acc, [&](int g) HWY_ATTR { return hn::LoadU(DU8(), &tile.q[g][0][0] + p * kPartBytes); },
           [&](int seg) HWY_ATTR { return hn::LoadU(DF(), tile.scale[seg] + p * kLanes); },
           [&]() HWY_ATTR {
             if constexpr (F::kMin) return hn::LoadU(DF(), tile.min + p * kLanes);
@@ -217,9 +217,15 @@ void LinearInt8(const PackedMatrix& w, const Int8Acts& x, const LinearOutput& ou
       switch (n) {
         case 12: FromExpanded<F, 12>(tiles, x, row, i, out); break;
         case 8: FromExpanded<F, 8>(tiles, x, row, i, out); break;
-        case 4: direct ? Direct<F, 4>(panel, x, row, i, out) : FromExpanded<F, 4>(tiles, x, row, i, out); break;
-        case 2: direct ? Direct<F, 2>(panel, x, row, i, out) : FromExpanded<F, 2>(tiles, x, row, i, out); break;
-        default: direct ? Direct<F, 1>(panel, x, row, i, out) : FromExpanded<F, 1>(tiles, x, row, i, out); break;
+        case 4:
+          direct ? Direct<F, 4>(panel, x, row, i, out) : FromExpanded<F, 4>(tiles, x, row, i, out);
+          break;
+        case 2:
+          direct ? Direct<F, 2>(panel, x, row, i, out) : FromExpanded<F, 2>(tiles, x, row, i, out);
+          break;
+        default:
+          direct ? Direct<F, 1>(panel, x, row, i, out) : FromExpanded<F, 1>(tiles, x, row, i, out);
+          break;
       }
       row += n;
     }

@@ -1,8 +1,7 @@
 // Linear kernels of Q4_K, Q5_K, Q6_K.
-#include "kernels/cpu/linear.h"
-
 #include <algorithm>
 
+#include "kernels/cpu/linear.h"
 #include "kernels/cpu/targets.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/linear_k.cc"
@@ -16,9 +15,12 @@ HWY_BEFORE_NAMESPACE();
 namespace wring::cpu::HWY_NAMESPACE {
 
 void FillLinearK(Kernels& k) {
-  k.linear[static_cast<size_t>(FormatId::kQ4_K)] = {LinearInt8<Q4_K>, LinearStrips<WidenPacked<Q4_K>>};
-  k.linear[static_cast<size_t>(FormatId::kQ5_K)] = {LinearInt8<Q5_K>, LinearStrips<WidenPacked<Q5_K>>};
-  k.linear[static_cast<size_t>(FormatId::kQ6_K)] = {LinearInt8<Q6_K>, LinearStrips<WidenPacked<Q6_K>>};
+  k.linear[static_cast<size_t>(FormatId::kQ4_K)] = {LinearInt8<Q4_K>,
+                                                    LinearStrips<WidenPacked<Q4_K>>};
+  k.linear[static_cast<size_t>(FormatId::kQ5_K)] = {LinearInt8<Q5_K>,
+                                                    LinearStrips<WidenPacked<Q5_K>>};
+  k.linear[static_cast<size_t>(FormatId::kQ6_K)] = {LinearInt8<Q6_K>,
+                                                    LinearStrips<WidenPacked<Q6_K>>};
 }
 
 }  // namespace wring::cpu::HWY_NAMESPACE

@@ -1,8 +1,7 @@
 // Linear kernels of float32, float16, bfloat16.
-#include "kernels/cpu/linear.h"
-
 #include <algorithm>
 
+#include "kernels/cpu/linear.h"
 #include "kernels/cpu/targets.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/linear_plain.cc"

@@ -1,8 +1,7 @@
 // Linear kernels of Q8_0, Q4_0, Q4_1, Q5_0.
-#include "kernels/cpu/linear.h"
-
 #include <algorithm>
 
+#include "kernels/cpu/linear.h"
 #include "kernels/cpu/targets.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/linear_simple.cc"
@@ -16,10 +15,14 @@ HWY_BEFORE_NAMESPACE();
 namespace wring::cpu::HWY_NAMESPACE {
 
 void FillLinearSimple(Kernels& k) {
-  k.linear[static_cast<size_t>(FormatId::kQ8_0)] = {LinearInt8<Q8_0>, LinearStrips<WidenPacked<Q8_0>>};
-  k.linear[static_cast<size_t>(FormatId::kQ4_0)] = {LinearInt8<Q4_0>, LinearStrips<WidenPacked<Q4_0>>};
-  k.linear[static_cast<size_t>(FormatId::kQ4_1)] = {LinearInt8<Q4_1>, LinearStrips<WidenPacked<Q4_1>>};
-  k.linear[static_cast<size_t>(FormatId::kQ5_0)] = {LinearInt8<Q5_0>, LinearStrips<WidenPacked<Q5_0>>};
+  k.linear[static_cast<size_t>(FormatId::kQ8_0)] = {LinearInt8<Q8_0>,
+                                                    LinearStrips<WidenPacked<Q8_0>>};
+  k.linear[static_cast<size_t>(FormatId::kQ4_0)] = {LinearInt8<Q4_0>,
+                                                    LinearStrips<WidenPacked<Q4_0>>};
+  k.linear[static_cast<size_t>(FormatId::kQ4_1)] = {LinearInt8<Q4_1>,
+                                                    LinearStrips<WidenPacked<Q4_1>>};
+  k.linear[static_cast<size_t>(FormatId::kQ5_0)] = {LinearInt8<Q5_0>,
+                                                    LinearStrips<WidenPacked<Q5_0>>};
 }
 
 }  // namespace wring::cpu::HWY_NAMESPACE

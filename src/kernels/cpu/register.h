@@ -15,19 +15,19 @@ void RegisterLinearK(Isa isa, Kernels& k);
 }  // namespace wring::cpu
 
 #if defined(__x86_64__)
-#define WRING_DEFINE_REGISTER(X)               \
-  namespace wring::cpu {                       \
-  void Register##X(Isa isa, Kernels& k) {      \
-    if (isa == Isa::kAvx512) {                 \
-      N_AVX3_DL::Fill##X(k);                   \
-    } else {                                   \
-      N_AVX2::Fill##X(k);                      \
-    }                                          \
-  }                                            \
+#define WRING_DEFINE_REGISTER(X)          \
+  namespace wring::cpu {                  \
+  void Register##X(Isa isa, Kernels& k) { \
+    if (isa == Isa::kAvx512) {            \
+      N_AVX3_DL::Fill##X(k);              \
+    } else {                              \
+      N_AVX2::Fill##X(k);                 \
+    }                                     \
+  }                                       \
   }
 #else
-#define WRING_DEFINE_REGISTER(X)                               \
-  namespace wring::cpu {                                       \
-  void Register##X(Isa, Kernels& k) { N_NEON::Fill##X(k); }    \
+#define WRING_DEFINE_REGISTER(X)                            \
+  namespace wring::cpu {                                    \
+  void Register##X(Isa, Kernels& k) { N_NEON::Fill##X(k); } \
   }
 #endif

@@ -15,8 +15,8 @@
 // Highway 1.0.3 names "avxvnni" (the 256-bit extension of other processors) where it means
 // "avx512vnni". Its own functions carry that list, so ours is the same and one more.
 #undef HWY_TARGET_STR
-#define HWY_TARGET_STR                                                    \
-  HWY_TARGET_STR_AVX3                                                     \
+#define HWY_TARGET_STR \
+  HWY_TARGET_STR_AVX3  \
   ",vpclmulqdq,avx512vbmi,avx512vbmi2,vaes,avxvnni,avx512bitalg,avx512vpopcntdq,avx512vnni"
 #endif
 
@@ -106,7 +106,8 @@ HWY_INLINE void DotGroups(VI (&ia)[N], const W& w, const int8_t* HWY_RESTRICT a)
     const VU8 codes = w(g);
     WRING_UNROLL
     for (int n = 0; n < N; ++n) {
-      ia[n] = VI{_mm512_dpbusd_epi32(ia[n].raw, codes.raw, BroadcastGroup(a + (g * N + n) * 4).raw)};
+      ia[n] =
+          VI{_mm512_dpbusd_epi32(ia[n].raw, codes.raw, BroadcastGroup(a + (g * N + n) * 4).raw)};
     }
   }
 #elif HWY_TARGET == HWY_AVX2

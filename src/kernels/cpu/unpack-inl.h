@@ -67,24 +67,36 @@ struct Q8_0 {
   using Packed = gguf::PackedQ8_0;
   static constexpr int kBits = 8, kOffset = 128, kSegment = 32, kTiles = 1;
   static constexpr bool kMin = false;
-  static HWY_INLINE VU8 Codes(const Packed& b, int, int part, int g) { return LoadBytes(b.q8, g, part); }
-  static HWY_INLINE VF Scale(const Packed& b, int, int part, int) { return LoadF16(b.d + part * kLanes); }
+  static HWY_INLINE VU8 Codes(const Packed& b, int, int part, int g) {
+    return LoadBytes(b.q8, g, part);
+  }
+  static HWY_INLINE VF Scale(const Packed& b, int, int part, int) {
+    return LoadF16(b.d + part * kLanes);
+  }
   static HWY_INLINE VF Min(const Packed&, int, int) { return hn::Zero(DF()); }
 };
 struct Q4_0 {
   using Packed = gguf::PackedQ4_0;
   static constexpr int kBits = 4, kOffset = 8, kSegment = 32, kTiles = 1;
   static constexpr bool kMin = false;
-  static HWY_INLINE VU8 Codes(const Packed& b, int, int part, int g) { return Q4Codes(b.q4, part, g); }
-  static HWY_INLINE VF Scale(const Packed& b, int, int part, int) { return LoadF16(b.d + part * kLanes); }
+  static HWY_INLINE VU8 Codes(const Packed& b, int, int part, int g) {
+    return Q4Codes(b.q4, part, g);
+  }
+  static HWY_INLINE VF Scale(const Packed& b, int, int part, int) {
+    return LoadF16(b.d + part * kLanes);
+  }
   static HWY_INLINE VF Min(const Packed&, int, int) { return hn::Zero(DF()); }
 };
 struct Q4_1 {
   using Packed = gguf::PackedQ4_1;
   static constexpr int kBits = 4, kOffset = 0, kSegment = 32, kTiles = 1;
   static constexpr bool kMin = true;
-  static HWY_INLINE VU8 Codes(const Packed& b, int, int part, int g) { return Q4Codes(b.q4, part, g); }
-  static HWY_INLINE VF Scale(const Packed& b, int, int part, int) { return LoadF16(b.d + part * kLanes); }
+  static HWY_INLINE VU8 Codes(const Packed& b, int, int part, int g) {
+    return Q4Codes(b.q4, part, g);
+  }
+  static HWY_INLINE VF Scale(const Packed& b, int, int part, int) {
+    return LoadF16(b.d + part * kLanes);
+  }
   static HWY_INLINE VF Min(const Packed& b, int, int part) { return LoadF16(b.m + part * kLanes); }
 };
 struct Q5_0 {
@@ -94,7 +106,9 @@ struct Q5_0 {
   static HWY_INLINE VU8 Codes(const Packed& b, int, int part, int g) {
     return hn::Or(Q4Codes(b.q4, part, g), H1Bits(b.h1, part, g));
   }
-  static HWY_INLINE VF Scale(const Packed& b, int, int part, int) { return LoadF16(b.d + part * kLanes); }
+  static HWY_INLINE VF Scale(const Packed& b, int, int part, int) {
+    return LoadF16(b.d + part * kLanes);
+  }
   static HWY_INLINE VF Min(const Packed&, int, int) { return hn::Zero(DF()); }
 };
 

@@ -22,7 +22,8 @@ float Element(const std::byte* base, CodecId codec, size_t index) {
 
 }  // namespace
 
-std::vector<double> Linear(const PackedMatrix& w, std::span<const double> x, std::vector<double>* magnitude) {
+std::vector<double> Linear(const PackedMatrix& w, std::span<const double> x,
+                           std::vector<double>* magnitude) {
   std::vector<double> y(w.rows, 0.0);
   if (magnitude != nullptr) magnitude->assign(w.rows, 0.0);
   std::vector<float> row(w.cols);
@@ -44,7 +45,8 @@ std::vector<double> QuantizeActivations(std::span<const float> x) {
     const float scale = peak / 127.0F;
     const float inverse = peak > 0 ? 127.0F / peak : 0.0F;
     for (size_t i = 0; i < 32; ++i) {
-      out[b + i] = static_cast<double>(scale) * std::nearbyint(static_cast<double>(x[b + i] * inverse));
+      out[b + i] =
+          static_cast<double>(scale) * std::nearbyint(static_cast<double>(x[b + i] * inverse));
     }
   }
   return out;
@@ -61,12 +63,13 @@ std::vector<double> RmsNorm(std::span<const float> x, std::span<const float> wei
 
 double Silu(double x) { return x / (1.0 + std::exp(-x)); }
 
-std::vector<double> Attend(std::span<const float> q, std::span<const float> keys, std::span<const float> values,
-                           uint32_t head_dim, double scale) {
+std::vector<double> Attend(std::span<const float> q, std::span<const float> keys,
+                           std::span<const float> values, uint32_t head_dim, double scale) {
   const size_t tokens = keys.size() / head_dim;
   std::vector<double> s(tokens, 0.0);
   for (size_t t = 0; t < tokens; ++t) {
-    for (uint32_t d = 0; d < head_dim; ++d) s[t] += static_cast<double>(q[d]) * keys[t * head_dim + d];
+    for (uint32_t d = 0; d < head_dim; ++d)
+      s[t] += static_cast<double>(q[d]) * keys[t * head_dim + d];
     s[t] *= scale;
   }
   const double peak = *std::max_element(s.begin(), s.end());
@@ -79,7 +82,8 @@ std::vector<double> Attend(std::span<const float> q, std::span<const float> keys
   return out;
 }
 
-float KeyAt(const std::byte* keys, CodecId codec, uint32_t head_dim, uint32_t token, uint32_t channel) {
+float KeyAt(const std::byte* keys, CodecId codec, uint32_t head_dim, uint32_t token,
+            uint32_t channel) {
   const size_t padded = KvCodec::PaddedHead(head_dim);
   return Element(keys, codec, (token / 16 * padded + channel) * 16 + token % 16);
 }

@@ -22,11 +22,12 @@ std::vector<double> RmsNorm(std::span<const float> x, std::span<const float> wei
 double Silu(double x);
 
 // Attention of one query over keys and values [tokens][head_dim], all visible.
-std::vector<double> Attend(std::span<const float> q, std::span<const float> keys, std::span<const float> values,
-                           uint32_t head_dim, double scale);
+std::vector<double> Attend(std::span<const float> q, std::span<const float> keys,
+                           std::span<const float> values, uint32_t head_dim, double scale);
 
 // Element (token, channel) of a head's keys or values in a block, see kv/codec/codec.h.
-float KeyAt(const std::byte* keys, CodecId codec, uint32_t head_dim, uint32_t token, uint32_t channel);
+float KeyAt(const std::byte* keys, CodecId codec, uint32_t head_dim, uint32_t token,
+            uint32_t channel);
 float ValueAt(const std::byte* values, CodecId codec, uint32_t token, uint32_t channel);
 
 }  // namespace wring::reference

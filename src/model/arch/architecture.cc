@@ -45,12 +45,14 @@ Result<uint32_t> ConfigView::Count(std::string_view hf, std::string_view gguf_ke
   const auto value = Int(hf, gguf_key);
   const std::string key = gguf() ? prefix + std::string(gguf_key) : std::string(hf);
   if (!value) {
-    return Error(Code::kCorrupt, "{}: the model's configuration has no {}: it is incomplete, get it again",
-                 what, key);
+    return Error(Code::kCorrupt,
+                 "{}: the model's configuration has no {}: it is incomplete, get it again", what,
+                 key);
   }
   if (*value < low || *value > high) {
-    return Error(Code::kCorrupt, "{}: {} is {}, outside {} to {}: the file is damaged, get it again", what,
-                 key, *value, low, high);
+    return Error(Code::kCorrupt,
+                 "{}: {} is {}, outside {} to {}: the file is damaged, get it again", what, key,
+                 *value, low, high);
   }
   return static_cast<uint32_t>(*value);
 }

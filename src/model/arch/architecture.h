@@ -29,14 +29,15 @@ struct ConfigView {
 
   bool gguf() const { return naming == Naming::kGguf; }
   // The value of the key of the file's naming; kCorrupt when it is absent or outside [low, high].
-  Result<uint32_t> Count(std::string_view hf, std::string_view gguf_key, uint32_t low, uint32_t high) const;
+  Result<uint32_t> Count(std::string_view hf, std::string_view gguf_key, uint32_t low,
+                         uint32_t high) const;
   std::optional<double> Number(std::string_view hf, std::string_view gguf_key) const;
   std::optional<int64_t> Int(std::string_view hf, std::string_view gguf_key) const;
 };
 
 struct Architecture {
-  std::string_view name;          // GGUF's general.architecture
-  std::string_view hf_model_type; // config.json's model_type
+  std::string_view name;           // GGUF's general.architecture
+  std::string_view hf_model_type;  // config.json's model_type
   Result<ModelSpec> (*spec)(const ConfigView& config);
   std::vector<Op> (*ops)(const ModelSpec& spec);
   // Row order of q and k in files of this naming.

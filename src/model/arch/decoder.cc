@@ -45,20 +45,23 @@ Result<ModelSpec> CommonSpec(const ConfigView& c, std::string_view architecture)
     WRING_ASSIGN(s.head_dim, c.Count("head_dim", "attention.key_length", 1, 1024));
   }
   if (s.heads % s.kv_heads != 0 || s.head_dim % 2 != 0 || s.head_dim == 0) {
-    return Error(Code::kCorrupt,
-                 "{}: {} heads of {} channels over {} KV heads cannot be: the file is damaged, get it again",
-                 c.what, s.heads, s.head_dim, s.kv_heads);
+    return Error(
+        Code::kCorrupt,
+        "{}: {} heads of {} channels over {} KV heads cannot be: the file is damaged, get it again",
+        c.what, s.heads, s.head_dim, s.kv_heads);
   }
   s.attention_scale = 1.0F / std::sqrt(static_cast<float>(s.head_dim));
-  s.norm_eps = static_cast<float>(
-      c.Number("rms_norm_eps", "attention.layer_norm_rms_epsilon").value_or(c.gguf() ? 1e-5 : 1e-6));
+  s.norm_eps = static_cast<float>(c.Number("rms_norm_eps", "attention.layer_norm_rms_epsilon")
+                                      .value_or(c.gguf() ? 1e-5 : 1e-6));
   s.rope_theta = c.Number("rope_theta", "rope.freq_base").value_or(10000.0);
   if (!(s.rope_theta > 0) || !(s.norm_eps > 0)) {
-    return Error(Code::kCorrupt, "{}: rope theta {} or norm epsilon {} is not positive: the file is damaged",
+    return Error(Code::kCorrupt,
+                 "{}: rope theta {} or norm epsilon {} is not positive: the file is damaged",
                  c.what, s.rope_theta, s.norm_eps);
   }
-  s.tied_head = c.gguf() ? !c.has_tensor("output.weight")
-                         : c.get_bool("tie_word_embeddings").value_or(!c.has_tensor("lm_head.weight"));
+  s.tied_head = c.gguf()
+                    ? !c.has_tensor("output.weight")
+                    : c.get_bool("tie_word_embeddings").value_or(!c.has_tensor("lm_head.weight"));
   return s;
 }
 
@@ -96,7 +99,8 @@ std::vector<Op> Ops(const ModelSpec& s) {
   Op norm = Norm(0, kFinalNorm);
   norm.in = norm.out = Slot::kSelected;
   ops.push_back(norm);
-  ops.push_back(Linear(0, Slot::kSelected, s.tied_head ? kEmbedding : kHead, Slot::kLogits, false, kOBias));
+  ops.push_back(
+      Linear(0, Slot::kSelected, s.tied_head ? kEmbedding : kHead, Slot::kLogits, false, kOBias));
   return ops;
 }
 

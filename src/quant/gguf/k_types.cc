@@ -45,7 +45,8 @@ struct TraitQ4_K {
   static void ReadPacked(const Packed& p, uint32_t t, uint32_t lane, float out[32]) {
     Codes c;
     GetQ4(p.tile[t].q4, lane, &c);
-    Affine(c, p.d[lane], p.neg_dmin[lane] ^ 0x8000, p.tile[t].scale[lane], p.tile[t].min[lane], out);
+    Affine(c, p.d[lane], p.neg_dmin[lane] ^ 0x8000, p.tile[t].scale[lane], p.tile[t].min[lane],
+           out);
   }
 };
 
@@ -76,7 +77,8 @@ struct TraitQ5_K {
     Codes c;
     GetQ4(p.tile[t].q4, lane, &c);
     GetH1(p.tile[t].h1, lane, &c);
-    Affine(c, p.d[lane], p.neg_dmin[lane] ^ 0x8000, p.tile[t].scale[lane], p.tile[t].min[lane], out);
+    Affine(c, p.d[lane], p.neg_dmin[lane] ^ 0x8000, p.tile[t].scale[lane], p.tile[t].min[lane],
+           out);
   }
 };
 

@@ -27,13 +27,15 @@ class PackedFormat final : public WeightFormat {
   DType stored() const override { return kStored; }
   uint64_t panel_bytes(uint64_t cols) const override { return cols / kCols * sizeof(Packed); }
 
-  void Pack(const std::byte* const rows[kPanelRows], uint64_t cols, std::byte* panel) const override {
+  void Pack(const std::byte* const rows[kPanelRows], uint64_t cols,
+            std::byte* panel) const override {
     auto* packed = reinterpret_cast<Packed*>(panel);
     static constexpr Stored kZero = {};
     for (uint64_t b = 0; b < cols / kCols; ++b) {
       for (uint32_t lane = 0; lane < kPanelRows; ++lane) {
         Stored block = kZero;
-        if (rows[lane] != nullptr) std::memcpy(&block, rows[lane] + b * sizeof(Stored), sizeof(Stored));
+        if (rows[lane] != nullptr)
+          std::memcpy(&block, rows[lane] + b * sizeof(Stored), sizeof(Stored));
         T::Header(block, lane, packed[b]);
         for (uint32_t t = 0; t < T::kTiles; ++t) T::PackTile(block, t, lane, packed[b]);
       }
@@ -48,10 +50,12 @@ class PackedFormat final : public WeightFormat {
     }
   }
 
-  void DequantPacked(const std::byte* panel, uint32_t lane, uint64_t cols, float* out) const override {
+  void DequantPacked(const std::byte* panel, uint32_t lane, uint64_t cols,
+                     float* out) const override {
     const auto* packed = reinterpret_cast<const Packed*>(panel);
     for (uint64_t b = 0; b < cols / kCols; ++b) {
-      for (uint32_t t = 0; t < T::kTiles; ++t) T::ReadPacked(packed[b], t, lane, out + b * kCols + 32 * t);
+      for (uint32_t t = 0; t < T::kTiles; ++t)
+        T::ReadPacked(packed[b], t, lane, out + b * kCols + 32 * t);
     }
   }
 

@@ -25,7 +25,8 @@ class Plain final : public WeightFormat {
   DType stored() const override { return kStored; }
   uint64_t panel_bytes(uint64_t cols) const override { return cols * kPanelRows * sizeof(T); }
 
-  void Pack(const std::byte* const rows[kPanelRows], uint64_t cols, std::byte* panel) const override {
+  void Pack(const std::byte* const rows[kPanelRows], uint64_t cols,
+            std::byte* panel) const override {
     // Tiles of 16 columns keep both sides within a few cache lines.
     for (uint64_t c0 = 0; c0 < cols; c0 += 16) {
       const uint64_t n = std::min<uint64_t>(16, cols - c0);
@@ -41,13 +42,16 @@ class Plain final : public WeightFormat {
   void DequantStored(const std::byte* row, uint64_t cols, float* out) const override {
     Gather(row, 1, cols, out);
   }
-  void DequantPacked(const std::byte* panel, uint32_t lane, uint64_t cols, float* out) const override {
+  void DequantPacked(const std::byte* panel, uint32_t lane, uint64_t cols,
+                     float* out) const override {
     Gather(panel + lane * sizeof(T), kPanelRows, cols, out);
   }
   bool FinitePanel(const std::byte* panel, uint64_t cols) const override {
     // A value is not finite when its exponent bits are all set.
     using Word = std::conditional_t<sizeof(T) == 4, uint32_t, uint16_t>;
-    constexpr Word kExponent = kStored == DType::kF32 ? 0x7f800000U : kStored == DType::kF16 ? 0x7c00 : 0x7f80;
+    constexpr Word kExponent = kStored == DType::kF32   ? 0x7f800000U
+                               : kStored == DType::kF16 ? 0x7c00
+                                                        : 0x7f80;
     const auto* words = reinterpret_cast<const Word*>(panel);
     Word bad = 0;
     for (uint64_t i = 0; i < cols * kPanelRows; ++i) bad |= (words[i] & kExponent) == kExponent;
