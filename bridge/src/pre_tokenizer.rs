@@ -62,6 +62,18 @@ pub fn by_name(name: &str) -> Result<(PreTokenizerWrapper, bool), String> {
             splits(&["[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", CJK, r"\p{N}"])?,
             false,
         ),
+        // Its letters are the cased ones of every script.
+        "deepseek-llm" => (
+            splits(&[
+                "[\r\n]",
+                r"\s?[\p{Lu}\p{Ll}\p{Lt}]+",
+                "\\s?[!-/:-~！-／：-～‘-‟　-。]+",
+                r"\s+$",
+                CJK,
+                r"\p{N}+",
+            ])?,
+            false,
+        ),
         _ => {
             return Err(format!(
                 "pre-tokenizer \"{name}\" is not known: use a tokenizer.json of the model"

@@ -22,29 +22,29 @@ typedef struct wring_session wring_session;
 /* Zero means the default everywhere. struct_size = sizeof of the struct as the caller compiled it. */
 typedef struct {
   size_t struct_size;
-  uint32_t threads;    /* default: every processor of the process */
-  int32_t no_repack;   /* map the file as it is */
+  uint32_t threads;  /* default: every processor of the process */
+  int32_t no_repack; /* map the file as it is */
 } wring_model_options;
 
 typedef struct {
   size_t struct_size;
-  uint32_t context;      /* positions; default: the model's, at most 8192 */
-  int32_t exact;         /* float32 activations and KV cache */
-  const char* kv_codec;  /* "f16" (default) or "f32" */
+  uint32_t context;     /* positions; default: the model's, at most 8192 */
+  int32_t exact;        /* float32 activations and KV cache */
+  const char* kv_codec; /* "f16" (default) or "f32" */
 } wring_session_options;
 
 typedef struct {
   size_t struct_size;
-  float temperature;         /* 0: greedy */
-  int32_t top_k;             /* 0: off */
-  float top_p;               /* 0: off */
-  float min_p;               /* 0: off */
-  float repetition_penalty;  /* 0: off */
+  float temperature;        /* 0: greedy */
+  int32_t top_k;            /* 0: off */
+  float top_p;              /* 0: off */
+  float min_p;              /* 0: off */
+  float repetition_penalty; /* 0: off */
   float presence_penalty;
   float frequency_penalty;
   uint64_t seed;
-  uint32_t max_tokens;       /* 0: until the context is full */
-  const char* const* stop;   /* stop strings */
+  uint32_t max_tokens;     /* 0: until the context is full */
+  const char* const* stop; /* stop strings */
   size_t stop_count;
 } wring_generate_options;
 
@@ -66,11 +66,14 @@ uint32_t wring_model_vocab(const wring_model* model);
 uint32_t wring_model_context(const wring_model* model);
 
 /* Writes up to `capacity` ids and returns how many the text has; call with capacity 0 to learn it. */
-int64_t wring_tokenize(wring_model* model, const char* text, size_t size, int32_t* ids, size_t capacity);
+int64_t wring_tokenize(wring_model* model, const char* text, size_t size, int32_t* ids,
+                       size_t capacity);
 /* Writes up to `capacity` bytes of UTF-8 (not terminated) and returns the text's size. */
-int64_t wring_detokenize(wring_model* model, const int32_t* ids, size_t count, char* text, size_t capacity);
+int64_t wring_detokenize(wring_model* model, const int32_t* ids, size_t count, char* text,
+                         size_t capacity);
 /* The ids of a conversation, [{"role": "user", "content": "..."}], through the model's chat template. */
-int64_t wring_encode_chat(wring_model* model, const char* messages_json, int32_t* ids, size_t capacity);
+int64_t wring_encode_chat(wring_model* model, const char* messages_json, int32_t* ids,
+                          size_t capacity);
 
 wring_session* wring_session_open(wring_model* model, const wring_session_options* options);
 void wring_session_close(wring_session* session);
@@ -78,14 +81,15 @@ uint32_t wring_session_length(const wring_session* session);
 void wring_session_truncate(wring_session* session, uint32_t length);
 
 /* Appends ids; *logits points at vocab floats after the last id, valid until the next call. 0, or -1. */
-int32_t wring_append(wring_session* session, const int32_t* ids, size_t count, const float** logits);
+int32_t wring_append(wring_session* session, const int32_t* ids, size_t count,
+                     const float** logits);
 
 /* Appends `ids` and generates. on_text (may be NULL) gets UTF-8 as it comes; when it returns non-zero the
  * answer ends there. 0, or -1. */
 typedef int32_t (*wring_text_callback)(void* user, const char* text, size_t size);
 int32_t wring_generate(wring_session* session, const int32_t* ids, size_t count,
-                       const wring_generate_options* options, wring_text_callback on_text, void* user,
-                       wring_generate_stats* stats);
+                       const wring_generate_options* options, wring_text_callback on_text,
+                       void* user, wring_generate_stats* stats);
 /* Ends the running wring_generate or wring_append of this session soon; any thread, any signal handler. */
 void wring_cancel(wring_session* session);
 

@@ -66,11 +66,11 @@ TEST_P(VocabularyTest, EncodesAsTheGoldenPairs) {
   }
 }
 
-// baichuan and deepseek-llm are vocabularies of models outside the architectures here; qwen2, llama-bpe and the
-// others among the pairs have no vocabulary file beside them.
+// bert-bge (WordPiece) comes with the encoders; baichuan's model is outside the architectures; qwen2, llama-bpe and
+// the other pairs have no vocabulary file beside them.
 INSTANTIATE_TEST_SUITE_P(Gguf, VocabularyTest,
                          ::testing::Values("gpt-2", "llama-spm", "phi-3", "falcon", "starcoder",
-                                           "refact", "mpt", "deepseek-coder"),
+                                           "refact", "mpt", "deepseek-coder", "deepseek-llm"),
                          [](const auto& param) {
                            std::string name = param.param;
                            std::replace(name.begin(), name.end(), '-', '_');
