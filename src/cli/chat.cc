@@ -35,14 +35,15 @@ class ChatProgram {
     if (interactive_) Note("Type a message; /help lists commands.\n");
     bool interrupted = false;
     while (!quit_) {
-      if (interactive_) Note("> ");
       std::string line;
-      const Line got = lines_.Next(&line);
+      const Line got = lines_.Next(&line, [&] {
+        if (interrupted) Note("\nCtrl-C again, or Ctrl-D, leaves.\n");
+        if (interactive_) Note("> ");
+      });
       if (got == Line::kEnd) break;
       if (got == Line::kInterrupted) {
         if (interrupted || !interactive_) break;
         interrupted = true;
-        Note("\nCtrl-C again, or Ctrl-D, leaves.\n");
         continue;
       }
       interrupted = false;
