@@ -22,6 +22,14 @@ void PackHeader(const S& s, uint32_t lane, P& p) {
   for (int t = 0; t < 8; ++t) ScaleMin(s.scales, t, &p.tile[t].scale[lane], &p.tile[t].min[lane]);
 }
 
+template <typename S>
+void AffineStored(const S& s, const Codes& codes, uint32_t tile, float out[32]) {
+  uint8_t scale = 0;
+  uint8_t min = 0;
+  ScaleMin(s.scales, static_cast<int>(tile), &scale, &min);
+  Affine(codes, s.d, s.dmin, scale, min, out);
+}
+
 struct TraitQ4_K {
   using Stored = Q4_K;
   using Packed = PackedQ4_K;
@@ -37,10 +45,7 @@ struct TraitQ4_K {
     PutQ4(Decode(s, t), lane, p.tile[t].q4);
   }
   static void ReadStored(const Stored& s, uint32_t t, float out[32]) {
-    uint8_t scale = 0;
-    uint8_t min = 0;
-    ScaleMin(s.scales, static_cast<int>(t), &scale, &min);
-    Affine(Decode(s, t), s.d, s.dmin, scale, min, out);
+    AffineStored(s, Decode(s, t), t, out);
   }
   static void ReadPacked(const Packed& p, uint32_t t, uint32_t lane, float out[32]) {
     Codes c;
@@ -68,10 +73,7 @@ struct TraitQ5_K {
     PutH1(c, lane, p.tile[t].h1);
   }
   static void ReadStored(const Stored& s, uint32_t t, float out[32]) {
-    uint8_t scale = 0;
-    uint8_t min = 0;
-    ScaleMin(s.scales, static_cast<int>(t), &scale, &min);
-    Affine(Decode(s, t), s.d, s.dmin, scale, min, out);
+    AffineStored(s, Decode(s, t), t, out);
   }
   static void ReadPacked(const Packed& p, uint32_t t, uint32_t lane, float out[32]) {
     Codes c;
