@@ -25,9 +25,14 @@ void wring_bridge_free(WringBytes bytes);
 
 /* ---- tokenizers ---- */
 typedef struct WringTokenizer WringTokenizer;
+typedef enum {
+  WRING_BYTE_LEVEL = 0,     /* BPE with the merges listed ("gpt2") */
+  WRING_SENTENCE_PIECE = 1, /* BPE whose merges follow from the scores ("llama") */
+  WRING_WORD_PIECE = 2,     /* BERT ("bert") */
+} WringVocabularyKind;
 typedef struct {
-  bool sentence_piece; /* pieces with scores; else byte-level BPE with merges */
-  bool add_prefix;     /* sentence_piece: a space before the text */
+  int32_t kind;    /* WringVocabularyKind */
+  bool add_prefix; /* sentence piece: a space before the text */
   WringView pre;       /* byte-level: GGUF's tokenizer.ggml.pre */
   const WringView* tokens;
   size_t token_count;

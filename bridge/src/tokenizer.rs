@@ -5,7 +5,7 @@ use std::sync::RwLock;
 use tokenizers::Tokenizer;
 
 use crate::bytes::{guard, WringBytes, WringView};
-use crate::vocabulary::{byte_level, sentence_piece, Arrays};
+use crate::vocabulary::{byte_level, sentence_piece, word_piece, Arrays};
 
 /// No vocabulary comes near this; an id sizes tables.
 const MAX_IDS: u32 = 1 << 24;
@@ -15,6 +15,7 @@ const MAX_IDS: u32 = 1 << 24;
 enum Spelling {
     ByteLevel,     // each char is a byte (GPT-2's table)
     SentencePiece, // "▁" is a space, "<0xAB>" is a byte
+    WordPiece,     // "##ing" continues a word, others begin one
     Plain,
 }
 
@@ -27,7 +28,8 @@ pub struct WringTokenizer {
 }
 
 impl WringTokenizer {
-    fn new(mut tokenizer: Tokenizer) -> Result<Self, String> {
+    /// `size`: one past the largest id, where the caller knows it.
+    fn new(mut tokenizer: Tokenizer, size: Option<u32>) -> Result<Self, String> {
         // A file may carry the settings of its training run; an engine neither cuts nor pads.
         let _ = tokenizer.with_truncation(None);
         tokenizer.with_padding(None);
@@ -37,18 +39,22 @@ impl WringTokenizer {
             .unwrap_or_default();
         let spelling = if decoder.contains("ByteLevel") {
             Spelling::ByteLevel
+        } else if decoder.contains("WordPiece") {
+            Spelling::WordPiece
         } else if decoder.contains('▁') || decoder.contains("Metaspace") {
             Spelling::SentencePiece
         } else {
             Spelling::Plain
         };
-        // Ids may have gaps: the size is one past the largest.
-        let largest = tokenizer
-            .get_vocab(true)
-            .values()
-            .copied()
-            .max()
-            .map_or(0, |id| id + 1);
+        // Ids may have gaps. The library tells its ids only with a copy of every token, so this is worth avoiding.
+        let largest = size.unwrap_or_else(|| {
+            tokenizer
+                .get_vocab(true)
+                .values()
+                .copied()
+                .max()
+                .map_or(0, |id| id.saturating_add(1))
+        });
         if largest > MAX_IDS {
             return Err(format!(
                 "the tokenizer has an id of {largest}, more than {MAX_IDS}: the file is damaged"
@@ -56,7 +62,9 @@ impl WringTokenizer {
         }
         let mut special = vec![false; largest as usize];
         for (id, token) in tokenizer.get_added_tokens_decoder() {
-            special[id as usize] = token.special;
+            if let Some(flag) = special.get_mut(id as usize) {
+                *flag = token.special;
+            }
         }
         Ok(Self {
             inner: RwLock::new(tokenizer),
@@ -107,6 +115,10 @@ impl WringTokenizer {
         }
         match self.spelling {
             Spelling::Plain => text.into_bytes(),
+            Spelling::WordPiece => match text.strip_prefix("##") {
+                Some(rest) => rest.as_bytes().to_vec(),
+                None => format!(" {text}").into_bytes(),
+            },
             Spelling::SentencePiece => {
                 if text.len() == 6 && text.starts_with("<0x") && text.ends_with('>') {
                     if let Ok(byte) = u8::from_str_radix(&text[3..5], 16) {
@@ -144,7 +156,7 @@ fn byte_of(c: char) -> Option<u8> {
 }
 
 fn give(tokenizer: Result<Tokenizer, String>) -> Result<*mut WringTokenizer, String> {
-    Ok(Box::into_raw(Box::new(WringTokenizer::new(tokenizer?)?)))
+    Ok(Box::into_raw(Box::new(WringTokenizer::new(tokenizer?, None)?)))
 }
 
 /// # Safety
@@ -164,7 +176,7 @@ pub unsafe extern "C" fn wring_tokenizer_from_json(
 
 #[repr(C)]
 pub struct WringVocabulary {
-    pub sentence_piece: bool,
+    pub kind: i32,
     pub add_prefix: bool,
     pub pre: WringView,
     pub tokens: *const WringView,
@@ -199,15 +211,17 @@ pub unsafe extern "C" fn wring_tokenizer_from_vocabulary(
             },
             merges: strings(v.merges, v.merge_count),
         };
-        let count = v.token_count;
-        let tokenizer = if v.sentence_piece {
-            sentence_piece(arrays, v.add_prefix)
-        } else {
-            byte_level(arrays, v.pre.text()?)
+        let tokenizer = match v.kind {
+            0 => byte_level(arrays, v.pre.text()?),
+            1 => sentence_piece(arrays, v.add_prefix),
+            2 => word_piece(arrays),
+            kind => Err(format!("vocabulary kind {kind} is not known")),
         }?;
-        let mut made = WringTokenizer::new(tokenizer)?;
-        made.vocab_size = made.vocab_size.max(count as u32);
-        Ok(Box::into_raw(Box::new(made)))
+        let size = u32::try_from(v.token_count).map_err(|_| "too many tokens".to_string())?;
+        Ok(Box::into_raw(Box::new(WringTokenizer::new(
+            tokenizer,
+            Some(size),
+        )?)))
     })
 }
 

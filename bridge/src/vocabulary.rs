@@ -6,9 +6,14 @@ use tokenizers::decoders::byte_level::ByteLevel as ByteLevelDecoder;
 use tokenizers::decoders::fuse::Fuse;
 use tokenizers::decoders::sequence::Sequence as DecoderSequence;
 use tokenizers::decoders::strip::Strip;
+use tokenizers::decoders::wordpiece::WordPiece as WordPieceDecoder;
 use tokenizers::models::bpe::{Merges, Vocab, BPE};
+use tokenizers::models::wordpiece::WordPiece;
+use tokenizers::normalizers::bert::BertNormalizer;
 use tokenizers::normalizers::replace::Replace;
 use tokenizers::normalizers::{Prepend, Sequence as NormalizerSequence};
+use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
+use tokenizers::processors::bert::BertProcessing;
 use tokenizers::{AddedToken, DecoderWrapper, NormalizerWrapper, Tokenizer};
 
 /// Token types of GGUF (`tokenizer.ggml.token_type`).
@@ -131,5 +136,55 @@ pub fn sentence_piece(arrays: Arrays, add_prefix: bool) -> Result<Tokenizer, Str
     }
     tokenizer.with_decoder(Some(DecoderSequence::new(decoders)));
     add_special(&mut tokenizer, &arrays);
+    Ok(tokenizer)
+}
+
+/// BERT's control tokens; its vocabularies mark them by their text.
+const BERT_CONTROL: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+
+/// WordPiece as BERT uses it ("bert"). GGUF files write "\u{2581}the" for a piece that begins a word and "ing"
+/// for one that continues it; the model wants "the" and "##ing".
+pub fn word_piece(arrays: Arrays) -> Result<Tokenizer, String> {
+    let piece = |token: &String| -> String {
+        if token.starts_with('[') && token.ends_with(']') {
+            token.clone()
+        } else if let Some(word) = token.strip_prefix('▁') {
+            word.to_string()
+        } else {
+            format!("##{token}")
+        }
+    };
+    let pieces: Vec<String> = arrays.tokens.iter().map(piece).collect();
+    let vocab = vocab(&pieces);
+    let id = |token: &str| -> Result<u32, String> {
+        vocab.get(token).copied().ok_or_else(|| {
+            format!("the tokenizer has no {token}: its vocabulary is incomplete, get the file again")
+        })
+    };
+    let (cls, sep) = (id("[CLS]")?, id("[SEP]")?);
+    id("[UNK]")?;
+    // A vocabulary without capital letters was trained on lower-cased text without accents.
+    let lowercase = !pieces
+        .iter()
+        .any(|p| !p.starts_with('[') && p.contains(|c: char| c.is_ascii_uppercase()));
+    let model = WordPiece::builder()
+        .vocab(vocab)
+        .unk_token("[UNK]".to_string())
+        .build()
+        .map_err(|e| format!("the tokenizer's pieces are inconsistent ({e}): the file is damaged"))?;
+    let mut tokenizer = Tokenizer::new(model);
+    tokenizer.with_normalizer(Some(BertNormalizer::new(true, true, None, lowercase)));
+    tokenizer.with_pre_tokenizer(Some(BertPreTokenizer));
+    tokenizer.with_post_processor(Some(BertProcessing::new(
+        ("[SEP]".to_string(), sep),
+        ("[CLS]".to_string(), cls),
+    )));
+    tokenizer.with_decoder(Some(WordPieceDecoder::new("##".to_string(), true)));
+    let control: Vec<AddedToken> = BERT_CONTROL
+        .iter()
+        .filter(|text| pieces.iter().any(|p| p == *text))
+        .map(|text| AddedToken::from(text.to_string(), true).normalized(false))
+        .collect();
+    tokenizer.add_special_tokens(&control);
     Ok(tokenizer)
 }

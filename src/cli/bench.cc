@@ -54,7 +54,7 @@ Status BenchModelArgument(Bencher& b) {
   ModelOptions options;
   options.threads = *std::max_element(b.threads.begin(), b.threads.end());
   options.repack = !b.arguments.Has("--no-repack");
-  options.need_text = false;
+  options.need_text = true;  // the load time that is printed is the one a user waits
   std::string path;
   std::string name;
   std::optional<bench::RandomModelFile> file;

@@ -121,6 +121,14 @@ std::optional<int32_t> Id(const GgufMetadata& m, std::string_view key, size_t co
   return static_cast<int32_t>(*id);
 }
 
+// The kind of vocabulary that a name in tokenizer.ggml.model means.
+std::optional<WringVocabularyKind> KindOf(const std::string& model) {
+  if (model == "gpt2") return WRING_BYTE_LEVEL;
+  if (model == "llama") return WRING_SENTENCE_PIECE;
+  if (model == "bert") return WRING_WORD_PIECE;
+  return std::nullopt;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Tokenizer>> Tokenizer::FromJson(std::string_view json) {
@@ -137,10 +145,10 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::FromGguf(const GgufMetadata& m) {
     return Error(Code::kCorrupt,
                  "the file's tokenizer has no model or no tokens: it is incomplete, get it again");
   }
-  const bool sentence_piece = *model == "llama";
-  if (!sentence_piece && *model != "gpt2") {
+  const std::optional<WringVocabularyKind> kind = KindOf(*model);
+  if (!kind) {
     return Error(Code::kUnsupported,
-                 "tokenizer model \"{}\" is not supported (gpt2, llama): use a tokenizer.json",
+                 "tokenizer model \"{}\" is not supported (gpt2, llama, bert): use a tokenizer.json",
                  *model);
   }
   const size_t count = tokens->size();
@@ -163,7 +171,7 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::FromGguf(const GgufMetadata& m) {
   const std::string* pre = m.String("tokenizer.ggml.pre");
 
   WringVocabulary v = {};
-  v.sentence_piece = sentence_piece;
+  v.kind = *kind;
   v.add_prefix = m.Bool("tokenizer.ggml.add_space_prefix").value_or(true);
   v.pre = View(pre != nullptr ? std::string_view(*pre) : std::string_view("default"));
   v.tokens = token_views.data();
@@ -180,8 +188,9 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::FromGguf(const GgufMetadata& m) {
                           "tokenizer.ggml.eom_token_id"}) {
     if (auto id = Id(m, key, count)) extras.stop_ids.push_back(*id);
   }
-  extras.add_bos = m.Bool("tokenizer.ggml.add_bos_token").value_or(sentence_piece);
+  extras.add_bos = m.Bool("tokenizer.ggml.add_bos_token").value_or(*kind == WRING_SENTENCE_PIECE);
   extras.add_eos = m.Bool("tokenizer.ggml.add_eos_token").value_or(false);
+  if (*kind == WRING_WORD_PIECE) extras.add_bos = extras.add_eos = false;  // its own post-processor does
   return Make(v, std::move(extras));
 }
 
@@ -210,7 +219,7 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::FromLlama2c(std::span<const std::b
   }
   const std::vector<WringView> views = Views(tokens);
   WringVocabulary v = {};
-  v.sentence_piece = true;
+  v.kind = WRING_SENTENCE_PIECE;
   v.add_prefix = true;
   v.tokens = views.data();
   v.token_count = views.size();

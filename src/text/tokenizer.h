@@ -25,7 +25,7 @@ class Tokenizer {
 
   // `json` is the text of a tokenizer.json file.
   static Result<std::unique_ptr<Tokenizer>> FromJson(std::string_view json);
-  // The tokenizer.ggml.* keys of a GGUF file (models "gpt2" and "llama", later more).
+  // The tokenizer.ggml.* keys of a GGUF file (models "gpt2", "llama" and "bert").
   static Result<std::unique_ptr<Tokenizer>> FromGguf(const GgufMetadata& metadata);
   // llama2.c tokenizer .bin (scores and pieces, SentencePiece BPE with byte fallback).
   static Result<std::unique_ptr<Tokenizer>> FromLlama2c(std::span<const std::byte> file,

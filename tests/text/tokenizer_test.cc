@@ -70,7 +70,8 @@ TEST_P(VocabularyTest, EncodesAsTheGoldenPairs) {
 // the other pairs have no vocabulary file beside them.
 INSTANTIATE_TEST_SUITE_P(Gguf, VocabularyTest,
                          ::testing::Values("gpt-2", "llama-spm", "phi-3", "falcon", "starcoder",
-                                           "refact", "mpt", "deepseek-coder", "deepseek-llm"),
+                                           "refact", "mpt", "deepseek-coder", "deepseek-llm",
+                                           "bert-bge"),
                          [](const auto& param) {
                            std::string name = param.param;
                            std::replace(name.begin(), name.end(), '-', '_');
