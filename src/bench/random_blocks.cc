@@ -31,6 +31,18 @@ void SetScales(DType type, std::byte* b) {
       SetHalf(b, offsetof(Q4_1, m), -7.5F * kDeviation / 4.6F);
       break;
     case DType::kQ5_0: SetHalf(b, offsetof(Q5_0, d), kDeviation / 9.2F); break;
+    case DType::kQ5_1:
+      SetHalf(b, offsetof(Q5_1, d), kDeviation / 9.2F);
+      SetHalf(b, offsetof(Q5_1, m), -15.5F * kDeviation / 9.2F);
+      break;
+    case DType::kQ2_K:  // scales of 4 bits, mean 7.5
+      SetHalf(b, offsetof(Q2_K, d), kDeviation / (7.5F * 1.1F));
+      SetHalf(b, offsetof(Q2_K, dmin), 1.5F * kDeviation / (7.5F * 1.1F));
+      break;
+    case DType::kQ3_K: SetHalf(b, offsetof(Q3_K, d), kDeviation / (18 * 2.3F)); break;
+    case DType::kIQ4_NL: SetHalf(b, offsetof(IQ4_NL, d), kDeviation / 70); break;
+    case DType::kIQ4_XS: SetHalf(b, offsetof(IQ4_XS, d), kDeviation / (18 * 70)); break;
+    case DType::kMXFP4: b[offsetof(MXFP4, e)] = std::byte{120}; break;  // 2^-8 of values up to 12
     case DType::kQ4_K:
       SetHalf(b, offsetof(Q4_K, d), kDeviation / (32 * 4.6F));
       SetHalf(b, offsetof(Q4_K, dmin), 7.5F * kDeviation / (32 * 4.6F));

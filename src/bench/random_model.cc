@@ -129,8 +129,7 @@ class Header {
 };
 
 struct Tensor {
-  std::string name;
-  WeightShape shape;
+  WeightDecl shape;
   const WeightFormat* format;
   uint64_t bytes() const { return shape.rows * format->row_bytes(shape.cols); }
 };
@@ -162,7 +161,7 @@ std::string MakeHeader(const RandomModelShape& shape, const std::vector<Tensor>&
   uint64_t offset = 0;
   for (const Tensor& t : tensors) {
     const bool matrix = IsMatrix(t.shape.ref.role);
-    h.Text(t.name);
+    h.Text(t.shape.name);
     h.Put<uint32_t>(matrix ? 2 : 1);
     if (matrix) h.Put<uint64_t>(t.shape.cols);
     h.Put<uint64_t>(t.shape.rows);
@@ -239,10 +238,9 @@ Result<RandomModelFile> RandomModelFile::Write(const RandomModelShape& shape, Pr
 
   std::vector<Tensor> tensors;
   uint64_t total = 0;
-  for (const WeightShape& w : WeightShapes(shape.spec)) {
+  for (const WeightDecl& w : WeightsOf(shape.spec, ConfigView::Naming::kGguf)) {
     const bool matrix = IsMatrix(w.ref.role);
-    tensors.push_back({WeightName(ConfigView::Naming::kGguf, w.ref), w,
-                       matrix ? shape.format : &Format(FormatId::kF32)});
+    tensors.push_back({w, matrix ? shape.format : &Format(FormatId::kF32)});
     total += tensors.back().bytes();
   }
   WRING_TRY(CheckMemory(total, shape.name));

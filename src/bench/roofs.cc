@@ -85,11 +85,15 @@ ReadRoof Roofs::Read(ThreadPool& pool, uint64_t bytes, int repeats) {
       const RoofKernels kernels = RoofKernelsFor(isa);
       for (int p = 0; p < kReadPatterns; ++p) {
         const double rate = ReadOnce(pool, buffer_, bytes, kernels.read[p]);
-        if (rate > best.gb_per_s) best = {rate, PatternName(p, kernels.bits)};
+        if (rate > best.gb_per_s) best = {rate, PatternName(p, kernels.bits), kernels.read[p]};
       }
     }
   }
   return best;
+}
+
+double Roofs::Again(ThreadPool& pool, const ReadRoof& roof) {
+  return ReadOnce(pool, buffer_, buffer_.size(), roof.read);
 }
 
 ArithmeticRoof Roofs::Arithmetic(ThreadPool& pool) {

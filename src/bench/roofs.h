@@ -18,6 +18,7 @@ inline constexpr uint64_t kMemoryBytes = uint64_t{1} << 30;  // beyond any cache
 struct ReadRoof {
   double gb_per_s = 0;
   std::string pattern;  // the one that won: "2 streams, prefetch, 512 bits"
+  uint64_t (*read)(const std::byte*, size_t) = nullptr;
 };
 
 // All threads together, each busy. An operation is a multiply or an add, 2 a multiply-add.
@@ -38,6 +39,8 @@ class Roofs {
   // The best of several read patterns over the first `bytes` of the buffer, `repeats` passes each.
   ReadRoof Read(ThreadPool& pool, uint64_t bytes, int repeats);
   ReadRoof Read(ThreadPool& pool) { return Read(pool, buffer_.size(), 2); }
+  // GB/s of one more pass of the pattern that won: the roof at this moment, to stand beside a figure taken now.
+  double Again(ThreadPool& pool, const ReadRoof& roof);
   static ArithmeticRoof Arithmetic(ThreadPool& pool);
 
  private:

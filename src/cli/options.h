@@ -63,6 +63,7 @@ Status Bench(const Arguments& arguments);
 Status Perplexity(const Arguments& arguments);
 Status Inspect(const Arguments& arguments);
 Status Logits(const Arguments& arguments);
+Status Embed(const Arguments& arguments);
 Status Help(const Arguments& arguments);
 
 }  // namespace wring::cli

@@ -7,15 +7,19 @@
 
 namespace wring::cli {
 
-Result<Loaded> LoadModel(const Arguments& arguments, bool need_text) {
+Result<std::unique_ptr<Model>> OpenModel(const Arguments& arguments, bool need_text) {
   WRING_ASSIGN(const std::string path, FindModel(arguments.Text("MODEL")));
   ModelOptions options;
   options.threads = static_cast<uint32_t>(arguments.Integer("--threads"));
   options.repack = !arguments.Has("--no-repack");
   options.need_text = need_text;
   Bar bar;
+  return Model::Open(path, options, &bar);
+}
+
+Result<Loaded> LoadModel(const Arguments& arguments, bool need_text) {
   Loaded loaded;
-  WRING_ASSIGN(loaded.model, Model::Open(path, options, &bar));
+  WRING_ASSIGN(loaded.model, OpenModel(arguments, need_text));
   loaded.session.exact = arguments.Has("--exact");
   loaded.session.kv_codec = CodecByName(arguments.Text("--kv"))->id;
   return loaded;

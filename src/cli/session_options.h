@@ -14,6 +14,8 @@ struct Loaded {
 };
 
 // Opens MODEL as --threads and --no-repack say, with a progress bar.
+Result<std::unique_ptr<Model>> OpenModel(const Arguments& arguments, bool need_text);
+// The same with --exact and --kv.
 Result<Loaded> LoadModel(const Arguments& arguments, bool need_text);
 
 // Token ids from a file of little-endian int32.

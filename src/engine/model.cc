@@ -8,6 +8,7 @@
 
 #include "formats/gguf.h"
 #include "formats/hf_config.h"
+#include "formats/json.h"
 #include "formats/llama2c.h"
 #include "formats/safetensors.h"
 #include "kernels/cpu/isa.h"
@@ -52,6 +53,18 @@ std::string TokenAt(const std::vector<std::string>* tokens, std::optional<int64_
   return (*tokens)[static_cast<size_t>(*id)];
 }
 
+// The values of a small float32 tensor; nothing when it is absent or of another type.
+std::optional<std::vector<double>> SmallTensor(const TensorFile& file, const std::string& name) {
+  constexpr uint64_t kMost = 4096;
+  const TensorRecord* t = file.Find(name);
+  if (t == nullptr || t->dtype != DType::kF32 || t->shape.size() != 1 || t->shape[0] > kMost) {
+    return std::nullopt;
+  }
+  std::vector<float> values(t->shape[0]);
+  std::memcpy(values.data(), file.Bytes(*t).data(), t->bytes);
+  return std::vector<double>(values.begin(), values.end());
+}
+
 // ---- GGUF ----
 
 Result<Opened> OpenGgufModel(const std::string& path, GgufFile& gguf) {
@@ -71,7 +84,17 @@ Result<Opened> OpenGgufModel(const std::string& path, GgufFile& gguf) {
   view.get_int = [&](std::string_view k) { return m.Int(k); };
   view.get_number = [&](std::string_view k) { return m.Number(k); };
   view.get_bool = [&](std::string_view k) { return m.Bool(k); };
+  view.get_string = [&](std::string_view k) -> std::optional<std::string> {
+    const std::string* text = m.String(k);
+    return text != nullptr ? std::optional(*text) : std::nullopt;
+  };
+  view.get_strings = [&](std::string_view k) -> std::optional<std::vector<std::string>> {
+    const auto* texts = m.Strings(k);
+    return texts != nullptr ? std::optional(*texts) : std::nullopt;
+  };
+  view.get_numbers = [&](std::string_view k) { return m.Numbers(k); };
   view.has_tensor = [&](const std::string& t) { return gguf.tensors.Find(t) != nullptr; };
+  view.tensor_values = [&](const std::string& t) { return SmallTensor(gguf.tensors, t); };
   WRING_ASSIGN(o.spec, arch->spec(view));
   const TensorRecord* embedding = gguf.tensors.Find("token_embd.weight");
   if (embedding == nullptr || embedding->shape.size() != 2) {
@@ -90,8 +113,7 @@ Result<Opened> OpenGgufModel(const std::string& path, GgufFile& gguf) {
                  "different models",
                  path, tokens->size(), o.spec.vocab);
   }
-  o.source.naming = ConfigView::Naming::kGguf;
-  o.source.query_rows = arch->query_rows(ConfigView::Naming::kGguf);
+  o.source.weights = arch->weights(o.spec, ConfigView::Naming::kGguf);
   o.source.what = path;
   o.files = gguf.tensors;
   return o;
@@ -110,6 +132,24 @@ Result<Text> GgufText(const GgufMetadata& m) {
 
 // ---- Hugging Face ----
 
+// sentence-transformers keeps what follows the encoder in folders of their own: 1_Pooling/config.json, and
+// 2_Normalize when the vector gets length 1. Without them it is the mean, as that library assumes.
+Status ReadPooling(const std::string& path, ModelSpec* spec) {
+  const std::string file = path + "/1_Pooling/config.json";
+  spec->normalize = fs::exists(path + "/2_Normalize");
+  if (!fs::exists(file)) return {};
+  WRING_ASSIGN(const auto text, ReadText(file, 1 << 20));
+  WRING_ASSIGN(const HfConfig config, HfConfig::Parse(text, file));
+  if (config.Bool("pooling_mode_mean_tokens").value_or(false)) {
+    spec->pooling = Pooling::kMean;
+  } else if (config.Bool("pooling_mode_cls_token").value_or(false)) {
+    spec->pooling = Pooling::kCls;
+  } else {
+    return Error(Code::kUnsupported, "{}: only mean and cls pooling are supported", file);
+  }
+  return {};
+}
+
 Result<Opened> OpenHfModel(const std::string& path, HfDirectory& hf) {
   const std::string* type = hf.config.String("model_type");
   const Architecture* arch = FindArchitectureByHf(type != nullptr ? *type : "");
@@ -119,25 +159,24 @@ Result<Opened> OpenHfModel(const std::string& path, HfDirectory& hf) {
                  "{}: quantised Hugging Face checkpoints are not read yet: use the float one",
                  path);
   }
-  if (hf.config.Has("rope_scaling") && !hf.config.Object("rope_scaling").empty()) {
-    return Error(Code::kUnsupported, "{}: rope_scaling is not supported yet: choose another model",
-                 path);
-  }
   Opened o;
   ConfigView view;
   view.what = path + "/config.json";
   view.get_int = [&](std::string_view k) { return hf.config.Int(k); };
-  view.get_number = [&](std::string_view k) {
-    auto v = hf.config.Number(k);
-    // Newer configurations keep rotary settings in an object.
-    return v || k != "rope_theta" ? v : hf.config.Number("rope_parameters.rope_theta");
-  };
+  view.get_number = [&](std::string_view k) { return hf.config.Number(k); };
   view.get_bool = [&](std::string_view k) { return hf.config.Bool(k); };
+  view.get_string = [&](std::string_view k) -> std::optional<std::string> {
+    const std::string* text = hf.config.String(k);
+    return text != nullptr ? std::optional(*text) : std::nullopt;
+  };
+  view.get_strings = [&](std::string_view k) { return hf.config.Strings(k); };
+  view.get_numbers = [&](std::string_view k) { return hf.config.Numbers(k); };
   view.has_tensor = [&](const std::string& t) { return hf.tensors.Find(t) != nullptr; };
+  view.tensor_values = [&](const std::string& t) { return SmallTensor(hf.tensors, t); };
   WRING_ASSIGN(o.spec, arch->spec(view));
   WRING_ASSIGN(o.spec.vocab, view.Count("vocab_size", "", 1, 1 << 24));
-  o.source.naming = ConfigView::Naming::kHuggingFace;
-  o.source.query_rows = arch->query_rows(ConfigView::Naming::kHuggingFace);
+  if (!o.spec.causal) WRING_TRY(ReadPooling(path, &o.spec));
+  o.source.weights = arch->weights(o.spec, ConfigView::Naming::kHuggingFace);
   o.source.what = path;
   o.files = hf.tensors;
   return o;
@@ -174,7 +213,13 @@ Result<Opened> OpenLlama2cModel(const std::string& path, const Llama2cFile& file
   s.context = c.max_positions;
   s.tied_head = c.tied;
   s.attention_scale = 1.0F / std::sqrt(static_cast<float>(s.head_dim));
-  o.source.query_rows = RowOrder::kInterleavedPairs;
+  // Its tensors carry Hugging Face's names, and rotary pairs as GGUF's llama has them.
+  o.source.weights = WeightsOf(s, ConfigView::Naming::kHuggingFace);
+  for (WeightDecl& d : o.source.weights) {
+    if (d.ref.role == WeightRole::kQ || d.ref.role == WeightRole::kK) {
+      d.order = RowOrder::kInterleavedPairs;
+    }
+  }
   o.source.what = path;
   o.files = file.tensors;
   return o;

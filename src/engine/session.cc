@@ -13,6 +13,11 @@ constexpr uint32_t kAllRows = 64;
 
 Result<std::unique_ptr<Session>> Session::Create(Model& model, const SessionOptions& options) {
   const ModelSpec& spec = model.spec;
+  if (!spec.causal) {
+    return Error(Code::kUnsupported,
+                 "{} is an encoder and generates no text: use wring embed, or another model",
+                 model.name);
+  }
   const uint32_t context =
       options.context == 0 ? std::min(spec.context, kDefaultContext) : options.context;
   if (context > spec.context) {
@@ -29,6 +34,7 @@ Result<std::unique_ptr<Session>> Session::Create(Model& model, const SessionOpti
   ExecutorOptions executor;
   executor.exact = options.exact;
   executor.max_rows = std::max(options.chunk, 1U);
+  executor.positions = context;
   WRING_ASSIGN(s->executor_, Executor::Create(spec, *model.weights, s->layout_, *s->pool_,
                                               *model.threads, executor));
   return s;

@@ -41,7 +41,9 @@ void AddCpu(cpu::Isa isa, std::vector<KernelEntry>* entries) {
     e.tile_rows = cpu::kAttendTile;
     if (k.attend[c].block != nullptr) entries->push_back(e);
   }
-  for (OpKind op : {OpKind::kRmsNorm, OpKind::kRope, OpKind::kSiluMul, OpKind::kSelect}) {
+  for (OpKind op : {OpKind::kRmsNorm, OpKind::kLayerNorm, OpKind::kHeadNorm, OpKind::kRope,
+                    OpKind::kSiluMul, OpKind::kGeluMul, OpKind::kGelu, OpKind::kAdd,
+                    OpKind::kSelect, OpKind::kSoftCap, OpKind::kPool}) {
     KernelEntry e = base;
     e.op = op;
     entries->push_back(e);

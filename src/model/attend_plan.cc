@@ -2,9 +2,26 @@
 
 #include <algorithm>
 
-namespace wring {
+#include "base/checked.h"
 
-std::vector<AttendUnit> PlanAttention(const ModelSpec& spec, const Step& step) {
+namespace wring {
+namespace {
+
+// Positions [first, second) that the row's queries see.
+std::pair<uint32_t, uint32_t> VisibleTo(const ModelSpec& spec, const Step& step, uint32_t layer,
+                                        const StepRow& row) {
+  if (!spec.causal) {
+    const KvSegment& last = step.sequences[row.sequence].segments.back();
+    return {0, last.base + last.length};
+  }
+  const uint32_t window = spec.layer_window(layer);
+  const uint32_t end = row.position + 1;
+  return {window != 0 && end > window ? end - window : 0, end};
+}
+
+}  // namespace
+
+std::vector<AttendUnit> PlanAttention(const ModelSpec& spec, const Step& step, uint32_t layer) {
   std::vector<AttendUnit> units;
   for (uint32_t r = 0; r < step.rows.size();) {
     uint32_t end = r;
@@ -17,7 +34,11 @@ std::vector<AttendUnit> PlanAttention(const ModelSpec& spec, const Step& step) {
       unit.count = std::min(cpu::kAttendTile, vectors - first);
       unit.first_row = r;
       const uint32_t last_row = r + (first + unit.count - 1) / spec.group();
-      unit.blocks = step.rows[last_row].position / kBlockTokens + 1;
+      // Rows are in order of positions: the first sees furthest back, the last furthest on.
+      unit.first_block =
+          VisibleTo(spec, step, layer, step.rows[r + first / spec.group()]).first / kBlockTokens;
+      const uint32_t seen = VisibleTo(spec, step, layer, step.rows[last_row]).second;
+      unit.blocks = CeilDiv(seen, kBlockTokens) - unit.first_block;
       for (unit.kv_head = 0; unit.kv_head < spec.kv_heads; ++unit.kv_head) units.push_back(unit);
     }
     r = end;
@@ -35,6 +56,7 @@ void AttendRunner::Block(const AttendUnit& unit, uint32_t block, const float* q,
                          float* partial) const {
   // Segments are in order of positions and begin at block borders.
   const auto& segments = step_.sequences[unit.sequence].segments;
+  block += unit.first_block;
   size_t s = 0;
   while (s + 1 < segments.size() && segments[s + 1].base <= block * kBlockTokens) ++s;
   const uint32_t in_segment = block - segments[s].base / kBlockTokens;
@@ -45,11 +67,10 @@ void AttendRunner::Block(const AttendUnit& unit, uint32_t block, const float* q,
   for (uint32_t n = 0; n < unit.count; ++n) {
     const float* head = q + Row(unit, n) * q_stride + Head(unit, n) * spec_.head_dim;
     for (uint32_t d = 0; d < spec_.head_dim; ++d) tile[d * unit.count + n] = head[d];
-    const uint32_t position = step_.rows[Row(unit, n)].position;
-    const uint32_t visible =
-        position + 1 > block * kBlockTokens ? position + 1 - block * kBlockTokens : 0;
-    begin[n] = 0;
-    end[n] = std::min(visible, kBlockTokens);
+    const auto [from, to] = VisibleTo(spec_, step_, layer_, step_.rows[Row(unit, n)]);
+    const uint32_t base = block * kBlockTokens;
+    end[n] = to > base ? std::min(to - base, kBlockTokens) : 0;
+    begin[n] = from > base ? std::min(from - base, end[n]) : 0;
   }
   cpu::AttendBlockArgs args;
   args.keys = pool_.at(kv_.keys_at(segments[s], in_segment, layer_, unit.kv_head));
@@ -60,6 +81,7 @@ void AttendRunner::Block(const AttendUnit& unit, uint32_t block, const float* q,
   args.begin = begin;
   args.end = end;
   args.scale = spec_.attention_scale;
+  args.softcap = spec_.attention_softcap;
   args.max = partial;
   args.sum = partial + cpu::kAttendTile;
   args.out = partial + 2 * cpu::kAttendTile;

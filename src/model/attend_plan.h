@@ -21,11 +21,13 @@ struct AttendUnit {
   uint32_t first =
       0;  // query vector within (rows of the sequence) x (heads of the group), row-major
   uint32_t count = 0;
-  uint32_t first_row = 0;  // of the sequence in the step
-  uint32_t blocks = 0;     // KV blocks that any of its queries sees
+  uint32_t first_row = 0;    // of the sequence in the step
+  uint32_t first_block = 0;  // KV blocks that any of its queries sees
+  uint32_t blocks = 0;
 };
 
-std::vector<AttendUnit> PlanAttention(const ModelSpec& spec, const Step& step);
+// The units of one layer; layers with the same window have the same.
+std::vector<AttendUnit> PlanAttention(const ModelSpec& spec, const Step& step, uint32_t layer);
 
 // One layer's attention over the pool.
 class AttendRunner {
@@ -43,7 +45,7 @@ class AttendRunner {
   // Floats of one unit's partial: max, sum, output of kAttendTile queries.
   size_t PartialFloats() const { return size_t{cpu::kAttendTile} * (2 + padded_); }
 
-  // The partial of one block of a unit.
+  // The partial of a unit's block first_block + `block`.
   void Block(const AttendUnit& unit, uint32_t block, const float* q, uint64_t q_stride,
              float* partial) const;
   // Merges `later` into `partial`.

@@ -32,11 +32,10 @@ Executor::Executor(const ModelSpec& spec, const Weights& weights, const KvLayout
       options_(options),
       kernels_(options.kernels != nullptr ? *options.kernels : cpu::BestKernels()),
       ops_(Fuse(BuildOps(spec))) {
-  // Frequencies as Hugging Face computes them: float32 throughout.
-  for (uint32_t i = 0; i < spec_.head_dim / 2; ++i) {
-    const float exponent = static_cast<float>(2 * i) / static_cast<float>(spec_.head_dim);
-    inv_freq_.push_back(
-        1.0F / static_cast<float>(std::pow(spec_.rope_theta, static_cast<double>(exponent))));
+  const uint32_t positions = options_.positions != 0 ? options_.positions : spec_.context;
+  if (!spec_.rotary) return;
+  for (const RopeSpec& r : spec_.ropes) {
+    ropes_.push_back({FrequenciesOf(r, spec_.head_dim, positions), {}, {}});
   }
 }
 
@@ -129,41 +128,132 @@ Status Executor::Run(const Step& step, float* logits) {
 void Executor::RunOp(const Op& op, const Step& step) {
   switch (op.kind) {
     case OpKind::kEmbed: return Embed(op, step);
-    case OpKind::kRmsNorm: return Norm(op);
+    case OpKind::kRmsNorm:
+    case OpKind::kLayerNorm: return Norm(op);
+    case OpKind::kHeadNorm: return HeadNorm(op);
     case OpKind::kLinear: return Linear(op);
     case OpKind::kRope: return Rope(op);
     case OpKind::kKvAppend: return Append(op, step);
     case OpKind::kAttend: return Attend(op, step);
-    case OpKind::kSiluMul: {
-      const uint64_t n = stride(op.out);
-      threads_.ParallelFor(
-          rows_, CeilDiv<uint64_t>(kSerialWork, n * 8), [&](size_t b, size_t e, size_t) {
-            kernels_.elementwise.silu_mul(slot(op.in) + b * n, slot(op.in2) + b * n, (e - b) * n);
-          });
-      return;
-    }
+    case OpKind::kSiluMul:
+    case OpKind::kGeluMul:
+    case OpKind::kGelu:
+    case OpKind::kAdd: return Activate(op);
+    case OpKind::kSoftCap: return SoftCap(op);
+    case OpKind::kPool: return Pool(op, step);
     case OpKind::kSelect: return Select(op, step);
   }
 }
 
 void Executor::Embed(const Op& op, const Step& step) {
   const PackedMatrix& m = weights_.matrix(op.weight);
+  const uint64_t n = stride(op.out);
   threads_.ParallelFor(rows_, 8, [&](size_t begin, size_t end, size_t) {
+    std::vector<float> row(op.add_to_out ? n : 0, 0.0F);
     for (size_t r = begin; r < end; ++r) {
-      m.DequantRow(static_cast<uint32_t>(step.rows[r].token), slot(op.out) + r * stride(op.out));
+      float* out = slot(op.out) + r * n;
+      uint32_t index = 0;
+      if (op.index == RowIndex::kToken) index = static_cast<uint32_t>(step.rows[r].token);
+      if (op.index == RowIndex::kPosition) index = step.rows[r].position;
+      m.DequantRow(index, op.add_to_out ? row.data() : out);
+      if (op.add_to_out) kernels_.elementwise.add(out, row.data(), n);
+      if (op.value != 1) {
+        for (uint64_t i = 0; i < n; ++i) out[i] *= op.value;
+      }
     }
   });
 }
 
 void Executor::Norm(const Op& op) {
   const uint64_t in = stride(op.in);
+  const auto& k = kernels_.elementwise;
   threads_.ParallelFor(
       RowsOf(op.in), CeilDiv<uint64_t>(kSerialWork, in * 2), [&](size_t b, size_t e, size_t) {
         for (size_t r = b; r < e; ++r) {
-          kernels_.elementwise.rms_norm(slot(op.in) + r * in, weights_.vector(op.weight),
-                                        spec_.norm_eps, spec_.hidden, slot(op.out) + r * in);
+          const float* x = slot(op.in) + r * in;
+          float* out = slot(op.out) + r * in;
+          if (op.kind == OpKind::kRmsNorm) {
+            k.rms_norm(x, weights_.vector(op.weight), spec_.norm_eps, spec_.hidden, out);
+          } else {
+            k.layer_norm(x, weights_.vector(op.weight), weights_.vector(op.bias), spec_.norm_eps,
+                         spec_.hidden, out);
+          }
         }
       });
+}
+
+void Executor::HeadNorm(const Op& op) {
+  const uint64_t in = stride(op.in);
+  const uint32_t heads = op.in == Slot::kQ ? spec_.heads : spec_.kv_heads;
+  const uint32_t n = spec_.head_dim;
+  threads_.ParallelFor(rows_, CeilDiv<uint64_t>(kSerialWork, in * 4),
+                       [&](size_t b, size_t e, size_t) {
+                         // The kernel works on whole vectors, and a head may end within one.
+                         alignas(64) float head[1024];
+                         std::fill_n(head, RoundUp<size_t>(n, 16), 0.0F);
+                         for (size_t r = b; r < e; ++r) {
+                           for (uint32_t h = 0; h < heads; ++h) {
+                             float* at = slot(op.in) + r * in + h * n;
+                             std::copy_n(at, n, head);
+                             kernels_.elementwise.rms_norm(head, weights_.vector(op.weight),
+                                                           spec_.norm_eps, n, head);
+                             std::copy_n(head, n, at);
+                           }
+                         }
+                       });
+}
+
+void Executor::Activate(const Op& op) {
+  const uint64_t n = stride(op.out);
+  const auto& k = kernels_.elementwise;
+  threads_.ParallelFor(rows_, CeilDiv<uint64_t>(kSerialWork, n * 8),
+                       [&](size_t b, size_t e, size_t) {
+                         float* x = slot(op.out) + b * n;
+                         const float* y = op.in2 == Slot::kNone ? nullptr : slot(op.in2) + b * n;
+                         const size_t count = (e - b) * n;
+                         switch (op.kind) {
+                           case OpKind::kSiluMul: return k.silu_mul(x, y, count);
+                           case OpKind::kGeluMul: return k.gelu_mul(x, y, count);
+                           case OpKind::kGelu: return k.gelu(x, count);
+                           default: return k.add(x, y, count);
+                         }
+                       });
+}
+
+void Executor::SoftCap(const Op& op) {
+  const uint64_t n = stride(op.out);
+  threads_.ParallelFor(
+      n / 16, CeilDiv<uint64_t>(kSerialWork, 128), [&](size_t b, size_t e, size_t) {
+        for (uint32_t r = 0; r < selected_; ++r) {
+          kernels_.elementwise.soft_cap(logits_ + r * n + b * 16, op.value, (e - b) * 16);
+        }
+      });
+}
+
+// Sums go over the rows of a sequence in order.
+void Executor::Pool(const Op& op, const Step& step) {
+  const uint64_t n = stride(op.in);
+  for (uint32_t first = 0; first < rows_;) {
+    uint32_t end = first;
+    while (end < rows_ && step.rows[end].sequence == step.rows[first].sequence) ++end;
+    const int32_t to = step.rows[end - 1].sampling_slot;
+    if (to >= 0) {
+      float* out = logits_ + static_cast<uint32_t>(to) * n;
+      const uint32_t count = spec_.pooling == Pooling::kCls ? 1 : end - first;
+      std::copy_n(slot(op.in) + first * n, n, out);
+      for (uint32_t r = 1; r < count; ++r) {
+        kernels_.elementwise.add(out, slot(op.in) + (first + r) * n, n);
+      }
+      double squares = 0;
+      for (uint32_t i = 0; i < spec_.hidden; ++i) {
+        out[i] /= static_cast<float>(count);
+        squares += static_cast<double>(out[i]) * out[i];
+      }
+      const auto scale = static_cast<float>(1.0 / std::max(std::sqrt(squares), 1e-12));
+      for (uint32_t i = 0; spec_.normalize && i < spec_.hidden; ++i) out[i] *= scale;
+    }
+    first = end;
+  }
 }
 
 void Executor::PrepareInt8(const float* in, uint64_t stride, uint32_t rows, uint32_t cols) {
@@ -256,29 +346,32 @@ void Executor::Linear(const Op& op) {
 }
 
 void Executor::BuildRopeTables(const Step& step) {
-  const size_t half = spec_.head_dim / 2;
-  rope_cos_.resize(rows_ * half);
-  rope_sin_.resize(rows_ * half);
-  for (uint32_t r = 0; r < rows_; ++r) {
-    for (size_t i = 0; i < half; ++i) {
-      // The angle is rounded to float32 as the reference does, then its sine is exact.
-      const float angle =
-          spec_.rope ? static_cast<float>(step.rows[r].position) * inv_freq_[i] : 0.0F;
-      rope_cos_[r * half + i] = static_cast<float>(std::cos(static_cast<double>(angle)));
-      rope_sin_[r * half + i] = static_cast<float>(std::sin(static_cast<double>(angle)));
+  for (RopeTable& t : ropes_) {
+    const size_t half = t.half();
+    t.cos.resize(rows_ * half);
+    t.sin.resize(rows_ * half);
+    for (uint32_t r = 0; r < rows_; ++r) {
+      for (size_t i = 0; i < half; ++i) {
+        // The angle is rounded to float32 as the reference does, then its sine is exact.
+        const float angle = static_cast<float>(step.rows[r].position) * t.frequencies.inverse[i];
+        const float scale = t.frequencies.attention_factor;
+        t.cos[r * half + i] = scale * static_cast<float>(std::cos(static_cast<double>(angle)));
+        t.sin[r * half + i] = scale * static_cast<float>(std::sin(static_cast<double>(angle)));
+      }
     }
   }
 }
 
 void Executor::Rope(const Op& op) {
-  const size_t half = spec_.head_dim / 2;
+  if (!spec_.rotary) return;
+  const RopeTable& t = rope(op.layer);
+  const size_t half = t.half();
   threads_.ParallelFor(
       rows_, CeilDiv<uint64_t>(kSerialWork, spec_.q_width() * 2), [&](size_t b, size_t e, size_t) {
         for (size_t r = b; r < e; ++r) {
           for (uint32_t h = 0; h < spec_.heads; ++h) {
             kernels_.elementwise.rope(slot(op.in) + r * stride(op.in) + h * spec_.head_dim,
-                                      rope_cos_.data() + r * half, rope_sin_.data() + r * half,
-                                      half);
+                                      t.cos.data() + r * half, t.sin.data() + r * half, half);
           }
         }
       });
@@ -286,8 +379,7 @@ void Executor::Rope(const Op& op) {
 
 void Executor::Append(const Op& op, const Step& step) {
   const auto& append = kernels_.attend[static_cast<size_t>(kv_.codec)].append;
-  const bool rotate = Codec(kv_.codec).keys_after_rope;
-  const size_t half = spec_.head_dim / 2;
+  const RopeTable* t = spec_.rotary && Codec(kv_.codec).keys_after_rope ? &rope(op.layer) : nullptr;
   threads_.ParallelFor(
       rows_, CeilDiv<uint64_t>(kSerialWork, spec_.kv_width() * 4), [&](size_t b, size_t e, size_t) {
         for (size_t r = b; r < e; ++r) {
@@ -300,9 +392,10 @@ void Executor::Append(const Op& op, const Step& step) {
           for (uint32_t h = 0; h < spec_.kv_heads; ++h) {
             float* key = slot(op.in2) + r * stride(op.in2) + h * spec_.head_dim;
             const float* value = slot(op.in3) + r * stride(op.in3) + h * spec_.head_dim;
-            if (rotate) {
-              kernels_.elementwise.rope(key, rope_cos_.data() + r * half,
-                                        rope_sin_.data() + r * half, half);
+            if (t != nullptr) {
+              const size_t half = t->half();
+              kernels_.elementwise.rope(key, t->cos.data() + r * half, t->sin.data() + r * half,
+                                        half);
             }
             append(key, value, spec_.head_dim, at % kBlockTokens,
                    pool_.at(kv_.keys_at(segment, at / kBlockTokens, op.layer, h)),
@@ -315,7 +408,7 @@ void Executor::Append(const Op& op, const Step& step) {
 void Executor::Attend(const Op& op, const Step& step) {
   const AttendRunner runner(spec_, kv_, pool_, step, op.layer,
                             kernels_.attend[static_cast<size_t>(kv_.codec)]);
-  const std::vector<AttendUnit> units = PlanAttention(spec_, step);
+  const std::vector<AttendUnit> units = PlanAttention(spec_, step, op.layer);
   const float* q = slot(op.in);
   const uint64_t q_stride = stride(op.in);
   const size_t floats = runner.PartialFloats();

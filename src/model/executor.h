@@ -18,6 +18,7 @@ namespace wring {
 struct ExecutorOptions {
   bool exact = false;       // float32 activations everywhere
   uint32_t max_rows = 256;  // rows a step may have; activations are allocated for these
+  uint32_t positions = 0;   // that a sequence may have; 0: the model's context. RoPE scalings ask
   const cpu::Kernels* kernels = nullptr;  // the best of this machine when null
 };
 
@@ -30,15 +31,23 @@ class Executor {
                                                   const ExecutorOptions& options);
 
   // Computes the step: writes its keys and values, and the logits of row r with sampling slot s to
-  // logits + s * logits_stride(). Rows were checked by the scheduler; kCorrupt when logits are not finite.
+  // logits + s * logits_stride(). An encoder writes a vector there instead, of the sequence whose last row has
+  // the slot; all rows of a sequence stand in one step then. Rows were checked by the scheduler; kCorrupt when
+  // logits are not finite.
   Status Run(const Step& step, float* logits);
 
-  uint64_t logits_stride() const { return RoundUp<uint64_t>(spec_.vocab, 16); }
+  uint64_t logits_stride() const { return RoundUp<uint64_t>(spec_.outputs(), 16); }
   uint32_t max_rows() const { return options_.max_rows; }
   const std::vector<Op>& ops() const { return ops_; }
   const ModelSpec& spec() const { return spec_; }
 
  private:
+  struct RopeTable {
+    RopeFrequencies frequencies;
+    std::vector<float> cos, sin;  // [rows][frequencies]
+    size_t half() const { return frequencies.inverse.size(); }
+  };
+
   Executor(const ModelSpec& spec, const Weights& weights, const KvLayout& kv, PagePool& pool,
            ThreadPool& threads, const ExecutorOptions& options);
   Status CheckKernels() const;
@@ -47,6 +56,10 @@ class Executor {
   void RunOp(const Op& op, const Step& step);
   void Embed(const Op& op, const Step& step);
   void Norm(const Op& op);
+  void HeadNorm(const Op& op);
+  void Activate(const Op& op);
+  void SoftCap(const Op& op);
+  void Pool(const Op& op, const Step& step);
   void Linear(const Op& op);
   void Rope(const Op& op);
   void Append(const Op& op, const Step& step);
@@ -56,6 +69,7 @@ class Executor {
   void PrepareInt8(const float* in, uint64_t stride, uint32_t rows, uint32_t cols);
   void PrepareF32(const float* in, uint64_t stride, uint32_t rows, uint32_t cols);
 
+  const RopeTable& rope(uint32_t layer) const { return ropes_[spec_.layer_rope(layer)]; }
   float* slot(Slot s) { return slots_[static_cast<size_t>(s)].as<float>(); }
   uint64_t stride(Slot s) const { return RoundUp<uint64_t>(SlotWidth(spec_, s), 16); }
   uint32_t RowsOf(Slot s) const {
@@ -76,10 +90,9 @@ class Executor {
   float* logits_ = nullptr;
   Buffer slots_[kSlots];
   Buffer int8_q_, int8_scale_, int8_sum_, int8_isum_, f32_tiles_;
-  std::vector<Buffer> scratch_;             // one a thread
-  std::vector<float> rope_cos_, rope_sin_;  // [rows][head_dim / 2]
-  std::vector<float> inv_freq_;
-  std::vector<float> partials_;  // split attention: (max, sum, output) a block
+  std::vector<Buffer> scratch_;   // one a thread
+  std::vector<RopeTable> ropes_;  // as spec.ropes
+  std::vector<float> partials_;   // split attention: (max, sum, output) a block
 };
 
 }  // namespace wring

@@ -9,6 +9,7 @@ uint32_t SlotWidth(const ModelSpec& spec, Slot slot) {
     case Slot::kNone: return 0;
     case Slot::kHidden:
     case Slot::kNormed:
+    case Slot::kBranch:
     case Slot::kSelected: return spec.hidden;
     case Slot::kQ:
     case Slot::kAttention: return spec.q_width();
@@ -16,7 +17,7 @@ uint32_t SlotWidth(const ModelSpec& spec, Slot slot) {
     case Slot::kV: return spec.kv_width();
     case Slot::kGate:
     case Slot::kUp: return spec.ffn;
-    case Slot::kLogits: return spec.vocab;
+    case Slot::kLogits: return spec.outputs();
   }
   return 0;
 }
@@ -44,7 +45,7 @@ std::vector<Op> Fuse(std::vector<Op> ops) {
 
 std::string ToString(const Op& op) {
   static constexpr std::string_view kNames[] = {
-      "-", "hidden", "normed", "q", "k", "v", "attn", "gate", "up", "selected", "logits"};
+      "-", "hidden", "normed", "q", "k", "v", "attn", "branch", "gate", "up", "selected", "logits"};
   const auto name = [](Slot s) { return kNames[static_cast<size_t>(s)]; };
   std::string line = fmt::format("{} layer={} in={}", OpName(op.kind), op.layer, name(op.in));
   if (op.in2 != Slot::kNone) line += fmt::format(",{}", name(op.in2));

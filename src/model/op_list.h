@@ -22,12 +22,13 @@ enum class Slot : uint8_t {
   kK,
   kV,
   kAttention,
+  kBranch,  // the output of attention or feed-forward where a norm stands before the residual sum
   kGate,
   kUp,
   kSelected,
   kLogits
 };
-inline constexpr size_t kSlots = 11;
+inline constexpr size_t kSlots = 12;
 
 uint32_t SlotWidth(const ModelSpec& spec, Slot slot);
 
@@ -39,16 +40,22 @@ struct LinearPart {
   Slot out = Slot::kNone;
 };
 
+// Which row of an embedding a token takes.
+enum class RowIndex : uint8_t { kToken, kPosition, kZero };
+
 struct Op {
   OpKind kind = OpKind::kEmbed;
   uint32_t layer = 0;
   Slot in = Slot::kNone;
-  Slot in2 = Slot::kNone;         // kAttend, kKvAppend: keys; kSiluMul: up
-  Slot in3 = Slot::kNone;         // kKvAppend: values
-  Slot out = Slot::kNone;         // of ops other than kLinear
-  WeightRef weight;               // of ops other than kLinear
-  std::vector<LinearPart> parts;  // kLinear: matrices that read the same input
-  bool add_to_out = false;        // kLinear: residual
+  Slot in2 = Slot::kNone;             // kKvAppend: keys; gated activations: up; kAdd: what is added
+  Slot in3 = Slot::kNone;             // kKvAppend: values
+  Slot out = Slot::kNone;             // of ops other than kLinear
+  WeightRef weight;                   // of ops other than kLinear
+  WeightRef bias;                     // kLayerNorm
+  RowIndex index = RowIndex::kToken;  // kEmbed
+  float value = 1;                    // kEmbed: scale of the rows; kSoftCap: the cap
+  std::vector<LinearPart> parts;      // kLinear: matrices that read the same input
+  bool add_to_out = false;            // kLinear, kEmbed: adds to what is there
 };
 
 // The ops of one step, unfused: each kLinear has one part.

@@ -14,7 +14,7 @@ namespace {
 
 // A weight to load: where it is and where it goes.
 struct Item {
-  WeightShape shape;
+  const WeightDecl* decl = nullptr;
   const TensorRecord* tensor = nullptr;
   PackedMatrix* matrix = nullptr;
   std::byte* panels = nullptr;
@@ -70,7 +70,10 @@ class WeightLoader {
     if (repack) {
       WRING_TRY(PackMatrices());
     } else {
-      for (auto& m : matrices_) m.matrix->stored = source_.file->Bytes(*m.tensor).data();
+      for (auto& m : matrices_) {
+        m.matrix->stored = source_.file->Bytes(*m.tensor).data() +
+                           m.decl->first_row * m.matrix->format->row_bytes(m.decl->cols);
+      }
     }
     Account();
     return std::move(weights_);
@@ -78,21 +81,20 @@ class WeightLoader {
 
  private:
   Status Plan() {
-    for (const WeightShape& shape : WeightShapes(spec_)) {
-      const std::string name = WeightName(source_.naming, shape.ref);
-      const TensorRecord* t = source_.file->Find(name);
+    for (const WeightDecl& d : source_.weights) {
+      const TensorRecord* t = source_.file->Find(d.name);
       if (t == nullptr) {
         return Error(Code::kCorrupt,
                      "{}: tensor {} is missing: the file is incomplete, get it again", source_.what,
-                     name);
+                     d.name);
       }
-      const bool matrix = IsMatrix(shape.ref.role);
-      const std::vector<uint64_t> wanted = matrix ? std::vector<uint64_t>{shape.rows, shape.cols}
-                                                  : std::vector<uint64_t>{shape.rows};
+      const bool matrix = IsMatrix(d.ref.role);
+      const std::vector<uint64_t> wanted = matrix ? std::vector<uint64_t>{d.stored_rows, d.cols}
+                                                  : std::vector<uint64_t>{d.stored_rows};
       if (t->shape != wanted) {
         return Error(Code::kCorrupt, "{}: tensor {} is [{}] where the configuration says [{}]: {}",
-                     source_.what, name, fmt::join(t->shape, ", "), fmt::join(wanted, ", "),
-                     shape.ref.role == WeightRole::kEmbedding
+                     source_.what, d.name, fmt::join(t->shape, ", "), fmt::join(wanted, ", "),
+                     d.ref.role == WeightRole::kEmbedding
                          ? "the tokenizer or configuration belongs to another model"
                          : "the file is damaged or belongs to another model");
       }
@@ -100,23 +102,21 @@ class WeightLoader {
       if (format == nullptr || (!matrix && format->block_cols() != 1)) {
         return Error(Code::kUnsupported,
                      "{}: tensor {} has type {}, which has no kernel here: use a file in {}",
-                     source_.what, name, Info(t->dtype).name,
+                     source_.what, d.name, Info(t->dtype).name,
                      matrix ? SupportedNames() : "F32, F16 or BF16");
       }
-      Item item{shape, t, nullptr, nullptr};
+      Item item{&d, t, nullptr, nullptr};
       if (!matrix) {
         vectors_.push_back(item);
         continue;
       }
-      PackedMatrix& m = weights_->matrices_[weights_->Index(shape.ref)];
+      PackedMatrix& m = weights_->matrices_[weights_->Index(d.ref)];
       m.format = format;
-      m.rows = shape.rows;
-      m.cols = shape.cols;
-      m.panel_stride = RoundUp<uint64_t>(format->panel_bytes(shape.cols), 64);
-      if (shape.ref.role == WeightRole::kQ || shape.ref.role == WeightRole::kK) {
-        m.order = source_.query_rows;
-        m.head_dim = spec_.head_dim;
-      }
+      m.rows = d.rows;
+      m.cols = d.cols;
+      m.panel_stride = RoundUp<uint64_t>(format->panel_bytes(d.cols), 64);
+      m.order = d.order;
+      m.head_dim = spec_.head_dim;
       item.matrix = &m;
       matrices_.push_back(item);
     }
@@ -133,25 +133,23 @@ class WeightLoader {
 
   Status LoadVectors() {
     uint64_t floats = 0;
-    for (const Item& v : vectors_) floats += RoundUp<uint64_t>(v.shape.rows, 16);
+    for (const Item& v : vectors_) floats += RoundUp<uint64_t>(v.decl->rows, 16);
     WRING_ASSIGN(weights_->vector_memory_, HostDevice().Allocate(floats * sizeof(float)));
     auto* at = weights_->vector_memory_.as<float>();
     for (const Item& v : vectors_) {
-      std::vector<float> row(v.shape.rows);
+      const WeightDecl& d = *v.decl;
+      std::vector<float> stored(d.stored_rows);
       FormatFor(v.tensor->dtype)
-          ->DequantStored(source_.file->Bytes(*v.tensor).data(), v.shape.rows, row.data());
-      const bool pairs =
-          (v.shape.ref.role == WeightRole::kQBias || v.shape.ref.role == WeightRole::kKBias) &&
-          source_.query_rows == RowOrder::kInterleavedPairs;
+          ->DequantStored(source_.file->Bytes(*v.tensor).data(), d.stored_rows, stored.data());
       PackedMatrix order;
-      order.order = pairs ? RowOrder::kInterleavedPairs : RowOrder::kPlain;
+      order.order = d.order;
       order.head_dim = spec_.head_dim;
-      for (uint32_t i = 0; i < v.shape.rows; ++i) {
-        at[i] = row[order.StoredRow(i)];
+      for (uint32_t i = 0; i < d.rows; ++i) {
+        at[i] = stored[d.first_row + order.StoredRow(i)] + d.add;
         if (!(std::abs(at[i]) <= 3.4028235e38F)) return NotFinite(source_.what, v.tensor->name);
       }
-      weights_->vectors_[weights_->Index(v.shape.ref)] = at;
-      at += RoundUp<uint64_t>(v.shape.rows, 16);
+      weights_->vectors_[weights_->Index(d.ref)] = at;
+      at += RoundUp<uint64_t>(d.rows, 16);
     }
     return {};
   }
@@ -172,10 +170,10 @@ class WeightLoader {
       m.matrix->panels = at;
       at += m.matrix->bytes();
       const uint32_t step = ChunkRows(*m.matrix);
-      for (uint32_t r = 0; r < m.shape.rows; r += step) {
-        const uint32_t rows = std::min(step, m.shape.rows - r);
+      for (uint32_t r = 0; r < m.decl->rows; r += step) {
+        const uint32_t rows = std::min(step, m.decl->rows - r);
         chunks.push_back({&m, r, rows});
-        largest = std::max(largest, rows * m.matrix->format->row_bytes(m.shape.cols));
+        largest = std::max(largest, rows * m.matrix->format->row_bytes(m.decl->cols));
       }
     }
     std::vector<std::vector<std::byte>> buffers(pool_.threads(), std::vector<std::byte>(largest));
@@ -193,7 +191,7 @@ class WeightLoader {
         }
         if (progress_ != nullptr) {
           const uint64_t bytes = chunks[i].rows * chunks[i].item->matrix->format->row_bytes(
-                                                      chunks[i].item->shape.cols);
+                                                      chunks[i].item->decl->cols);
           progress_->Report("loading", done += bytes, total);
         }
       }
@@ -205,7 +203,8 @@ class WeightLoader {
     const PackedMatrix& m = *item.matrix;
     const uint64_t row_bytes = m.format->row_bytes(m.cols);
     WRING_TRY(ReadAt(*source_.file->files[item.tensor->file],
-                     item.tensor->offset + first_row * row_bytes, buffer, rows * row_bytes));
+                     item.tensor->offset + (item.decl->first_row + first_row) * row_bytes, buffer,
+                     rows * row_bytes));
     for (uint32_t panel = first_row / kPanelRows; panel * kPanelRows < first_row + rows; ++panel) {
       const std::byte* lanes[kPanelRows];
       for (uint32_t lane = 0; lane < kPanelRows; ++lane) {
@@ -221,13 +220,14 @@ class WeightLoader {
 
   void Account() {
     for (const Item& m : matrices_) {
-      const uint64_t bytes = m.shape.rows * m.matrix->format->row_bytes(m.shape.cols);
+      const uint64_t bytes = m.decl->rows * m.matrix->format->row_bytes(m.decl->cols);
       weights_->matrix_bytes_ += bytes;
-      const bool gathered = m.shape.ref.role == WeightRole::kEmbedding && !spec_.tied_head;
-      weights_->bytes_per_token_ += gathered ? m.matrix->format->row_bytes(m.shape.cols) : bytes;
-      weights_->parameters_ += uint64_t{m.shape.rows} * m.shape.cols;
+      const bool also_head = m.decl->ref.role == WeightRole::kEmbedding && spec_.tied_head;
+      const bool gathered = IsGathered(m.decl->ref.role) && !also_head;
+      weights_->bytes_per_token_ += gathered ? m.matrix->format->row_bytes(m.decl->cols) : bytes;
+      weights_->parameters_ += uint64_t{m.decl->rows} * m.decl->cols;
     }
-    for (const Item& v : vectors_) weights_->parameters_ += v.shape.rows;
+    for (const Item& v : vectors_) weights_->parameters_ += v.decl->rows;
   }
 
   const ModelSpec& spec_;

@@ -23,9 +23,8 @@ class Weights {
  public:
   struct Source {
     const TensorFile* file = nullptr;
-    ConfigView::Naming naming = ConfigView::Naming::kHuggingFace;
-    RowOrder query_rows = RowOrder::kPlain;
-    std::string what;  // for messages
+    std::vector<WeightDecl> weights;  // what the model needs and where it stands
+    std::string what;                 // for messages
   };
 
   // Checks every tensor's presence, type and shape before anything is read. With `repack` false the
@@ -56,8 +55,5 @@ class Weights {
   uint64_t matrix_bytes_ = 0;
   uint64_t parameters_ = 0;
 };
-
-// The name a weight has in files of a naming.
-std::string WeightName(ConfigView::Naming naming, WeightRef ref);
 
 }  // namespace wring

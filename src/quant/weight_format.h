@@ -30,11 +30,17 @@ enum class FormatId : uint8_t {
   kQ4_0,
   kQ4_1,
   kQ5_0,
+  kQ5_1,
+  kQ2_K,
+  kQ3_K,
   kQ4_K,
   kQ5_K,
-  kQ6_K
+  kQ6_K,
+  kIQ4_NL,
+  kIQ4_XS,
+  kMXFP4
 };
-inline constexpr size_t kFormatCount = 10;
+inline constexpr size_t kFormatCount = 16;
 
 class WeightFormat {
  public:

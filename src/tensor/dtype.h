@@ -23,9 +23,14 @@ enum class DType : uint8_t {
   kQ4_1,
   kQ5_0,
   kQ5_1,
+  kQ2_K,
+  kQ3_K,
   kQ4_K,
   kQ5_K,
   kQ6_K,
+  kIQ4_NL,
+  kIQ4_XS,
+  kMXFP4,
 };
 
 // A row of `block` elements takes `bytes` bytes; plain types have block 1.

@@ -147,9 +147,10 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::FromGguf(const GgufMetadata& m) {
   }
   const std::optional<WringVocabularyKind> kind = KindOf(*model);
   if (!kind) {
-    return Error(Code::kUnsupported,
-                 "tokenizer model \"{}\" is not supported (gpt2, llama, bert): use a tokenizer.json",
-                 *model);
+    return Error(
+        Code::kUnsupported,
+        "tokenizer model \"{}\" is not supported (gpt2, llama, bert): use a tokenizer.json",
+        *model);
   }
   const size_t count = tokens->size();
   std::vector<int32_t> types(count, 1);
@@ -190,7 +191,8 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::FromGguf(const GgufMetadata& m) {
   }
   extras.add_bos = m.Bool("tokenizer.ggml.add_bos_token").value_or(*kind == WRING_SENTENCE_PIECE);
   extras.add_eos = m.Bool("tokenizer.ggml.add_eos_token").value_or(false);
-  if (*kind == WRING_WORD_PIECE) extras.add_bos = extras.add_eos = false;  // its own post-processor does
+  if (*kind == WRING_WORD_PIECE)
+    extras.add_bos = extras.add_eos = false;  // its own post-processor does
   return Make(v, std::move(extras));
 }
 

@@ -157,7 +157,7 @@ TEST(GgufDamage, Tensors) {
           {"type 2^32-1", OneTensor({32}, 0xffffffff, 0, 64), Code::kCorrupt, "unknown type"},
           {"type IQ2_XS", OneTensor({256}, 17, 0, 512), Code::kUnsupported,
            "unsupported tensor type IQ2_XS"},
-          {"type Q2_K", OneTensor({256}, 10, 0, 512), Code::kUnsupported, "type Q2_K"},
+          {"type IQ2_XXS", OneTensor({256}, 16, 0, 512), Code::kUnsupported, "type IQ2_XXS"},
           {"removed type Q4_2", OneTensor({256}, 4, 0, 512), Code::kUnsupported, "type Q4_2"},
           {"row of half a block", OneTensor({16}, 8, 0, 64), Code::kCorrupt, "whole Q8_0 blocks"},
           {"rows of half a block, whole in all", OneTensor({128, 2}, 12, 0, 144), Code::kCorrupt,

@@ -48,7 +48,7 @@ struct Cache {
 // Queries at the given positions, `count` a tile; [query][head_dim].
 std::vector<float> Attend(const cpu::AttendKernels& kernels, const Cache& c,
                           const std::vector<float>& q, const std::vector<uint32_t>& positions,
-                          uint32_t tile, float scale) {
+                          uint32_t tile, float scale, float softcap = 0) {
   const uint32_t padded = KvCodec::PaddedHead(c.head_dim);
   std::vector<float> out;
   for (uint32_t first = 0; first < positions.size(); first += tile) {
@@ -70,9 +70,20 @@ std::vector<float> Attend(const cpu::AttendKernels& kernels, const Cache& c,
         end[i] = seen > b * kBlockTokens ? std::min(seen - b * kBlockTokens, kBlockTokens) : 0;
       }
       const int w = b == 0 ? 0 : 1;
-      kernels.block({c.keys.data() + b * c.block_bytes, c.values.data() + b * c.block_bytes,
-                     c.head_dim, qt.data(), n, begin.data(), end.data(), scale, max[w].data(),
-                     sum[w].data(), o[w].data()});
+      cpu::AttendBlockArgs args;
+      args.keys = c.keys.data() + b * c.block_bytes;
+      args.values = c.values.data() + b * c.block_bytes;
+      args.head_dim = c.head_dim;
+      args.q = qt.data();
+      args.count = n;
+      args.begin = begin.data();
+      args.end = end.data();
+      args.scale = scale;
+      args.softcap = softcap;
+      args.max = max[w].data();
+      args.sum = sum[w].data();
+      args.out = o[w].data();
+      kernels.block(args);
       if (w == 1) {
         kernels.merge(n, padded, max[0].data(), sum[0].data(), o[0].data(), max[1].data(),
                       sum[1].data(), o[1].data());
@@ -122,6 +133,25 @@ TEST_P(AttendTest, EqualsFloat64AndDoesNotDependOnTheTile) {
       ASSERT_EQ(Attend(kernels, cache, q, positions, tile, scale), one) << "tile of " << tile;
     }
   }
+}
+
+TEST_P(AttendTest, CapsScoresAsFloat64Does) {
+  const auto& kernels =
+      cpu::KernelsFor(GetParam().isa).attend[static_cast<size_t>(GetParam().codec)];
+  const uint32_t head = 32;
+  const Cache cache(kernels, GetParam().codec, head, 90);
+  std::vector<float> q(head);
+  for (uint32_t i = 0; i < head; ++i) q[i] = 30 * Noise(5, i);
+  const double cap = 4;
+  const auto got = Attend(kernels, cache, q, {89}, 1, 1.0F, static_cast<float>(cap));
+  const auto want = reference::Attend(q, cache.key_rows, cache.value_rows, head, 1.0, cap);
+  const auto uncapped = reference::Attend(q, cache.key_rows, cache.value_rows, head, 1.0);
+  double moved = 0;
+  for (uint32_t d = 0; d < head; ++d) {
+    ASSERT_NEAR(got[d], want[d], 3e-6);
+    moved = std::max(moved, std::abs(want[d] - uncapped[d]));
+  }
+  EXPECT_GT(moved, 0.05) << "the test must be able to see the cap";
 }
 
 INSTANTIATE_TEST_SUITE_P(All, AttendTest, ::testing::ValuesIn(Cases()), [](const auto& param) {

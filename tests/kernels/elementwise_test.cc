@@ -43,6 +43,54 @@ TEST_P(ElementwiseTest, RmsNormEqualsFloat64AndSeesEpsilon) {
   }
 }
 
+TEST_P(ElementwiseTest, LayerNormEqualsFloat64) {
+  for (size_t n : {16UL, 100UL, 384UL, 1537UL}) {
+    auto x = Row(n, n, 1.0F);
+    for (size_t i = 0; i < n; ++i) x[i] += 0.5F;
+    const auto w = Row(n, 9, 2.0F);
+    const auto b = Row(n, 10, 2.0F);
+    std::vector<float> out(x.size(), 7.0F);
+    k().layer_norm(x.data(), w.data(), b.data(), 1e-5F, n, out.data());
+    const auto want = reference::LayerNorm({x.data(), n}, {w.data(), n}, {b.data(), n}, 1e-5);
+    for (size_t i = 0; i < n; ++i) ASSERT_NEAR(out[i], want[i], 2e-6) << n << " " << i;
+    for (size_t i = n; i < out.size(); ++i) ASSERT_EQ(out[i], 0) << "padding stays zero";
+  }
+}
+
+// Values from -12 to 12, padded to whole vectors.
+std::vector<float> Ramp() {
+  std::vector<float> x;
+  for (float v = -12; v <= 12; v += 0.0371F) x.push_back(v);
+  while (x.size() % 16 != 0) x.push_back(0);
+  return x;
+}
+
+TEST_P(ElementwiseTest, GelusEqualFloat64) {
+  const auto x = Ramp();
+  const std::vector<float> up(x.size(), 1.5F);
+  auto tanh_form = x;
+  auto exact = x;
+  k().gelu_mul(tanh_form.data(), up.data(), x.size());
+  k().gelu(exact.data(), x.size());
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double want = reference::GeluTanh(x[i]) * 1.5;
+    ASSERT_NEAR(tanh_form[i], want, std::abs(want) * 2e-6 + 1e-6) << x[i];
+    ASSERT_NEAR(exact[i], reference::Gelu(x[i]), std::abs(x[i]) * 2e-7 + 1e-9) << x[i];
+  }
+}
+
+TEST_P(ElementwiseTest, SoftCapAndAddEqualFloat64) {
+  const auto x = Ramp();
+  auto capped = x;
+  auto sum = x;
+  k().soft_cap(capped.data(), 3.0F, x.size());
+  k().add(sum.data(), capped.data(), x.size());
+  for (size_t i = 0; i < x.size(); ++i) {
+    ASSERT_NEAR(capped[i], 3 * std::tanh(x[i] / 3.0), 1e-6) << x[i];
+    ASSERT_EQ(sum[i], x[i] + capped[i]);
+  }
+}
+
 TEST_P(ElementwiseTest, SiluMulEqualsFloat64OverTheWholeRange) {
   std::vector<float> gate, up;
   for (float g = -120; g <= 120; g += 0.37F) {

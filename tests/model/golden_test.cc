@@ -1,67 +1,30 @@
 // Tiny random checkpoints against float64 logits of transformers, and proof that each golden sees a fault.
+#include "support/golden.h"
+
 #include <gtest/gtest.h>
 
-#include <cmath>
-
-#include "formats/safetensors.h"
-#include "support/checkpoint.h"
 #include "support/test_data.h"
 
 namespace wring {
 namespace {
 
 using testing::OpenForTest;
-using testing::RunTeacherForced;
 
-constexpr float kTolerance = 1e-4F;
-
-struct Golden {
-  std::vector<int32_t> prompt, decode;
-  std::vector<float> logits;  // prefill, then decode
-};
-
-template <typename T>
-void Append(const TensorFile& file, const std::string& name, std::vector<T>* out) {
-  const TensorRecord* t = file.Find(name);
-  ASSERT_NE(t, nullptr) << name;
-  const size_t old = out->size();
-  out->resize(old + t->elements());
-  std::memcpy(out->data() + old, file.Bytes(*t).data(), t->bytes);
-}
+constexpr float kTolerance = testing::kGoldenTolerance;
 
 class GoldenTest : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
-    path_ = (testing::TreeDir() / "tests/goldens/models" / GetParam()).string();
-    auto file = OpenSafetensors(path_ + "/golden.safetensors");
-    ASSERT_TRUE(file.ok()) << file.status().message();
-    Append(*file, "prompt_ids", &golden_.prompt);
-    Append(*file, "decode_ids", &golden_.decode);
-    Append(*file, "prefill_logits", &golden_.logits);
-    Append(*file, "decode_logits", &golden_.logits);
+    golden_.Read((testing::TreeDir() / "tests/goldens/models" / GetParam()).string());
   }
-
-  // Largest distance from the golden, of prefill and of decode.
   std::pair<float, float> Distance(const std::function<void(ModelSpec&)>& disturb,
-                                   bool exact = true, uint32_t threads = 1) {
-    auto model = OpenForTest(path_, threads, disturb);
-    EXPECT_TRUE(model.ok()) << model.status().message();
+                                   bool exact = true) {
     SessionOptions options;
     options.exact = exact;
-    auto run = RunTeacherForced(**model, options, golden_.prompt, golden_.decode);
-    EXPECT_TRUE(run.ok()) << run.status().message();
-    EXPECT_EQ(run->values.size(), golden_.logits.size());
-    float worst[2] = {0, 0};
-    const size_t prefill = golden_.prompt.size() * (*model)->spec.vocab;
-    for (size_t i = 0; i < golden_.logits.size(); ++i) {
-      float& w = worst[i < prefill ? 0 : 1];
-      w = std::max(w, std::abs(run->values[i] - golden_.logits[i]));
-    }
-    return {worst[0], worst[1]};
+    return golden_.Distance(options, disturb);
   }
 
-  std::string path_;
-  Golden golden_;
+  testing::Golden golden_;
 };
 
 TEST_P(GoldenTest, ExactEqualsTransformers) {
@@ -82,10 +45,10 @@ TEST_P(GoldenTest, SeesAFault) {
     EXPECT_GE(prefill, 20 * kTolerance) << what;
     EXPECT_GE(decode, 20 * kTolerance) << what;
   };
-  sees("rope off", [](ModelSpec& s) { s.rope = false; });
-  sees("theta", [](ModelSpec& s) { s.rope_theta *= 2; });
+  sees("rope off", [](ModelSpec& s) { s.rotary = false; });
+  sees("theta", [](ModelSpec& s) { s.ropes[0].theta *= 2; });
   sees("attention scale", [](ModelSpec& s) { s.attention_scale *= 1.1F; });
-  auto model = OpenForTest(path_);
+  auto model = OpenForTest(golden_.path);
   ASSERT_TRUE(model.ok());
   if ((*model)->spec.kv_heads > 1 && (*model)->spec.group() > 1) {
     sees("head mapping", [](ModelSpec& s) { s.head_mapping = HeadMapping::kStrided; });

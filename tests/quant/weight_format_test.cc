@@ -77,10 +77,15 @@ TEST_P(WeightFormatTest, SeesWeightsThatAreNotFinite) {
   const uint32_t cols = format().block_cols() == 256 ? 256 : 32;
   auto m = testing::MakeMatrix(format().id(), 16, cols, 5);
   const uint16_t infinity = format().stored() == DType::kBF16 ? 0x7f80 : 0x7c00;
-  const size_t at = format().stored() == DType::kQ6_K ? 208 : 0;
+  const size_t at = format().stored() == DType::kQ6_K   ? 208
+                    : format().stored() == DType::kQ3_K ? 108
+                    : format().stored() == DType::kQ2_K ? 80
+                                                        : 0;
   if (format().stored() == DType::kF32) {
     const float v = std::numeric_limits<float>::quiet_NaN();
     std::memcpy(m.stored.data(), &v, 4);
+  } else if (format().stored() == DType::kMXFP4) {
+    m.stored[0] = std::byte{255};
   } else {
     std::memcpy(m.stored.data() + at, &infinity, 2);
   }

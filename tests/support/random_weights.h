@@ -48,6 +48,15 @@ inline void FillBlocks(DType dtype, uint64_t seed, std::vector<std::byte>* bytes
         std::memcpy(bytes->data() + at, &h, 2);
         break;
       }
+      case DType::kQ2_K:
+        half(at + 80, 0.01F * Noise(seed, 2 * i));
+        half(at + 82, 0.1F * Noise(seed, 2 * i + 1));
+        break;
+      case DType::kQ3_K: half(at + 108, 0.01F * Noise(seed, i)); break;
+      case DType::kIQ4_XS: half(at, 0.0001F * Noise(seed, i)); break;
+      case DType::kMXFP4:
+        (*bytes)[at] = std::byte{static_cast<uint8_t>(118 + i % 8)};  // a scale of 2^-10 .. 2^-3
+        break;
       case DType::kQ6_K: half(at + 208, 0.001F * Noise(seed, i)); break;
       case DType::kQ4_K:
       case DType::kQ5_K:

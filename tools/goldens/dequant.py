@@ -3,8 +3,8 @@
   TYPE.safetensors  blocks u8 [n, bytes of a block], values f32 [n, values of a block]
   golden.json       versions, counts and the SHA-256 of both arrays
 
-Every product in these formats fits the 24 bits of a float32 significand: 11 of an fp16 scale and at most 12 of
-sub-scale and code together (6 + 5 in Q5_K, 7 + 5 in Q6_K). So a value is exact, or rounded once in the one addition
+Every product in these formats fits the 24 bits of a float32 significand: 11 of an fp16 scale and at most 13 of
+sub-scale and code together (6 + 5 in Q5_K, 7 + 5 in Q6_K, 6 + 7 in IQ4_XS); MXFP4's scales are powers of two. So a value is exact, or rounded once in the one addition
 of a minimum, and is the same in any order, with or without fused multiply-add: compare with ==.
 """
 
@@ -32,6 +32,11 @@ HALVES = {
     "Q4_K": [0, 2],
     "Q5_K": [0, 2],
     "Q6_K": [208],
+    "Q2_K": [80, 82],
+    "Q3_K": [108],
+    "IQ4_NL": [0],
+    "IQ4_XS": [0],
+    "MXFP4": [],
 }
 RANDOM_BLOCKS = {32: 96, 256: 20}
 # Bytes for whole blocks: lowest codes, highest codes, -128 for signed bytes, alternating nibbles and bits.
@@ -63,7 +68,11 @@ def blocks_of(name: str, values: int, size: int) -> np.ndarray:
         for offset in HALVES[name]:
             block[offset : offset + 2] = np.array([0x3C00], "<u2").view(np.uint8)
         edges.append(block)
-    return np.concatenate([random, np.stack(edges)])
+    blocks = np.concatenate([random, np.stack(edges)])
+    if name == "MXFP4":  # its scale is the first byte, a power of two; beyond 252 a value of 12 overflows
+        blocks[:, 0] = np.minimum(blocks[:, 0], 252)
+        blocks[-3:, 0] = [0, 1, 2]  # the subnormal ones
+    return blocks
 
 
 def make(folder: pathlib.Path) -> None:

@@ -88,9 +88,9 @@ HWY_INLINE void Scores(const typename E::T* keys, int head_dim, int padded, cons
   }
 }
 
-// Turns scaled, masked scores into weights in place; returns (max, sum).
-HWY_INLINE void Softmax(float* s, uint32_t begin, uint32_t end, float scale, float* max,
-                        float* sum) {
+// Turns scaled, capped, masked scores into weights in place; returns (max, sum).
+HWY_INLINE void Softmax(float* s, uint32_t begin, uint32_t end, float scale, float softcap,
+                        float* max, float* sum) {
   const DF df;
   const DI di;
   const VF low = hn::Set(df, -__builtin_inff());
@@ -101,7 +101,9 @@ HWY_INLINE void Softmax(float* s, uint32_t begin, uint32_t end, float scale, flo
   };
   VF m = low;
   for (uint32_t i = 0; i < kBlockTokens; i += kLanes) {
-    const VF v = hn::IfThenElse(seen(i), hn::Mul(hn::LoadU(df, s + i), hn::Set(df, scale)), low);
+    VF score = hn::Mul(hn::LoadU(df, s + i), hn::Set(df, scale));
+    if (softcap > 0) score = SoftCapped(score, softcap);
+    const VF v = hn::IfThenElse(seen(i), score, low);
     hn::StoreU(v, df, s + i);
     m = hn::Max(m, v);
   }
@@ -156,7 +158,9 @@ HWY_NOINLINE void BlockN(const AttendBlockArgs& a) {
     if (panel * 16 < visible) Scores<E, N, kPanels>(keys, head_dim, padded, a.q, panel, s);
   }
   WRING_UNROLL
-  for (int n = 0; n < N; ++n) Softmax(s[n], a.begin[n], a.end[n], a.scale, a.max + n, a.sum + n);
+  for (int n = 0; n < N; ++n) {
+    Softmax(s[n], a.begin[n], a.end[n], a.scale, a.softcap, a.max + n, a.sum + n);
+  }
   int panel = 0;
   for (; panel + kPanels <= padded / 16; panel += kPanels) {
     Output<E, N, kPanels>(values, padded, visible, s, panel, a.out);

@@ -24,6 +24,7 @@ struct AttendBlockArgs {
   const uint32_t* begin = nullptr;
   const uint32_t* end = nullptr;
   float scale = 1;       // on the scores
+  float softcap = 0;     // scores become cap * tanh(score / cap); 0: off
   float* max = nullptr;  // [count]
   float* sum = nullptr;  // [count]
   float* out = nullptr;  // [count][padded head_dim]

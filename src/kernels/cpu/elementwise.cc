@@ -46,6 +46,73 @@ void RmsNorm(const float* x, const float* weight, float eps, size_t n, float* ou
   }
 }
 
+void LayerNorm(const float* x, const float* weight, const float* bias, float eps, size_t n,
+               float* out) {
+  const DF df;
+  // Rows are padded with zeros: the sum is right, and the padding's squares (mean^2 each) go off again.
+  const float mean =
+      SumRow(x, n, [](VF v, VF a) HWY_ATTR { return hn::Add(a, v); }) / static_cast<float>(n);
+  const VF m = hn::Set(df, mean);
+  float squares = SumRow(x, n, [&](VF v, VF a) HWY_ATTR {
+    const VF d = hn::Sub(v, m);
+    return hn::MulAdd(d, d, a);
+  });
+  squares -= static_cast<float>((n + 15) / 16 * 16 - n) * mean * mean;
+  const float factor = 1.0F / __builtin_sqrtf(squares / static_cast<float>(n) + eps);
+  for (size_t i = 0; i < n; i += kLanes) {
+    const VF v = hn::Mul(hn::Sub(hn::LoadU(df, x + i), m), hn::Set(df, factor));
+    hn::StoreU(hn::MulAdd(v, hn::LoadU(df, weight + i), hn::LoadU(df, bias + i)), df, out + i);
+  }
+  for (size_t i = n; i < (n + 15) / 16 * 16; ++i) out[i] = 0;
+}
+
+// gelu(x) = x / 2 * (1 + tanh(u)) = x / (1 + exp(-2u)), u = sqrt(2 / pi) * (x + 0.044715 x^3).
+void GeluMul(float* gate, const float* up, size_t n) {
+  const DF df;
+  for (size_t i = 0; i < n; i += kLanes) {
+    const VF g = hn::LoadU(df, gate + i);
+    const VF cube = hn::Mul(hn::Mul(g, g), hn::Set(df, 0.044715F));
+    const VF u2 = hn::Mul(hn::MulAdd(cube, g, g), hn::Set(df, -1.5957691216F));
+    const VF s = hn::Div(g, hn::Add(hn::Set(df, 1.0F), Exp(u2)));
+    hn::StoreU(hn::Mul(s, hn::LoadU(df, up + i)), df, gate + i);
+  }
+}
+
+// erfc(z) = t (a1 + t (a2 + ...)) exp(-z^2), t = 1 / (1 + p z), z >= 0: Abramowitz and Stegun 7.1.26, absolute
+// error below 1.5e-7.
+void Gelu(float* x, size_t n) {
+  const DF df;
+  const auto c = [&](float v) HWY_ATTR { return hn::Set(df, v); };
+  for (size_t i = 0; i < n; i += kLanes) {
+    const VF v = hn::LoadU(df, x + i);
+    const VF z = hn::Mul(hn::Abs(v), c(0.70710678F));
+    const VF t = hn::Div(c(1.0F), hn::MulAdd(z, c(0.3275911F), c(1.0F)));
+    VF poly = hn::MulAdd(t, c(1.061405429F), c(-1.453152027F));
+    poly = hn::MulAdd(t, poly, c(1.421413741F));
+    poly = hn::MulAdd(t, poly, c(-0.284496736F));
+    poly = hn::MulAdd(t, poly, c(0.254829592F));
+    // The part that erfc takes off x (x > 0) or is what remains of it (x < 0).
+    const VF half_tail =
+        hn::Mul(hn::Mul(hn::Mul(v, c(0.5F)), hn::Mul(t, poly)), Exp(hn::Neg(hn::Mul(z, z))));
+    hn::StoreU(hn::IfThenElse(hn::Gt(v, hn::Zero(df)), hn::Sub(v, half_tail), half_tail), df,
+               x + i);
+  }
+}
+
+void Add(float* x, const float* y, size_t n) {
+  const DF df;
+  for (size_t i = 0; i < n; i += kLanes) {
+    hn::StoreU(hn::Add(hn::LoadU(df, x + i), hn::LoadU(df, y + i)), df, x + i);
+  }
+}
+
+void SoftCap(float* x, float cap, size_t n) {
+  const DF df;
+  for (size_t i = 0; i < n; i += kLanes) {
+    hn::StoreU(SoftCapped(hn::LoadU(df, x + i), cap), df, x + i);
+  }
+}
+
 void SiluMul(float* gate, const float* up, size_t n) {
   const DF df;
   for (size_t i = 0; i < n; i += kLanes) {
@@ -138,7 +205,8 @@ void MaxSumExp(const float* x, size_t n, float* max, float* sum) {
 
 void FillElementwise(Kernels& k) {
   k.widest_tile = HWY_TARGET == HWY_AVX3_DL ? 12 : 8;
-  k.elementwise = {RmsNorm, SiluMul, Rope, QuantizeTile, MaxSumExp};
+  k.elementwise = {RmsNorm, LayerNorm, SiluMul, GeluMul,      Gelu,
+                   Add,     SoftCap,   Rope,    QuantizeTile, MaxSumExp};
 }
 
 }  // namespace wring::cpu::HWY_NAMESPACE

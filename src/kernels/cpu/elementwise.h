@@ -12,8 +12,17 @@ namespace wring::cpu {
 struct ElementwiseKernels {
   // out = x / sqrt(mean(x^2) + eps) * weight
   void (*rms_norm)(const float* x, const float* weight, float eps, size_t n, float* out) = nullptr;
-  // gate = silu(gate) * up
+  // out = (x - mean) / sqrt(variance + eps) * weight + bias
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, float eps, size_t n,
+                     float* out) = nullptr;
+  // gate = silu(gate) * up; gelu in its tanh form
   void (*silu_mul)(float* gate, const float* up, size_t n) = nullptr;
+  void (*gelu_mul)(float* gate, const float* up, size_t n) = nullptr;
+  // x = x / 2 * (1 + erf(x / sqrt 2))
+  void (*gelu)(float* x, size_t n) = nullptr;
+  void (*add)(float* x, const float* y, size_t n) = nullptr;
+  // x = cap * tanh(x / cap)
+  void (*soft_cap)(float* x, float cap, size_t n) = nullptr;
   // Rotates one head: pairs (i, i + half), angles given as cos and sin [half].
   void (*rope)(float* head, const float* cos, const float* sin, size_t half) = nullptr;
   // Quantises `tile` rows (x[r] has cols floats) as one activation tile, see linear.h. Returns nothing;

@@ -40,6 +40,8 @@ Kernels Fill(Isa isa) {
   RegisterLinearPlain(isa, k);
   RegisterLinearSimple(isa, k);
   RegisterLinearK(isa, k);
+  RegisterLinearSmallK(isa, k);
+  RegisterLinearTable(isa, k);
   return k;
 }
 

@@ -67,6 +67,7 @@ HWY_NOINLINE void DirectPlain(const PackedMatrix& w, const F32Acts& x, uint32_t 
       const VF a = Broadcast(x.x + k);
       WRING_UNROLL
       for (int i = 0; i < kPanels; ++i) {
+        __builtin_prefetch(reinterpret_cast<const std::byte*>(base[i] + k * 16) + kAhead);
         WRING_UNROLL
         for (int p = 0; p < kParts; ++p) {
           sum[i][p] = hn::MulAdd(P::Load(base[i] + k * 16 + p * kLanes), a, sum[i][p]);
@@ -109,10 +110,10 @@ struct WidenPacked {
       const int t = k % F::kTiles;
       WRING_UNROLL
       for (int p = 0; p < kParts; ++p) {
-        const VF min = F::Min(block, t, p);
         WRING_UNROLL
         for (int g = 0; g < 8; ++g) {
           const VF scale = F::Scale(block, t, p, g * 4 / F::kSegment);
+          const VF min = F::Min(block, t, p, g * 4 / F::kSegment);
           const VI words = hn::BitCast(di, F::Codes(block, t, p, g));
           const VI codes[4] = {hn::And(words, hn::Set(di, 255)),
                                hn::And(hn::ShiftRight<8>(words), hn::Set(di, 255)),

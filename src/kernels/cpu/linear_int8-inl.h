@@ -22,14 +22,18 @@ namespace wring::cpu::HWY_NAMESPACE {
 // register file (32 of AVX-512: 12 + 12 + few). With 16 registers the float sums live in L1.
 constexpr int kWidestTile = HWY_TARGET == HWY_AVX3_DL ? 12 : 8;
 constexpr uint32_t kDirectRows = 4;  // up to this many rows read packed panels directly
+// Decode waits for memory. The hardware's prefetcher stops at a page's end and starts anew with each panel;
+// asking this many bytes ahead, over the panel's end into the next one, keeps loads under way.
+constexpr size_t kAhead = 4096;
 
 // A tile of 16 rows x 32 columns, expanded.
 struct NoMin {};
+template <int kSegments>
 struct WithMin {
-  float min[16];
+  float min[kSegments][16];
 };
 template <class F>
-struct Expanded : std::conditional_t<F::kMin, WithMin, NoMin> {
+struct Expanded : std::conditional_t<F::kMin, WithMin<32 / F::kSegment>, NoMin> {
   static constexpr int kSegments = 32 / F::kSegment;
   uint8_t q[8][16][4];
   float scale[kSegments][16];
@@ -83,10 +87,20 @@ HWY_INLINE void TileStep(VF (&acc)[N], const Codes& codes, const Scale& scale, c
       acc[n] = hn::MulAdd(f[n], Broadcast(a_scale + n), acc[n]);
     }
   }
-  if constexpr (F::kMin) {
-    const VF m = min();
+  if constexpr (F::kMin && F::kSegment == 32) {
+    const VF m = min(0);
     WRING_UNROLL
     for (int n = 0; n < N; ++n) acc[n] = hn::MulAdd(m, Broadcast(a_sum + n), acc[n]);
+  } else if constexpr (F::kMin) {
+    WRING_UNROLL
+    for (int seg = 0; seg < 2; ++seg) {
+      const VF m = min(seg);
+      WRING_UNROLL
+      for (int n = 0; n < N; ++n) {
+        const float sum = a_scale[n] * static_cast<float>(isum16[seg * N + n]);
+        acc[n] = hn::MulAdd(m, hn::Set(df, sum), acc[n]);
+      }
+    }
   }
 }
 
@@ -131,17 +145,22 @@ HWY_NOINLINE void Direct(const std::byte* panel_bytes, const Int8Acts& x, uint32
     WRING_UNROLL
     for (int n = 0; n < N; ++n) acc[p][n] = hn::Zero(DF());
   }
+  constexpr size_t kStep = sizeof(typename F::Packed) / F::kTiles;
   for (int b = 0; b < count; ++b) {
     const typename F::Packed& block = blocks[b];
     for (int t = 0; t < F::kTiles; ++t) {
       const int k = b * F::kTiles + t;
       WRING_UNROLL
+      for (size_t line = 0; line < kStep; line += 64) {
+        __builtin_prefetch(panel_bytes + static_cast<size_t>(k) * kStep + kAhead + line);
+      }
+      WRING_UNROLL
       for (int p = 0; p < kParts; ++p) {
         TileStep<F, N>(
             acc[p], [&](int g) HWY_ATTR { return F::Codes(block, t, p, g); },
             [&](int seg) HWY_ATTR { return F::Scale(block, t, p, seg); },
-            [&]() HWY_ATTR { return F::Min(block, t, p); }, a.q + k * 32 * N, a.scale + k * N,
-            a.sum + k * N, a.isum + 2 * k * N);
+            [&](int seg) HWY_ATTR { return F::Min(block, t, p, seg); }, a.q + k * 32 * N,
+            a.scale + k * N, a.sum + k * N, a.isum + 2 * k * N);
       }
     }
   }
@@ -164,8 +183,10 @@ HWY_NOINLINE void Expand(const std::byte* panel_bytes, uint32_t cols, Expanded<F
         WRING_UNROLL
         for (int s = 0; s < Expanded<F>::kSegments; ++s) {
           hn::StoreU(F::Scale(blocks[b], t, p, s), DF(), out->scale[s] + p * kLanes);
+          if constexpr (F::kMin) {
+            hn::StoreU(F::Min(blocks[b], t, p, s), DF(), out->min[s] + p * kLanes);
+          }
         }
-        if constexpr (F::kMin) hn::StoreU(F::Min(blocks[b], t, p), DF(), out->min + p * kLanes);
       }
     }
   }
@@ -186,8 +207,8 @@ HWY_NOINLINE void FromExpanded(const Expanded<F>* tiles, const Int8Acts& x, uint
       TileStep<F, N>(
           acc, [&](int g) HWY_ATTR { return hn::LoadU(DU8(), &tile.q[g][0][0] + p * kPartBytes); },
           [&](int seg) HWY_ATTR { return hn::LoadU(DF(), tile.scale[seg] + p * kLanes); },
-          [&]() HWY_ATTR {
-            if constexpr (F::kMin) return hn::LoadU(DF(), tile.min + p * kLanes);
+          [&](int seg) HWY_ATTR {
+            if constexpr (F::kMin) return hn::LoadU(DF(), tile.min[seg] + p * kLanes);
             return hn::Zero(DF());
           },
           a.q + k * 32 * N, a.scale + k * N, a.sum + k * N, a.isum + 2 * k * N);

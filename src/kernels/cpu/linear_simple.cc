@@ -1,4 +1,4 @@
-// Linear kernels of Q8_0, Q4_0, Q4_1, Q5_0.
+// Linear kernels of Q8_0, Q4_0, Q4_1, Q5_0, Q5_1.
 #include <algorithm>
 
 #include "kernels/cpu/linear.h"
@@ -23,6 +23,8 @@ void FillLinearSimple(Kernels& k) {
                                                     LinearStrips<WidenPacked<Q4_1>>};
   k.linear[static_cast<size_t>(FormatId::kQ5_0)] = {LinearInt8<Q5_0>,
                                                     LinearStrips<WidenPacked<Q5_0>>};
+  k.linear[static_cast<size_t>(FormatId::kQ5_1)] = {LinearInt8<Q5_1>,
+                                                    LinearStrips<WidenPacked<Q5_1>>};
 }
 
 }  // namespace wring::cpu::HWY_NAMESPACE

@@ -1,4 +1,4 @@
-// Per-target: exp.
+// Per-target: exp, and the soft cap made of it.
 #if defined(WRING_KERNELS_CPU_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef WRING_KERNELS_CPU_MATH_INL_H_
 #undef WRING_KERNELS_CPU_MATH_INL_H_
@@ -40,6 +40,13 @@ HWY_INLINE VF Exp(VF x) {
   };
   const VF result = hn::Mul(hn::Mul(p, pow2(half)), pow2(rest));
   return hn::IfThenZeroElse(tiny, result);
+}
+
+// cap * tanh(x / cap) = cap - 2 cap / (1 + exp(2 x / cap)); absolute error about cap * 2^-23.
+HWY_INLINE VF SoftCapped(VF x, float cap) {
+  const DF df;
+  const VF e = Exp(hn::Mul(x, hn::Set(df, 2.0F / cap)));
+  return hn::Sub(hn::Set(df, cap), hn::Div(hn::Set(df, 2.0F * cap), hn::Add(hn::Set(df, 1.0F), e)));
 }
 
 }  // namespace wring::cpu::HWY_NAMESPACE

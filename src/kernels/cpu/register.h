@@ -11,6 +11,8 @@ void RegisterAttend(Isa isa, Kernels& k);
 void RegisterLinearPlain(Isa isa, Kernels& k);
 void RegisterLinearSimple(Isa isa, Kernels& k);
 void RegisterLinearK(Isa isa, Kernels& k);
+void RegisterLinearSmallK(Isa isa, Kernels& k);
+void RegisterLinearTable(Isa isa, Kernels& k);
 
 }  // namespace wring::cpu
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numbers>
 
 #include "tensor/half.h"
 
@@ -61,16 +62,38 @@ std::vector<double> RmsNorm(std::span<const float> x, std::span<const float> wei
   return out;
 }
 
+std::vector<double> LayerNorm(std::span<const float> x, std::span<const float> weight,
+                              std::span<const float> bias, double eps) {
+  const auto n = static_cast<double>(x.size());
+  double mean = 0;
+  for (float v : x) mean += v / n;
+  double variance = 0;
+  for (float v : x) variance += (v - mean) * (v - mean) / n;
+  std::vector<double> out;
+  for (size_t i = 0; i < x.size(); ++i) {
+    out.push_back((x[i] - mean) / std::sqrt(variance + eps) * weight[i] + bias[i]);
+  }
+  return out;
+}
+
+double GeluTanh(double x) {
+  return x / 2 * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
+}
+
+double Gelu(double x) { return x / 2 * std::erfc(-x / std::numbers::sqrt2); }
+
 double Silu(double x) { return x / (1.0 + std::exp(-x)); }
 
 std::vector<double> Attend(std::span<const float> q, std::span<const float> keys,
-                           std::span<const float> values, uint32_t head_dim, double scale) {
+                           std::span<const float> values, uint32_t head_dim, double scale,
+                           double softcap) {
   const size_t tokens = keys.size() / head_dim;
   std::vector<double> s(tokens, 0.0);
   for (size_t t = 0; t < tokens; ++t) {
     for (uint32_t d = 0; d < head_dim; ++d)
       s[t] += static_cast<double>(q[d]) * keys[t * head_dim + d];
     s[t] *= scale;
+    if (softcap > 0) s[t] = softcap * std::tanh(s[t] / softcap);
   }
   const double peak = *std::max_element(s.begin(), s.end());
   double total = 0;

@@ -5,9 +5,17 @@
 namespace wring {
 namespace {
 
-const std::array<const Architecture*, 2>& All() {
-  static const std::array<const Architecture*, 2> all = {&Llama(), &Qwen2()};
+const std::vector<const Architecture*>& All() {
+  static const std::vector<const Architecture*> all = {
+#define WRING_ARCHITECTURE(Name) &Name(),
+#include "model/arch/list.inc"
+#undef WRING_ARCHITECTURE
+  };
   return all;
+}
+
+std::string KeyOf(const ConfigView& c, std::string_view hf, std::string_view gguf_key) {
+  return c.gguf() ? c.prefix + std::string(gguf_key) : std::string(hf);
 }
 
 }  // namespace
@@ -32,18 +40,29 @@ std::string ArchitectureNames() {
   return names;
 }
 
+std::vector<WeightDecl> WeightsOf(const ModelSpec& spec, ConfigView::Naming naming) {
+  const Architecture* arch = FindArchitecture(spec.architecture);
+  assert(arch != nullptr);
+  return arch->weights(spec, naming);
+}
+
 std::optional<int64_t> ConfigView::Int(std::string_view hf, std::string_view gguf_key) const {
-  return gguf() ? get_int(prefix + std::string(gguf_key)) : get_int(hf);
+  return get_int(KeyOf(*this, hf, gguf_key));
 }
 
 std::optional<double> ConfigView::Number(std::string_view hf, std::string_view gguf_key) const {
-  return gguf() ? get_number(prefix + std::string(gguf_key)) : get_number(hf);
+  return get_number(KeyOf(*this, hf, gguf_key));
+}
+
+std::optional<std::string> ConfigView::String(std::string_view hf,
+                                              std::string_view gguf_key) const {
+  return get_string(KeyOf(*this, hf, gguf_key));
 }
 
 Result<uint32_t> ConfigView::Count(std::string_view hf, std::string_view gguf_key, uint32_t low,
                                    uint32_t high) const {
   const auto value = Int(hf, gguf_key);
-  const std::string key = gguf() ? prefix + std::string(gguf_key) : std::string(hf);
+  const std::string key = KeyOf(*this, hf, gguf_key);
   if (!value) {
     return Error(Code::kCorrupt,
                  "{}: the model's configuration has no {}: it is incomplete, get it again", what,
@@ -55,6 +74,12 @@ Result<uint32_t> ConfigView::Count(std::string_view hf, std::string_view gguf_ke
                  *value, low, high);
   }
   return static_cast<uint32_t>(*value);
+}
+
+Result<uint32_t> ConfigView::CountOr(std::string_view hf, std::string_view gguf_key, uint32_t low,
+                                     uint32_t high, uint32_t fallback) const {
+  if (!Int(hf, gguf_key)) return fallback;
+  return Count(hf, gguf_key, low, high);
 }
 
 }  // namespace wring

@@ -1,14 +1,48 @@
-// What the pre-norm decoders with rotary attention and a gated feed-forward share (Llama, Qwen2).
+// What the pre-norm decoders with rotary attention and a gated feed-forward share.
 #pragma once
 
 #include "model/arch/architecture.h"
 
 namespace wring::decoder {
 
-// The numbers common to both namings; biases are left to the architecture.
+// The numbers common to both namings; biases, norms and windows are left to the architecture.
 Result<ModelSpec> CommonSpec(const ConfigView& config, std::string_view architecture);
 
-// norm, q k v, rope, append, attend, o (+ residual), norm, gate up, silu, down (+ residual); head.
+// Rotation as the file describes it, into spec.ropes[0] (spec.context grows with the scaling).
+// `hf_object`: where newer Hugging Face files keep it.
+Status ReadRope(const ConfigView& config, std::string_view hf_object, ModelSpec* spec);
+
+// Which layers attend to a window only: config.json's layer_types, else all but every `period`-th (0: all).
+// Nothing is local when the file gives no window.
+Status ReadWindow(const ConfigView& config, uint32_t period, ModelSpec* spec);
+
+// norm, q k v (norms of heads), rope, append, attend, o (norm), sum, norm, gate up, activation, down (norm), sum;
+// head.
 std::vector<Op> Ops(const ModelSpec& spec);
+
+// Llama's names. `query_order`: of the rows of q and k in GGUF files.
+std::vector<WeightDecl> Weights(const ModelSpec& spec, ConfigView::Naming naming,
+                                RowOrder query_order = RowOrder::kPlain);
+
+// Collects declarations; a name gets ".weight" or ".bias" from the role.
+class Declarations {
+ public:
+  Declarations(const ModelSpec& spec, ConfigView::Naming naming) : spec_(spec), naming_(naming) {}
+  // A weight of the model. `hf` and `gguf` are whole names.
+  WeightDecl& Model(WeightRole role, std::string_view hf, std::string_view gguf, uint32_t rows,
+                    uint32_t cols = 1);
+  // A weight of a layer; names stand after "model.layers.N." and "blk.N.".
+  WeightDecl& Layer(WeightRole role, uint32_t layer, std::string_view hf, std::string_view gguf,
+                    uint32_t rows, uint32_t cols = 1);
+  std::vector<WeightDecl> Take() { return std::move(all_); }
+  WeightDecl* Find(WeightRef ref);
+
+  std::string hf_layers = "model.layers.";
+
+ private:
+  const ModelSpec& spec_;
+  ConfigView::Naming naming_;
+  std::vector<WeightDecl> all_;
+};
 
 }  // namespace wring::decoder

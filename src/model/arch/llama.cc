@@ -1,4 +1,4 @@
-// Llama (and models that share its files: SmolLM2, TinyLlama, ...).
+// Llama 1, 2, 3 (and models that share its files: SmolLM2, TinyLlama, ...).
 #include "model/arch/decoder.h"
 
 namespace wring {
@@ -10,6 +10,7 @@ Result<ModelSpec> Spec(const ConfigView& c) {
     s.qkv_bias = c.has_tensor("blk.0.attn_q.bias");
     s.output_bias = c.has_tensor("blk.0.attn_output.bias");
     s.ffn_bias = c.has_tensor("blk.0.ffn_gate.bias");
+    WRING_TRY(decoder::ReadWindow(c, 0, &s));  // Mistral's files are of this architecture
   } else {
     s.qkv_bias = s.output_bias = c.get_bool("attention_bias").value_or(false);
     s.ffn_bias = c.get_bool("mlp_bias").value_or(false);
@@ -18,14 +19,14 @@ Result<ModelSpec> Spec(const ConfigView& c) {
 }
 
 // llama.cpp's converter reorders q and k of this architecture into rotary pairs.
-RowOrder QueryRows(ConfigView::Naming naming) {
-  return naming == ConfigView::Naming::kGguf ? RowOrder::kInterleavedPairs : RowOrder::kPlain;
+std::vector<WeightDecl> Weights(const ModelSpec& s, ConfigView::Naming naming) {
+  return decoder::Weights(s, naming, RowOrder::kInterleavedPairs);
 }
 
 }  // namespace
 
 const Architecture& Llama() {
-  static const Architecture arch = {"llama", "llama", Spec, decoder::Ops, QueryRows};
+  static const Architecture arch = {"llama", "llama", Spec, decoder::Ops, Weights};
   return arch;
 }
 

@@ -7,15 +7,25 @@ namespace {
 Result<ModelSpec> Spec(const ConfigView& c) {
   WRING_ASSIGN(ModelSpec s, decoder::CommonSpec(c, "qwen2"));
   s.qkv_bias = true;
+  if (!c.gguf() && c.get_bool("use_sliding_window").value_or(false)) {
+    WRING_TRY(decoder::ReadWindow(c, 0, &s));
+    // Without layer_types, the layers from max_window_layers on are local.
+    const auto first = c.get_int("max_window_layers");
+    if (!c.get_strings("layer_types") && first) {
+      for (uint32_t l = 0; l < s.layers; ++l) s.local[l] = static_cast<int64_t>(l) >= *first;
+    }
+  }
   return s;
 }
 
-RowOrder QueryRows(ConfigView::Naming) { return RowOrder::kPlain; }
+std::vector<WeightDecl> Weights(const ModelSpec& s, ConfigView::Naming naming) {
+  return decoder::Weights(s, naming);
+}
 
 }  // namespace
 
 const Architecture& Qwen2() {
-  static const Architecture arch = {"qwen2", "qwen2", Spec, decoder::Ops, QueryRows};
+  static const Architecture arch = {"qwen2", "qwen2", Spec, decoder::Ops, Weights};
   return arch;
 }
 

@@ -6,7 +6,8 @@
 //   PackTile(const Stored&, tile, lane, Packed&)     codes and scales of a tile
 //   ReadStored(const Stored&, tile, float out[32])   reference dequantisation
 //   ReadPacked(const Packed&, tile, lane, float out[32])
-//   Halves(const Packed&)                            its float16 scales
+//   Halves(const Packed&)                            its float16 scales, or
+//   Finite(const Packed&)                            whether its scales are finite
 #pragma once
 
 #include <cstring>
@@ -63,7 +64,12 @@ class PackedFormat final : public WeightFormat {
     const auto* packed = reinterpret_cast<const Packed*>(panel);
     uint32_t bad = 0;
     for (uint64_t b = 0; b < cols / kCols; ++b) {
-      for (const uint16_t half : T::Halves(packed[b])) bad |= (half & 0x7c00) == 0x7c00;
+      if constexpr (requires(const Packed& p) { T::Finite(p); }) {
+        bad |= !T::Finite(packed[b]);
+        continue;
+      } else {
+        for (const uint16_t half : T::Halves(packed[b])) bad |= (half & 0x7c00) == 0x7c00;
+      }
     }
     return bad == 0;
   }

@@ -1,4 +1,4 @@
-// Q8_0, Q4_0, Q4_1, Q5_0: blocks of 32 columns with a float16 scale (and min).
+// Q8_0, Q4_0, Q4_1, Q5_0, Q5_1: blocks of 32 columns with a float16 scale (and min).
 #include "quant/gguf/codes.h"
 #include "quant/gguf/formats.h"
 #include "quant/gguf/packed_format.h"
@@ -14,6 +14,13 @@ void Symmetric(const Codes& c, uint16_t d, int offset, float out[32]) {
   for (uint32_t i = 0; i < 32; ++i) {
     out[i] = scale * static_cast<float>(static_cast<int>(c.at(i)) - offset);
   }
+}
+
+// w = d * code + m.
+void WithMin(const Codes& c, uint16_t d, uint16_t m, float out[32]) {
+  const float scale = F16ToF32(d);
+  const float min = F16ToF32(m);
+  for (uint32_t i = 0; i < 32; ++i) out[i] = scale * static_cast<float>(c.at(i)) + min;
 }
 
 struct TraitQ8_0 {
@@ -73,20 +80,15 @@ struct TraitQ4_1 {
     FromHalves(s.q, &c);
     PutQ4(c, lane, p.q4);
   }
-  static void Read(const Codes& c, uint16_t d, uint16_t m, float out[32]) {
-    const float scale = F16ToF32(d);
-    const float min = F16ToF32(m);
-    for (uint32_t i = 0; i < 32; ++i) out[i] = scale * static_cast<float>(c.at(i)) + min;
-  }
   static void ReadStored(const Stored& s, uint32_t, float out[32]) {
     Codes c;
     FromHalves(s.q, &c);
-    Read(c, s.d, s.m, out);
+    WithMin(c, s.d, s.m, out);
   }
   static void ReadPacked(const Packed& p, uint32_t, uint32_t lane, float out[32]) {
     Codes c;
     GetQ4(p.q4, lane, &c);
-    Read(c, p.d[lane], p.m[lane], out);
+    WithMin(c, p.d[lane], p.m[lane], out);
   }
 };
 
@@ -99,11 +101,7 @@ struct TraitQ5_0 {
     Codes c;
     FromHalves(s.q, &c);
     const uint32_t h = LoadWord(s.h);
-    for (int g = 0; g < 8; ++g) {
-      // Four bits of h spread to bit 4 of four bytes: the multiplier puts bit i at bit 8 i (+ noise
-      // that the mask removes).
-      c.group[g] |= ((((h >> (4 * g)) & 15) * 0x00204081U) & 0x01010101U) << 4;
-    }
+    for (int g = 0; g < 8; ++g) c.group[g] |= SpreadBits(h, g, 4);
     return c;
   }
   static void Header(const Stored& s, uint32_t lane, Packed& p) { p.d[lane] = s.d; }
@@ -120,6 +118,38 @@ struct TraitQ5_0 {
     GetQ4(p.q4, lane, &c);
     GetH1(p.h1, lane, &c);
     Symmetric(c, p.d[lane], 16, out);
+  }
+};
+
+struct TraitQ5_1 {
+  using Stored = Q5_1;
+  using Packed = PackedQ5_1;
+  static constexpr uint32_t kTiles = 1;
+  static std::span<const uint16_t> Halves(const Packed& p) { return {p.d, 32}; }  // d, then m
+  static Codes Decode(const Stored& s) {
+    Codes c;
+    FromHalves(s.q, &c);
+    const uint32_t h = LoadWord(s.h);
+    for (int g = 0; g < 8; ++g) c.group[g] |= SpreadBits(h, g, 4);
+    return c;
+  }
+  static void Header(const Stored& s, uint32_t lane, Packed& p) {
+    p.d[lane] = s.d;
+    p.m[lane] = s.m;
+  }
+  static void PackTile(const Stored& s, uint32_t, uint32_t lane, Packed& p) {
+    const Codes c = Decode(s);
+    PutQ4(c, lane, p.q4);
+    PutH1(c, lane, p.h1);
+  }
+  static void ReadStored(const Stored& s, uint32_t, float out[32]) {
+    WithMin(Decode(s), s.d, s.m, out);
+  }
+  static void ReadPacked(const Packed& p, uint32_t, uint32_t lane, float out[32]) {
+    Codes c;
+    GetQ4(p.q4, lane, &c);
+    GetH1(p.h1, lane, &c);
+    WithMin(c, p.d[lane], p.m[lane], out);
   }
 };
 
@@ -140,6 +170,10 @@ const WeightFormat& GgufQ4_1() {
 }
 const WeightFormat& GgufQ5_0() {
   static const gguf::PackedFormat<gguf::TraitQ5_0, FormatId::kQ5_0, DType::kQ5_0> format;
+  return format;
+}
+const WeightFormat& GgufQ5_1() {
+  static const gguf::PackedFormat<gguf::TraitQ5_1, FormatId::kQ5_1, DType::kQ5_1> format;
   return format;
 }
 
