@@ -32,6 +32,8 @@ Result<std::string> FindModel(const std::string& model) {
   }
   const fs::path cached = CacheFolder() / kModelFolder / (model + ".gguf");
   if (fs::exists(cached, ignored)) return cached.string();
+  const fs::path folder = CacheFolder() / kModelFolder / model;
+  if (fs::is_directory(folder, ignored)) return folder.string();
   return Error(Code::kNotFound,
                "{}: there is no such file, nor {}: fetch the model with tools/fetch-model {}",
                model, cached.string(), model);

@@ -132,20 +132,33 @@ Result<Text> GgufText(const GgufMetadata& m) {
 
 // ---- Hugging Face ----
 
-// sentence-transformers keeps what follows the encoder in folders of their own: 1_Pooling/config.json, and
-// 2_Normalize when the vector gets length 1. Without them it is the mean, as that library assumes.
-Status ReadPooling(const std::string& path, ModelSpec* spec) {
-  const std::string file = path + "/1_Pooling/config.json";
-  spec->normalize = fs::exists(path + "/2_Normalize");
-  if (!fs::exists(file)) return {};
-  WRING_ASSIGN(const auto text, ReadText(file, 1 << 20));
-  WRING_ASSIGN(const HfConfig config, HfConfig::Parse(text, file));
-  if (config.Bool("pooling_mode_mean_tokens").value_or(false)) {
-    spec->pooling = Pooling::kMean;
-  } else if (config.Bool("pooling_mode_cls_token").value_or(false)) {
+// sentence-transformers keeps what stands around an encoder in files of their own: the tokens it reads at most, how
+// they are pooled (by default the mean), and whether the vector gets length 1.
+Status ReadSentenceFiles(const std::string& path, ModelSpec* spec) {
+  const auto read = [&](const char* name) -> Result<HfConfig> {
+    const std::string file = path + "/" + name;
+    if (!fs::exists(file)) return HfConfig();
+    WRING_ASSIGN(const auto text, ReadText(file, 1 << 20));
+    return HfConfig::Parse(text, file);
+  };
+  WRING_ASSIGN(const HfConfig sentence, read("sentence_bert_config.json"));
+  const auto length = sentence.Int("max_seq_length");
+  if (length && *length > 0 && *length < spec->context) {
+    spec->context = static_cast<uint32_t>(*length);
+  }
+  WRING_ASSIGN(const HfConfig pooling, read("1_Pooling/config.json"));
+  if (pooling.Bool("pooling_mode_cls_token").value_or(false)) {
     spec->pooling = Pooling::kCls;
-  } else {
-    return Error(Code::kUnsupported, "{}: only mean and cls pooling are supported", file);
+  } else if (!pooling.empty() && !pooling.Bool("pooling_mode_mean_tokens").value_or(false)) {
+    return Error(Code::kUnsupported,
+                 "{}/1_Pooling/config.json: only mean and cls pooling are supported: use another "
+                 "model",
+                 path);
+  }
+  // A list of modules; the last of these models is the one that normalises.
+  if (const std::string modules = path + "/modules.json"; fs::exists(modules)) {
+    WRING_ASSIGN(const auto text, ReadText(modules, 1 << 20));
+    spec->normalize = text.find("sentence_transformers.models.Normalize") != std::string::npos;
   }
   return {};
 }
@@ -175,7 +188,7 @@ Result<Opened> OpenHfModel(const std::string& path, HfDirectory& hf) {
   view.tensor_values = [&](const std::string& t) { return SmallTensor(hf.tensors, t); };
   WRING_ASSIGN(o.spec, arch->spec(view));
   WRING_ASSIGN(o.spec.vocab, view.Count("vocab_size", "", 1, 1 << 24));
-  if (!o.spec.causal) WRING_TRY(ReadPooling(path, &o.spec));
+  if (!o.spec.causal) WRING_TRY(ReadSentenceFiles(path, &o.spec));
   o.source.weights = arch->weights(o.spec, ConfigView::Naming::kHuggingFace);
   o.source.what = path;
   o.files = hf.tensors;
