@@ -36,7 +36,7 @@ demo: setup ## build, fetch the default model, run it on PROMPT
 .PHONY: test
 test: setup ## every test
 	@$(call build,release)
-	@tools/fetch-model smollm2-135m-instruct >/dev/null
+	@tools/fetch-model smollm2-135m-instruct all-minilm-l6-v2 >/dev/null
 	@ctest --preset release -j $(JOBS)
 
 .PHONY: bench

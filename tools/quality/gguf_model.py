@@ -1,4 +1,4 @@
-"""A GGUF file of llama or qwen2 architecture as a transformers model (dequantised to float32) and a tokenizer."""
+"""A GGUF file of llama, qwen2 or gemma3 architecture as a transformers model (dequantised to float32), and token ids."""
 
 import pathlib
 import sys
@@ -24,10 +24,19 @@ BLOCK_NAMES = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
+# Gemma's block has four norms of the width and two of a head.
+GEMMA_NAMES = BLOCK_NAMES | {
+    "attn_q_norm": "self_attn.q_norm",
+    "attn_k_norm": "self_attn.k_norm",
+    "post_attention_norm": "post_attention_layernorm",
+    "ffn_norm": "pre_feedforward_layernorm",
+    "post_ffw_norm": "post_feedforward_layernorm",
+}
 OTHER_NAMES = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
 CLASSES = {
     "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
     "qwen2": (transformers.Qwen2Config, transformers.Qwen2ForCausalLM),
+    "gemma3": (transformers.Gemma3TextConfig, transformers.Gemma3ForCausalLM),
 }
 QWEN2_WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -40,7 +49,8 @@ class GgufModel:
         self.reader = gguf.GGUFReader(path)
         self.architecture = self.value("general.architecture")
         if self.architecture not in CLASSES:
-            raise SystemExit(f"{path}: architecture {self.architecture} has no reference here (llama and qwen2 have)")
+            raise SystemExit(f"{path}: architecture {self.architecture} has no reference here ({', '.join(CLASSES)} have)")
+        self.path = path
 
     def value(self, key: str, default=None):
         field = self.reader.fields.get(key)
@@ -54,7 +64,18 @@ class GgufModel:
         heads, hidden = self.arch("attention.head_count"), self.arch("embedding_length")
         if self.arch("rope.scaling.type", "none") != "none" or "rope_freqs.weight" in names:
             raise SystemExit("scaled RoPE has no reference here")
-        own = {"attention_bias": "blk.0.attn_q.bias" in names} if self.architecture == "llama" else {}
+        theta = self.arch("rope.freq_base", 10000.0)
+        own = {"rope_parameters": {"rope_type": "default", "rope_theta": theta}}
+        if self.architecture == "llama":
+            own["attention_bias"] = "blk.0.attn_q.bias" in names
+        if self.architecture == "gemma3":
+            own = {
+                "rope_theta": theta,
+                "rope_local_base_freq": self.arch("rope.freq_base_swa", 10000.0),
+                "sliding_window": self.arch("attention.sliding_window"),
+                "query_pre_attn_scalar": self.arch("attention.key_length"),
+                "bos_token_id": 2, "eos_token_id": 1, "pad_token_id": 0,
+            }
         return CLASSES[self.architecture][0](
             vocab_size=len(self.value("tokenizer.ggml.tokens")),
             hidden_size=hidden,
@@ -65,7 +86,6 @@ class GgufModel:
             head_dim=self.arch("attention.key_length", hidden // heads),
             max_position_embeddings=self.arch("context_length"),
             rms_norm_eps=self.arch("attention.layer_norm_rms_epsilon"),
-            rope_parameters={"rope_type": "default", "rope_theta": self.arch("rope.freq_base", 10000.0)},
             tie_word_embeddings="output.weight" not in names,
             **own,
         )
@@ -74,7 +94,9 @@ class GgufModel:
         out = {}
         for tensor in self.reader.tensors:
             values = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
-            out[hf_name(tensor.name)] = torch.from_numpy(self.in_hf_order(tensor.name, values, head_dim))
+            if self.architecture == "gemma3" and "norm" in tensor.name:
+                values = values - 1  # its converter adds what the model adds
+            out[self.hf_name(tensor.name)] = torch.from_numpy(self.in_hf_order(tensor.name, values, head_dim))
         return out
 
     def in_hf_order(self, name: str, values: np.ndarray, head_dim: int) -> np.ndarray:
@@ -98,6 +120,14 @@ class GgufModel:
         model.tie_weights()
         return model.eval()
 
+    def ids(self, text: str) -> list[int]:
+        """Token ids of plain text, without control tokens."""
+        if self.value("tokenizer.ggml.model") == "llama":
+            import llamacpp
+
+            return llamacpp.tokens(self.path, text)
+        return self.tokenizer().encode(text, add_special_tokens=False).ids
+
     def tokenizer(self) -> tokenizers.Tokenizer:
         """Plain text only: special tokens are not recognised, as in perplexity runs."""
         tokens, merges = self.value("tokenizer.ggml.tokens"), self.value("tokenizer.ggml.merges")
@@ -117,13 +147,13 @@ class GgufModel:
         tokenizer.pre_tokenizer = split.Sequence(parts)
         return tokenizer
 
-
-def hf_name(name: str) -> str:
-    stem, kind = name.rsplit(".", 1)
-    if stem.startswith("blk."):
-        _, layer, part = stem.split(".")
-        if part in BLOCK_NAMES:
-            return f"model.layers.{layer}.{BLOCK_NAMES[part]}.{kind}"
-    elif stem in OTHER_NAMES:
-        return f"{OTHER_NAMES[stem]}.{kind}"
-    raise SystemExit(f"tensor {name} has no place in a llama or qwen2 model")
+    def hf_name(self, name: str) -> str:
+        stem, kind = name.rsplit(".", 1)
+        names = GEMMA_NAMES if self.architecture == "gemma3" else BLOCK_NAMES
+        if stem.startswith("blk."):
+            _, layer, part = stem.split(".")
+            if part in names:
+                return f"model.layers.{layer}.{names[part]}.{kind}"
+        elif stem in OTHER_NAMES:
+            return f"{OTHER_NAMES[stem]}.{kind}"
+        raise SystemExit(f"tensor {name} has no place in a {self.architecture} model")

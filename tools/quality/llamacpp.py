@@ -59,6 +59,13 @@ def version() -> str:
     return importlib.metadata.version("llama-cpp-python")
 
 
+def tokens(path: pathlib.Path, text: str) -> list[int]:
+    ensure_installed()
+    from llama_cpp import Llama
+
+    return Llama(str(path), vocab_only=True, verbose=False).tokenize(text.encode(), add_bos=False, special=False)
+
+
 class LlamaCpp:
     """fp16 KV; a window of up to 512 tokens is one batch."""
 

@@ -17,6 +17,8 @@ import torch
 import gguf_model
 from gguf_model import common
 
+import architectures  # of tools/goldens, which gguf_model has put on the path
+
 
 def cache_folder() -> pathlib.Path:
     """Where tools/fetch-model keeps models; ours are in its folder `quality`."""
@@ -48,7 +50,7 @@ def sha256(path: pathlib.Path) -> str:
 
 def wikitext_ids(model: gguf_model.GgufModel, count: int) -> np.ndarray:
     text = test_data("text/wikitext2/wiki.test.raw").read_text(encoding="utf-8")
-    ids = model.tokenizer().encode(text[: 12 * count], add_special_tokens=False).ids
+    ids = model.ids(text[: 12 * count])
     if len(ids) < count:
         raise SystemExit(f"the text has {len(ids)} tokens, {count} are wanted")
     return np.array(ids[:count], np.int32)
@@ -91,7 +93,8 @@ class Reference:
         for kind in ("sdpa", "eager"):
             model.set_attn_implementation(kind)
             self.run(model, lambda i, kind=kind: self.folder / f"float32-{kind}-{i:03}.f32", f"float32 {kind}")
-        self.run(common.make_exact(model), self.file, "float64")
+        exact = architectures.exact if self.gguf.architecture == "gemma3" else common.make_exact
+        self.run(exact(model), self.file, "float64")
         record = {"model": self.path.name, "tokens": sum(map(len, self.windows)), "window": len(self.windows[0])}
         for kind in ("sdpa", "eager"):
             files = [self.folder / f"float32-{kind}-{i:03}.f32" for i in range(len(self.windows))]
