@@ -29,10 +29,13 @@ typedef enum {
   WRING_BYTE_LEVEL = 0,     /* BPE with the merges listed ("gpt2") */
   WRING_SENTENCE_PIECE = 1, /* BPE whose merges follow from the scores ("llama") */
   WRING_WORD_PIECE = 2,     /* BERT ("bert") */
+  WRING_UNIGRAM = 3,        /* the most probable cut by the scores (SentencePiece's other model) */
 } WringVocabularyKind;
 typedef struct {
   int32_t kind;    /* WringVocabularyKind */
-  bool add_prefix; /* sentence piece: a space before the text */
+  bool add_prefix; /* sentence piece, unigram: a space before the text */
+  bool remove_extra_spaces; /* the same: at both ends, and of each run all but one */
+  WringView charsmap;       /* the same: SentencePiece's compiled normalisation rules, may be empty */
   WringView pre;       /* byte-level: GGUF's tokenizer.ggml.pre */
   const WringView* tokens;
   size_t token_count;

@@ -5,7 +5,7 @@ use std::sync::RwLock;
 use tokenizers::Tokenizer;
 
 use crate::bytes::{guard, WringBytes, WringView};
-use crate::vocabulary::{byte_level, sentence_piece, word_piece, Arrays};
+use crate::vocabulary::{byte_level, sentence_piece, unigram, word_piece, Arrays, Spaces};
 
 /// No vocabulary comes near this; an id sizes tables.
 const MAX_IDS: u32 = 1 << 24;
@@ -156,7 +156,9 @@ fn byte_of(c: char) -> Option<u8> {
 }
 
 fn give(tokenizer: Result<Tokenizer, String>) -> Result<*mut WringTokenizer, String> {
-    Ok(Box::into_raw(Box::new(WringTokenizer::new(tokenizer?, None)?)))
+    Ok(Box::into_raw(Box::new(WringTokenizer::new(
+        tokenizer?, None,
+    )?)))
 }
 
 /// # Safety
@@ -178,6 +180,8 @@ pub unsafe extern "C" fn wring_tokenizer_from_json(
 pub struct WringVocabulary {
     pub kind: i32,
     pub add_prefix: bool,
+    pub remove_extra_spaces: bool,
+    pub charsmap: WringView,
     pub pre: WringView,
     pub tokens: *const WringView,
     pub token_count: usize,
@@ -211,10 +215,16 @@ pub unsafe extern "C" fn wring_tokenizer_from_vocabulary(
             },
             merges: strings(v.merges, v.merge_count),
         };
+        let spaces = Spaces {
+            add_prefix: v.add_prefix,
+            remove_extra: v.remove_extra_spaces,
+            charsmap: v.charsmap.slice(),
+        };
         let tokenizer = match v.kind {
             0 => byte_level(arrays, v.pre.text()?),
-            1 => sentence_piece(arrays, v.add_prefix),
+            1 => sentence_piece(arrays, &spaces),
             2 => word_piece(arrays),
+            3 => unigram(arrays, &spaces),
             kind => Err(format!("vocabulary kind {kind} is not known")),
         }?;
         let size = u32::try_from(v.token_count).map_err(|_| "too many tokens".to_string())?;

@@ -8,10 +8,12 @@ use tokenizers::decoders::sequence::Sequence as DecoderSequence;
 use tokenizers::decoders::strip::Strip;
 use tokenizers::decoders::wordpiece::WordPiece as WordPieceDecoder;
 use tokenizers::models::bpe::{Merges, Vocab, BPE};
+use tokenizers::models::unigram::Unigram;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::bert::BertNormalizer;
-use tokenizers::normalizers::replace::Replace;
-use tokenizers::normalizers::{Prepend, Sequence as NormalizerSequence};
+use tokenizers::normalizers::precompiled::Precompiled;
+use tokenizers::normalizers::replace::{Replace, ReplacePattern};
+use tokenizers::normalizers::{Prepend, Sequence as NormalizerSequence, Strip as StripNormalizer};
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::bert::BertProcessing;
 use tokenizers::{AddedToken, DecoderWrapper, NormalizerWrapper, Tokenizer};
@@ -76,9 +78,70 @@ pub fn byte_level(arrays: Arrays, pre: &str) -> Result<Tokenizer, String> {
     Ok(tokenizer)
 }
 
+/// What SentencePiece does to text before it is cut, and undoes after.
+pub struct Spaces<'a> {
+    pub add_prefix: bool,
+    pub remove_extra: bool,
+    pub charsmap: &'a [u8],
+}
+
+fn with_spaces(tokenizer: &mut Tokenizer, spaces: &Spaces) -> Result<(), String> {
+    let mut steps = Vec::new();
+    if !spaces.charsmap.is_empty() {
+        let rules = Precompiled::from(spaces.charsmap)
+            .map_err(|_| "the tokenizer's normalisation rules are damaged".to_string())?;
+        steps.push(NormalizerWrapper::Precompiled(rules));
+    }
+    if spaces.remove_extra {
+        steps.push(NormalizerWrapper::StripNormalizer(StripNormalizer::new(
+            true, true,
+        )));
+        let runs = Replace::new(ReplacePattern::Regex(" {2,}".to_string()), " ");
+        steps.push(NormalizerWrapper::Replace(runs.map_err(|e| e.to_string())?));
+    }
+    if spaces.add_prefix {
+        steps.push(NormalizerWrapper::Prepend(Prepend::new("▁".to_string())));
+    }
+    let mark = Replace::new(" ", "▁").map_err(|e| e.to_string())?;
+    steps.push(NormalizerWrapper::Replace(mark));
+    tokenizer.with_normalizer(Some(NormalizerSequence::new(steps)));
+    let mut decoders = vec![
+        DecoderWrapper::Replace(Replace::new("▁", " ").map_err(|e| e.to_string())?),
+        DecoderWrapper::ByteFallback(ByteFallback::new()),
+        DecoderWrapper::Fuse(Fuse::new()),
+    ];
+    if spaces.add_prefix {
+        decoders.push(DecoderWrapper::Strip(Strip::new(' ', 1, 0)));
+    }
+    tokenizer.with_decoder(Some(DecoderSequence::new(decoders)));
+    Ok(())
+}
+
+/// SentencePiece's unigram model: the cut of highest total score.
+pub fn unigram(arrays: Arrays, spaces: &Spaces) -> Result<Tokenizer, String> {
+    if arrays.scores.len() != arrays.tokens.len() {
+        return Err("the tokenizer has no score for each token: the file is damaged".to_string());
+    }
+    let pieces: Vec<(String, f64)> = arrays
+        .tokens
+        .iter()
+        .zip(&arrays.scores)
+        .map(|(text, score)| (text.clone(), f64::from(*score)))
+        .collect();
+    let unknown = arrays.types.iter().position(|t| *t == UNKNOWN);
+    let byte_fallback = arrays.tokens.iter().any(|t| t == "<0x00>");
+    let model = Unigram::from(pieces, unknown, byte_fallback).map_err(|e| {
+        format!("the tokenizer's pieces are inconsistent ({e}): the file is damaged")
+    })?;
+    let mut tokenizer = Tokenizer::new(model);
+    with_spaces(&mut tokenizer, spaces)?;
+    add_special(&mut tokenizer, &arrays);
+    Ok(tokenizer)
+}
+
 /// SentencePiece BPE with byte fallback ("llama"): merges follow from the scores. A pair that gives a piece
 /// is merged in order of that piece's score.
-pub fn sentence_piece(arrays: Arrays, add_prefix: bool) -> Result<Tokenizer, String> {
+pub fn sentence_piece(arrays: Arrays, spaces: &Spaces) -> Result<Tokenizer, String> {
     if arrays.scores.len() != arrays.tokens.len() {
         return Err("the tokenizer has no score for each token: the file is damaged".to_string());
     }
@@ -116,25 +179,7 @@ pub fn sentence_piece(arrays: Arrays, add_prefix: bool) -> Result<Tokenizer, Str
         format!("the tokenizer's pieces are inconsistent ({e}): the file is damaged")
     })?;
     let mut tokenizer = Tokenizer::new(model);
-    let replace = NormalizerWrapper::Replace(Replace::new(" ", "▁").map_err(|e| e.to_string())?);
-    let normalizer = if add_prefix {
-        NormalizerSequence::new(vec![
-            NormalizerWrapper::Prepend(Prepend::new("▁".to_string())),
-            replace,
-        ])
-    } else {
-        NormalizerSequence::new(vec![replace])
-    };
-    tokenizer.with_normalizer(Some(normalizer));
-    let mut decoders = vec![
-        DecoderWrapper::Replace(Replace::new("▁", " ").map_err(|e| e.to_string())?),
-        DecoderWrapper::ByteFallback(ByteFallback::new()),
-        DecoderWrapper::Fuse(Fuse::new()),
-    ];
-    if add_prefix {
-        decoders.push(DecoderWrapper::Strip(Strip::new(' ', 1, 0)));
-    }
-    tokenizer.with_decoder(Some(DecoderSequence::new(decoders)));
+    with_spaces(&mut tokenizer, spaces)?;
     add_special(&mut tokenizer, &arrays);
     Ok(tokenizer)
 }
@@ -158,7 +203,9 @@ pub fn word_piece(arrays: Arrays) -> Result<Tokenizer, String> {
     let vocab = vocab(&pieces);
     let id = |token: &str| -> Result<u32, String> {
         vocab.get(token).copied().ok_or_else(|| {
-            format!("the tokenizer has no {token}: its vocabulary is incomplete, get the file again")
+            format!(
+                "the tokenizer has no {token}: its vocabulary is incomplete, get the file again"
+            )
         })
     };
     let (cls, sep) = (id("[CLS]")?, id("[SEP]")?);
@@ -171,7 +218,9 @@ pub fn word_piece(arrays: Arrays) -> Result<Tokenizer, String> {
         .vocab(vocab)
         .unk_token("[UNK]".to_string())
         .build()
-        .map_err(|e| format!("the tokenizer's pieces are inconsistent ({e}): the file is damaged"))?;
+        .map_err(|e| {
+            format!("the tokenizer's pieces are inconsistent ({e}): the file is damaged")
+        })?;
     let mut tokenizer = Tokenizer::new(model);
     tokenizer.with_normalizer(Some(BertNormalizer::new(true, true, None, lowercase)));
     tokenizer.with_pre_tokenizer(Some(BertPreTokenizer));

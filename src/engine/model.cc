@@ -196,8 +196,16 @@ Result<Opened> OpenHfModel(const std::string& path, HfDirectory& hf) {
 }
 
 Result<Text> HfText(const HfDirectory& hf) {
-  if (hf.tokenizer_json.empty()) return Text();
-  WRING_ASSIGN(auto tokenizer, Tokenizer::FromJson(hf.tokenizer_json));
+  const std::string pieces = hf.path + "/tokenizer.model";
+  std::unique_ptr<Tokenizer> tokenizer;
+  if (!hf.tokenizer_json.empty()) {
+    WRING_ASSIGN(tokenizer, Tokenizer::FromJson(hf.tokenizer_json));
+  } else if (fs::exists(pieces)) {
+    WRING_ASSIGN(const auto file, MappedFile::Open(pieces));
+    WRING_ASSIGN(tokenizer, Tokenizer::FromSentencePiece(file->bytes(), pieces));
+  } else {
+    return Text();
+  }
   WRING_ASSIGN(Text t, LoadTemplate(std::move(tokenizer), hf.ChatTemplate()));
   const auto token = [&](const std::string& key) {
     if (const auto* s = hf.tokenizer_config.String(key)) return *s;

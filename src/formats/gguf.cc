@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/checked.h"
+#include "formats/gguf_parts.h"
 #include "formats/gguf_reader.h"
 #include "formats/gguf_types.h"
 #include "formats/printable.h"
@@ -124,10 +125,14 @@ Status Parser::ReadEntry() {
 }
 
 Status Parser::CheckSplit() const {
+  if (!file_.metadata.Has("split.count")) return {};
   const auto parts = file_.metadata.Int("split.count");
-  if (!parts || *parts <= 1) return {};
-  return Unsupported("is one of {} parts of a model; join them with `llama-gguf-split --merge`",
-                     *parts);
+  const auto number = file_.metadata.Int("split.no");
+  if (!parts || *parts < 0 || *parts > kMaxGgufParts ||
+      (*parts > 1 && (!number || *number < 0 || *number >= *parts))) {
+    return Corrupt("split.no and split.count are not those of a part of a model");
+  }
+  return {};
 }
 
 Status Parser::ReadAlignment() {
@@ -249,6 +254,7 @@ Result<GgufFile> OpenGguf(const std::string& path) {
   WRING_ASSIGN(auto file, MappedFile::Open(path));
   WRING_ASSIGN(auto gguf, ParseGguf(file->bytes(), file->path()));
   gguf.tensors.files.push_back(std::move(file));
+  if (gguf.metadata.Int("split.count").value_or(1) > 1) return JoinGgufParts(std::move(gguf));
   return gguf;
 }
 

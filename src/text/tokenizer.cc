@@ -5,6 +5,7 @@
 
 #include "base/byte_cursor.h"
 #include "formats/gguf.h"
+#include "formats/sentencepiece.h"
 #include "text/bridge.h"
 
 namespace wring {
@@ -193,6 +194,31 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::FromGguf(const GgufMetadata& m) {
   extras.add_eos = m.Bool("tokenizer.ggml.add_eos_token").value_or(false);
   if (*kind == WRING_WORD_PIECE)
     extras.add_bos = extras.add_eos = false;  // its own post-processor does
+  return Make(v, std::move(extras));
+}
+
+Result<std::unique_ptr<Tokenizer>> Tokenizer::FromSentencePiece(std::span<const std::byte> file,
+                                                                std::string_view what) {
+  WRING_ASSIGN(const SentencePieceModel m, ParseSentencePiece(file, what));
+  const std::vector<WringView> views = Views(m.pieces);
+  WringVocabulary v = {};
+  v.kind = m.kind == SentencePieceModel::Kind::kBpe ? WRING_SENTENCE_PIECE : WRING_UNIGRAM;
+  v.add_prefix = m.add_prefix;
+  v.remove_extra_spaces = m.remove_extra_spaces;
+  v.charsmap = View(m.charsmap);
+  v.tokens = views.data();
+  v.token_count = views.size();
+  v.types = m.types.data();
+  v.scores = m.scores.data();
+  Extras extras;
+  const auto id = [&](int32_t i) -> std::optional<int32_t> {
+    if (i < 0 || static_cast<size_t>(i) >= m.pieces.size()) return std::nullopt;
+    return i;
+  };
+  extras.bos = id(m.bos);
+  extras.eos = id(m.eos);
+  if (extras.eos) extras.stop_ids.push_back(*extras.eos);
+  extras.add_bos = extras.bos.has_value();
   return Make(v, std::move(extras));
 }
 

@@ -1,5 +1,5 @@
-// Text to token ids and back. One object whatever the source: tokenizer.json, GGUF metadata or a
-// llama2.c vocabulary. The work is done by the `tokenizers` crate behind bridge/; every object here
+// Text to token ids and back. One object whatever the source: tokenizer.json, GGUF metadata, SentencePiece's
+// tokenizer.model or a llama2.c vocabulary. The work is done by the `tokenizers` crate behind bridge/; every object here
 // is immutable after load and may be used from many threads.
 #pragma once
 
@@ -27,6 +27,9 @@ class Tokenizer {
   static Result<std::unique_ptr<Tokenizer>> FromJson(std::string_view json);
   // The tokenizer.ggml.* keys of a GGUF file (models "gpt2", "llama" and "bert").
   static Result<std::unique_ptr<Tokenizer>> FromGguf(const GgufMetadata& metadata);
+  // SentencePiece's tokenizer.model (BPE or unigram).
+  static Result<std::unique_ptr<Tokenizer>> FromSentencePiece(std::span<const std::byte> file,
+                                                              std::string_view what);
   // llama2.c tokenizer .bin (scores and pieces, SentencePiece BPE with byte fallback).
   static Result<std::unique_ptr<Tokenizer>> FromLlama2c(std::span<const std::byte> file,
                                                         uint32_t vocab_size);

@@ -107,9 +107,15 @@ TEST(GgufDamage, Metadata) {
           {"array of 2^63 arrays", array(kGgufArrayType, kHalf, ""), Code::kUnsupported,
            "array of arrays"},
           {"array with boolean 255", array(kGgufBool, 1, "\xff"), Code::kCorrupt, "value 255"},
-          {"part of a split model",
-           GgufBuilder().Entry("split.count", kGgufU16, Le<uint16_t>(3)).Build(),
-           Code::kUnsupported, "one of 3 parts"},
+          {"part without a number",
+           GgufBuilder().Entry("split.count", kGgufU16, Le<uint16_t>(3)).Build(), Code::kCorrupt,
+           "split.no"},
+          {"part beyond the last",
+           GgufBuilder()
+               .Entry("split.count", kGgufU16, Le<uint16_t>(3))
+               .Entry("split.no", kGgufU16, Le<uint16_t>(3))
+               .Build(),
+           Code::kCorrupt, "split.no"},
           {"alignment 0", Alignment(0), Code::kCorrupt, "general.alignment is 0"},
           {"alignment 1", Alignment(1), Code::kCorrupt, "general.alignment is 1"},
           {"alignment 48", Alignment(48), Code::kCorrupt, "general.alignment is 48"},

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -145,6 +146,73 @@ TEST(StreamDecoderTest, PiecesAreWholeCharactersAndTheirConcatenationIsTheText) 
     streamed += decoder.Flush();
     // One decoder that gets everything at once is the same text.
     ASSERT_EQ(streamed, *t->Decode(ids, true)) << "round " << round;
+  }
+}
+
+TEST(TokenizerTest, SentencePieceModelsEncodeAsTheirJson) {
+  const auto folder = testing::DataDir() / "tokenizers/llama2";
+  WRING_SKIP_WITHOUT(folder, "WRING_TEST_DATA");
+  const std::string file = ReadText(folder / "tokenizer.model");
+  auto pieces = Tokenizer::FromSentencePiece(std::as_bytes(std::span(file)), "tokenizer.model");
+  ASSERT_TRUE(pieces.ok()) << pieces.status().message();
+  auto json = Tokenizer::FromJson(ReadText(folder / "tokenizer.json"));
+  ASSERT_TRUE(json.ok());
+  const auto goldens =
+      nlohmann::json::parse(ReadText(testing::TreeDir() / "tests/goldens/tokenizers/goldens.json"));
+  for (const auto& text : goldens["texts"].get<std::vector<std::string>>()) {
+    for (const bool special : {false, true}) {
+      const auto want = *(*json)->Encode(text, special, false);
+      EXPECT_EQ(*(*pieces)->Encode(text, special, false), want) << text;
+      EXPECT_EQ(*(*pieces)->Decode(want, true), *(*json)->Decode(want, true)) << text;
+    }
+  }
+}
+
+// A model of a few pieces, written field by field.
+std::string SmallSentencePiece(int kind) {
+  const auto bytes = [](int field, const std::string& payload) {
+    return std::string(1, static_cast<char>(field << 3 | 2)) +
+           std::string(1, static_cast<char>(payload.size())) + payload;
+  };
+  const auto number = [](int field, int value) {
+    return std::string(1, static_cast<char>(field << 3)) + std::string(1, static_cast<char>(value));
+  };
+  const auto piece = [&](const std::string& text, float score, int type) {
+    std::string bits(4, '\0');
+    std::memcpy(bits.data(), &score, 4);
+    return bytes(
+        1, bytes(1, text) + std::string(1, static_cast<char>(2 << 3 | 5)) + bits + number(3, type));
+  };
+  return piece("<unk>", 0, 2) + piece("<s>", 0, 3) + piece("</s>", 0, 3) +
+         piece("\u2581ab", -1, 1) + piece("\u2581a", -2, 1) + piece("b", -3, 1) +
+         piece("c", -4, 1) + piece("bc", -2.5F, 1) + piece("\u2581", -9, 1) + piece("a", -8, 1) +
+         bytes(2, number(3, kind));
+}
+
+TEST(TokenizerTest, UnigramTakesTheBestCut) {
+  const std::string file = SmallSentencePiece(1);
+  auto t = Tokenizer::FromSentencePiece(std::as_bytes(std::span(file)), "m");
+  ASSERT_TRUE(t.ok()) << t.status().message();
+  // "_ab c" scores -5, "_a bc" -4.5.
+  EXPECT_EQ(*(*t)->Encode("abc", false, false), (std::vector<int32_t>{4, 7}));
+  EXPECT_EQ(*(*t)->Encode("  ab   a ", true, false), (std::vector<int32_t>{1, 3, 4}));
+}
+
+TEST(TokenizerTest, DamagedSentencePieceModelsAreErrors) {
+  const std::string file = SmallSentencePiece(2);
+  const auto bytes = std::as_bytes(std::span(file));
+  EXPECT_TRUE(Tokenizer::FromSentencePiece(bytes, "m").ok());
+  EXPECT_FALSE(Tokenizer::FromSentencePiece({}, "m").ok());
+  const std::string words = SmallSentencePiece(3);
+  EXPECT_FALSE(Tokenizer::FromSentencePiece(std::as_bytes(std::span(words)), "m").ok());
+  for (size_t at = 0; at < file.size(); ++at) {
+    for (int bit = 0; bit < 8; ++bit) {
+      std::string damaged = file;
+      damaged[at] = static_cast<char>(damaged[at] ^ (1 << bit));
+      auto t = Tokenizer::FromSentencePiece(std::as_bytes(std::span(damaged)), "m");
+      if (!t.ok()) continue;
+      EXPECT_TRUE((*t)->Encode("abc", true, false).ok());
+    }
   }
 }
 
