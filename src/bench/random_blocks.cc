@@ -18,6 +18,20 @@ void SetHalf(std::byte* block, size_t offset, float value) {
   std::memcpy(block + offset, &half, 2);
 }
 
+// Formats of quantised checkpoints: a float scale first, then for integers a zero point.
+void SetFloat(std::byte* block, DType type) {
+  const bool int4 = type == DType::kInt4G32 || type == DType::kInt4G128;
+  const float scale = int4 ? kDeviation / 4.6F : kDeviation / 100;
+  std::memcpy(block, &scale, 4);
+  if (int4) {
+    block[4] = std::byte{8};
+    return;
+  }
+  for (uint32_t i = 4; i < Info(type).bytes; ++i) {
+    if ((block[i] & std::byte{0x7f}) == std::byte{0x7f}) block[i] = std::byte{0x3c};  // no NaN
+  }
+}
+
 // Codes are uniform, of standard deviation (2^bits - 1) / sqrt(12): 4.6, 9.2, 18.5, 74 for 4, 5, 6, 8 bits.
 // Scales of K types are uniform in 0..63 (mean 32), or -128..127 (deviation 74) in Q6_K. A minimum of
 // (2^bits - 1) / 2 scales centres the weights.
@@ -43,6 +57,10 @@ void SetScales(DType type, std::byte* b) {
     case DType::kIQ4_NL: SetHalf(b, offsetof(IQ4_NL, d), kDeviation / 70); break;
     case DType::kIQ4_XS: SetHalf(b, offsetof(IQ4_XS, d), kDeviation / (18 * 70)); break;
     case DType::kMXFP4: b[offsetof(MXFP4, e)] = std::byte{120}; break;  // 2^-8 of values up to 12
+    case DType::kInt4G32:
+    case DType::kInt4G128:
+    case DType::kFp8G32:
+    case DType::kFp8G128: SetFloat(b, type); break;
     case DType::kQ4_K:
       SetHalf(b, offsetof(Q4_K, d), kDeviation / (32 * 4.6F));
       SetHalf(b, offsetof(Q4_K, dmin), 7.5F * kDeviation / (32 * 4.6F));

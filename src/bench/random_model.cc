@@ -188,6 +188,10 @@ Result<RandomModelShape> ParseShape(const std::string& text) {
                  "the shape {} does not say a weight format: add :Q8_0 or another one", text);
   }
   WRING_ASSIGN(shape.format, FormatByName(text.substr(colon + 1)));
+  if (shape.format->id() != FormatId::kF32 && GgufNumber(*shape.format) == 0) {
+    return Error(Code::kInvalid, "the shape {}: {} is no type of GGUF files: use --gemm or --gemv",
+                 text, shape.format->name());
+  }
   std::string_view rest = std::string_view(text).substr(0, colon);
   while (true) {
     const size_t comma = rest.find(',');

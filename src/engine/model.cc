@@ -167,11 +167,6 @@ Result<Opened> OpenHfModel(const std::string& path, HfDirectory& hf) {
   const std::string* type = hf.config.String("model_type");
   const Architecture* arch = FindArchitectureByHf(type != nullptr ? *type : "");
   if (arch == nullptr) return UnknownArchitecture(path, type != nullptr ? *type : "");
-  if (hf.config.Has("quantization_config")) {
-    return Error(Code::kUnsupported,
-                 "{}: quantised Hugging Face checkpoints are not read yet: use the float one",
-                 path);
-  }
   Opened o;
   ConfigView view;
   view.what = path + "/config.json";
@@ -188,6 +183,10 @@ Result<Opened> OpenHfModel(const std::string& path, HfDirectory& hf) {
   view.tensor_values = [&](const std::string& t) { return SmallTensor(hf.tensors, t); };
   WRING_ASSIGN(o.spec, arch->spec(view));
   WRING_ASSIGN(o.spec.vocab, view.Count("vocab_size", "", 1, 1 << 24));
+  if (hf.config.Has("quantization_config")) {
+    WRING_ASSIGN(o.source.method,
+                 OpenQuantMethod(hf.config.Object("quantization_config"), view.what));
+  }
   if (!o.spec.causal) WRING_TRY(ReadSentenceFiles(path, &o.spec));
   o.source.weights = arch->weights(o.spec, ConfigView::Naming::kHuggingFace);
   o.source.what = path;

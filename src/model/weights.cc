@@ -17,6 +17,7 @@ struct Item {
   const WeightDecl* decl = nullptr;
   const TensorRecord* tensor = nullptr;
   PackedMatrix* matrix = nullptr;
+  std::shared_ptr<const RowSource> source;  // of a matrix
   std::byte* panels = nullptr;
 };
 
@@ -44,6 +45,27 @@ Status ReadAt(const MappedFile& file, uint64_t offset, std::byte* to, uint64_t s
   return {};
 }
 
+// The rows of one tensor as they stand in the file.
+class FileRows final : public RowSource {
+ public:
+  FileRows(const TensorFile& file, const TensorRecord& tensor, const WeightFormat& format)
+      : file_(file), tensor_(tensor), format_(format) {}
+  const WeightFormat& format() const override { return format_; }
+  uint32_t rows() const override { return static_cast<uint32_t>(tensor_.shape[0]); }
+  uint32_t cols() const override { return static_cast<uint32_t>(tensor_.shape[1]); }
+  Status Read(uint32_t first, uint32_t count, std::byte* out) const override {
+    const uint64_t row_bytes = format_.row_bytes(cols());
+    return ReadAt(*file_.files[tensor_.file], tensor_.offset + first * row_bytes, out,
+                  count * row_bytes);
+  }
+  const std::byte* mapped() const override { return file_.Bytes(tensor_).data(); }
+
+ private:
+  const TensorFile& file_;
+  const TensorRecord& tensor_;
+  const WeightFormat& format_;
+};
+
 Status NotFinite(const std::string& what, const std::string& tensor) {
   return Error(
       Code::kCorrupt,
@@ -67,14 +89,15 @@ class WeightLoader {
     weights_->vectors_.resize(size_t{kWeightRoles} * spec_.layers);
     WRING_TRY(Plan());
     WRING_TRY(LoadVectors());
-    if (repack) {
-      WRING_TRY(PackMatrices());
-    } else {
-      for (auto& m : matrices_) {
-        m.matrix->stored = source_.file->Bytes(*m.tensor).data() +
-                           m.decl->first_row * m.matrix->format->row_bytes(m.decl->cols);
+    for (Item& m : matrices_) {
+      if (repack || m.source->mapped() == nullptr) {
+        packed_.push_back(&m);
+      } else {
+        m.matrix->stored =
+            m.source->mapped() + m.decl->first_row * m.matrix->format->row_bytes(m.decl->cols);
       }
     }
+    WRING_TRY(PackMatrices());
     Account();
     return std::move(weights_);
   }
@@ -82,43 +105,57 @@ class WeightLoader {
  private:
   Status Plan() {
     for (const WeightDecl& d : source_.weights) {
-      const TensorRecord* t = source_.file->Find(d.name);
-      if (t == nullptr) {
-        return Error(Code::kCorrupt,
-                     "{}: tensor {} is missing: the file is incomplete, get it again", source_.what,
-                     d.name);
-      }
+      QuantizedMatrix q = {source_.file, source_.what, d.name, d.stored_rows, d.cols};
       const bool matrix = IsMatrix(d.ref.role);
-      const std::vector<uint64_t> wanted = matrix ? std::vector<uint64_t>{d.stored_rows, d.cols}
-                                                  : std::vector<uint64_t>{d.stored_rows};
-      if (t->shape != wanted) {
-        return Error(Code::kCorrupt, "{}: tensor {} is [{}] where the configuration says [{}]: {}",
-                     source_.what, d.name, fmt::join(t->shape, ", "), fmt::join(wanted, ", "),
-                     d.ref.role == WeightRole::kEmbedding
-                         ? "the tokenizer or configuration belongs to another model"
-                         : "the file is damaged or belongs to another model");
+      Item item{&d, source_.file->Find(d.name), nullptr, nullptr, nullptr};
+      if (matrix && source_.method != nullptr && source_.method->Holds(q)) {
+        WRING_ASSIGN(item.source, source_.method->Open(q));
+      } else {
+        WRING_TRY(CheckTensor(d, item.tensor));
       }
-      const WeightFormat* format = FormatFor(t->dtype);
-      if (format == nullptr || (!matrix && format->block_cols() != 1)) {
-        return Error(Code::kUnsupported,
-                     "{}: tensor {} has type {}, which has no kernel here: use a file in {}",
-                     source_.what, d.name, Info(t->dtype).name,
-                     matrix ? SupportedNames() : "F32, F16 or BF16");
-      }
-      Item item{&d, t, nullptr, nullptr};
       if (!matrix) {
         vectors_.push_back(item);
         continue;
       }
+      if (item.source == nullptr) {
+        item.source =
+            std::make_shared<FileRows>(*source_.file, *item.tensor, *FormatFor(item.tensor->dtype));
+      }
       PackedMatrix& m = weights_->matrices_[weights_->Index(d.ref)];
-      m.format = format;
+      m.format = &item.source->format();
       m.rows = d.rows;
       m.cols = d.cols;
-      m.panel_stride = RoundUp<uint64_t>(format->panel_bytes(d.cols), 64);
+      m.panel_stride = RoundUp<uint64_t>(m.format->panel_bytes(d.cols), 64);
       m.order = d.order;
       m.head_dim = spec_.head_dim;
       item.matrix = &m;
       matrices_.push_back(item);
+    }
+    return {};
+  }
+
+  // Presence, shape and type of a weight that is one tensor.
+  Status CheckTensor(const WeightDecl& d, const TensorRecord* t) const {
+    const bool matrix = IsMatrix(d.ref.role);
+    if (t == nullptr) {
+      return Error(Code::kCorrupt, "{}: tensor {} is missing: the file is incomplete, get it again",
+                   source_.what, d.name);
+    }
+    const std::vector<uint64_t> wanted = matrix ? std::vector<uint64_t>{d.stored_rows, d.cols}
+                                                : std::vector<uint64_t>{d.stored_rows};
+    if (t->shape != wanted) {
+      return Error(Code::kCorrupt, "{}: tensor {} is [{}] where the configuration says [{}]: {}",
+                   source_.what, d.name, fmt::join(t->shape, ", "), fmt::join(wanted, ", "),
+                   d.ref.role == WeightRole::kEmbedding
+                       ? "the tokenizer or configuration belongs to another model"
+                       : "the file is damaged or belongs to another model");
+    }
+    const WeightFormat* format = FormatFor(t->dtype);
+    if (format == nullptr || (!matrix && format->block_cols() != 1)) {
+      return Error(Code::kUnsupported,
+                   "{}: tensor {} has type {}, which has no kernel here: use a file in {}",
+                   source_.what, d.name, Info(t->dtype).name,
+                   matrix ? SupportedNames() : "F32, F16 or BF16");
     }
     return {};
   }
@@ -162,18 +199,18 @@ class WeightLoader {
     std::vector<Chunk> chunks;
     uint64_t total = 0;
     uint64_t largest = 0;
-    for (const Item& m : matrices_) total += m.matrix->bytes();
+    for (const Item* m : packed_) total += m->matrix->bytes();
     WRING_ASSIGN(weights_->matrix_memory_, HostDevice().Allocate(total));
     std::byte* at = weights_->matrix_memory_.data();
-    for (Item& m : matrices_) {
-      m.panels = at;
-      m.matrix->panels = at;
-      at += m.matrix->bytes();
-      const uint32_t step = ChunkRows(*m.matrix);
-      for (uint32_t r = 0; r < m.decl->rows; r += step) {
-        const uint32_t rows = std::min(step, m.decl->rows - r);
-        chunks.push_back({&m, r, rows});
-        largest = std::max(largest, rows * m.matrix->format->row_bytes(m.decl->cols));
+    for (Item* m : packed_) {
+      m->panels = at;
+      m->matrix->panels = at;
+      at += m->matrix->bytes();
+      const uint32_t step = ChunkRows(*m->matrix);
+      for (uint32_t r = 0; r < m->decl->rows; r += step) {
+        const uint32_t rows = std::min(step, m->decl->rows - r);
+        chunks.push_back({m, r, rows});
+        largest = std::max(largest, rows * m->matrix->format->row_bytes(m->decl->cols));
       }
     }
     std::vector<std::vector<std::byte>> buffers(pool_.threads(), std::vector<std::byte>(largest));
@@ -202,9 +239,7 @@ class WeightLoader {
   Status PackChunk(const Item& item, uint32_t first_row, uint32_t rows, std::byte* buffer) {
     const PackedMatrix& m = *item.matrix;
     const uint64_t row_bytes = m.format->row_bytes(m.cols);
-    WRING_TRY(ReadAt(*source_.file->files[item.tensor->file],
-                     item.tensor->offset + (item.decl->first_row + first_row) * row_bytes, buffer,
-                     rows * row_bytes));
+    WRING_TRY(item.source->Read(item.decl->first_row + first_row, rows, buffer));
     for (uint32_t panel = first_row / kPanelRows; panel * kPanelRows < first_row + rows; ++panel) {
       const std::byte* lanes[kPanelRows];
       for (uint32_t lane = 0; lane < kPanelRows; ++lane) {
@@ -213,7 +248,7 @@ class WeightLoader {
       }
       std::byte* out = item.panels + panel * m.panel_stride;
       m.format->Pack(lanes, m.cols, out);
-      if (!m.format->FinitePanel(out, m.cols)) return NotFinite(source_.what, item.tensor->name);
+      if (!m.format->FinitePanel(out, m.cols)) return NotFinite(source_.what, item.decl->name);
     }
     return {};
   }
@@ -237,6 +272,7 @@ class WeightLoader {
   std::unique_ptr<Weights> weights_;
   std::vector<Item> matrices_;
   std::vector<Item> vectors_;
+  std::vector<Item*> packed_;  // of matrices_
 };
 
 Result<std::unique_ptr<Weights>> Weights::Load(const ModelSpec& spec, const Source& source,

@@ -14,6 +14,7 @@
 #include "formats/tensor_file.h"
 #include "model/arch/architecture.h"
 #include "model/model_spec.h"
+#include "quant/checkpoint/checkpoint.h"
 #include "quant/weight_format.h"
 #include "tensor/buffer.h"
 
@@ -23,12 +24,14 @@ class Weights {
  public:
   struct Source {
     const TensorFile* file = nullptr;
-    std::vector<WeightDecl> weights;  // what the model needs and where it stands
-    std::string what;                 // for messages
+    std::vector<WeightDecl> weights;            // what the model needs and where it stands
+    std::shared_ptr<const QuantMethod> method;  // of a quantised Hugging Face checkpoint
+    std::string what;                           // for messages
   };
 
   // Checks every tensor's presence, type and shape before anything is read. With `repack` false the
-  // matrices stay as stored and the file must outlive the weights.
+  // matrices stay as stored and the file must outlive the weights; those that a quantised checkpoint keeps in several
+  // tensors are packed all the same.
   static Result<std::unique_ptr<Weights>> Load(const ModelSpec& spec, const Source& source,
                                                bool repack, ThreadPool& pool, Progress* progress);
 

@@ -2,7 +2,9 @@
 
 #include <array>
 
+#include "quant/fp8/formats.h"
 #include "quant/gguf/formats.h"
+#include "quant/int4/formats.h"
 #include "quant/plain/formats.h"
 
 namespace wring {
@@ -10,9 +12,10 @@ namespace wring {
 const WeightFormat& Format(FormatId id) {
   // In the order of FormatId.
   static const std::array<const WeightFormat*, kFormatCount> kTable = {
-      &PlainF32(), &PlainF16(),   &PlainBF16(),  &GgufQ8_0(), &GgufQ4_0(), &GgufQ4_1(),
-      &GgufQ5_0(), &GgufQ5_1(),   &GgufQ2_K(),   &GgufQ3_K(), &GgufQ4_K(), &GgufQ5_K(),
-      &GgufQ6_K(), &GgufIQ4_NL(), &GgufIQ4_XS(), &GgufMXFP4()};
+      &PlainF32(),  &PlainF16(), &PlainBF16(), &GgufQ8_0(),   &GgufQ4_0(),
+      &GgufQ4_1(),  &GgufQ5_0(), &GgufQ5_1(),  &GgufQ2_K(),   &GgufQ3_K(),
+      &GgufQ4_K(),  &GgufQ5_K(), &GgufQ6_K(),  &GgufIQ4_NL(), &GgufIQ4_XS(),
+      &GgufMXFP4(), &Int4G32(),  &Int4G128(),  &Fp8G32(),     &Fp8G128()};
   const WeightFormat& format = *kTable[static_cast<size_t>(id)];
   assert(format.id() == id);
   return format;

@@ -38,9 +38,13 @@ enum class FormatId : uint8_t {
   kQ6_K,
   kIQ4_NL,
   kIQ4_XS,
-  kMXFP4
+  kMXFP4,
+  kInt4G32,
+  kInt4G128,
+  kFp8G32,
+  kFp8G128
 };
-inline constexpr size_t kFormatCount = 16;
+inline constexpr size_t kFormatCount = 20;
 
 class WeightFormat {
  public:

@@ -9,7 +9,7 @@ namespace wring {
 namespace {
 
 // Block layouts: GGUF specification and gguf-py's GGML_QUANT_SIZES.
-constexpr std::array<DTypeInfo, 23> kTable = {{
+constexpr std::array<DTypeInfo, 28> kTable = {{
     {DType::kF32, "F32", 1, 4},         {DType::kF16, "F16", 1, 2},
     {DType::kBF16, "BF16", 1, 2},       {DType::kF64, "F64", 1, 8},
     {DType::kI8, "I8", 1, 1},           {DType::kI16, "I16", 1, 2},
@@ -22,6 +22,11 @@ constexpr std::array<DTypeInfo, 23> kTable = {{
     {DType::kQ5_K, "Q5_K", 256, 176},   {DType::kQ6_K, "Q6_K", 256, 210},
     {DType::kIQ4_NL, "IQ4_NL", 32, 18}, {DType::kIQ4_XS, "IQ4_XS", 256, 136},
     {DType::kMXFP4, "MXFP4", 32, 17},
+    {DType::kF8E4M3, "F8_E4M3", 1, 1},
+    {DType::kInt4G32, "INT4-G32", 32, 21},
+    {DType::kInt4G128, "INT4-G128", 128, 69},
+    {DType::kFp8G32, "FP8-G32", 32, 36},
+    {DType::kFp8G128, "FP8-G128", 128, 132},
 }};
 
 }  // namespace

@@ -31,6 +31,12 @@ enum class DType : uint8_t {
   kIQ4_NL,
   kIQ4_XS,
   kMXFP4,
+  kF8E4M3,
+  // Rows as the readers of quantised checkpoints give them (quant/int4, quant/fp8): in no file.
+  kInt4G32,
+  kInt4G128,
+  kFp8G32,
+  kFp8G128,
 };
 
 // A row of `block` elements takes `bytes` bytes; plain types have block 1.

@@ -57,6 +57,19 @@ inline void FillBlocks(DType dtype, uint64_t seed, std::vector<std::byte>* bytes
       case DType::kMXFP4:
         (*bytes)[at] = std::byte{static_cast<uint8_t>(118 + i % 8)};  // a scale of 2^-10 .. 2^-3
         break;
+      case DType::kInt4G32:
+      case DType::kInt4G128:
+      case DType::kFp8G32:
+      case DType::kFp8G128: {
+        const float v = 0.01F * Noise(seed, i);
+        std::memcpy(bytes->data() + at, &v, 4);
+        const bool int4 = dtype == DType::kInt4G32 || dtype == DType::kInt4G128;
+        if (int4) (*bytes)[at + 4] = std::byte{static_cast<uint8_t>(i % 17)};
+        for (size_t k = at + 4; !int4 && k < at + info.bytes; ++k) {
+          if (((*bytes)[k] & std::byte{0x7f}) == std::byte{0x7f}) (*bytes)[k] = std::byte{0x3c};
+        }
+        break;
+      }
       case DType::kQ6_K: half(at + 208, 0.001F * Noise(seed, i)); break;
       case DType::kQ4_K:
       case DType::kQ5_K:

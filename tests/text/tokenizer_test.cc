@@ -99,6 +99,22 @@ TEST(TokenizerTest, JsonFilesEncodeAsThePythonPackage) {
   }
 }
 
+TEST(TokenizerTest, GemmaEncodesAsLlamaCpp) {
+  const auto path = testing::ModelDir() / "gemma-3-270m.gguf";
+  WRING_SKIP_WITHOUT(path, "tools/fetch-model gemma-3-270m");
+  auto gguf = OpenGguf(path.string());
+  ASSERT_TRUE(gguf.ok()) << gguf.status().message();
+  auto tokenizer = Tokenizer::FromGguf(gguf->metadata);
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  const auto goldens = nlohmann::json::parse(
+      ReadText(testing::TreeDir() / "tests/goldens/tokenizers/gemma-3-270m.json"));
+  for (const auto& one : goldens["cases"]) {
+    const auto text = one["text"].get<std::string>();
+    EXPECT_EQ(*(*tokenizer)->Encode(text, false, false), one["ids"].get<std::vector<int32_t>>())
+        << text;
+  }
+}
+
 std::unique_ptr<Tokenizer> SmolLm() {
   auto t = Tokenizer::FromJson(ReadText(testing::DataDir() / "tokenizers/smollm/tokenizer.json"));
   return t.ok() ? *std::move(t) : nullptr;

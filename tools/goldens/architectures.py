@@ -45,8 +45,8 @@ def decoder(kind: str, **more) -> dict:
     return {
         "model_type": kind,
         "vocab_size": VOCAB,
-        "hidden_size": 64,
-        "intermediate_size": 64,
+        "hidden_size": 48,
+        "intermediate_size": 48,
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
@@ -68,7 +68,7 @@ def encoder(**more) -> dict:
         "model_type": "bert",
         "vocab_size": VOCAB,
         "hidden_size": 48,
-        "intermediate_size": 64,
+        "intermediate_size": 48,
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
         "max_position_embeddings": 160,
@@ -78,7 +78,7 @@ def encoder(**more) -> dict:
     } | more
 
 
-LONG = {"type": "longrope", "short_factor": [1.0] * 6 + [1.5] * 2, "long_factor": [1.0, 1.2, 1.6, 2.0, 2.6, 3.2, 4.0, 4.5]}
+LONG = {"type": "longrope", "short_factor": [1.0] * 4 + [1.5] * 2, "long_factor": [1.0, 1.2, 1.6, 2.0, 2.6, 4.0]}
 CASES = [
     Case("llama-linear", scaled(type="linear", factor=4.0)),
     Case("llama-dynamic", scaled(type="dynamic", factor=4.0)),

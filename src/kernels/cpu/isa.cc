@@ -42,6 +42,7 @@ Kernels Fill(Isa isa) {
   RegisterLinearK(isa, k);
   RegisterLinearSmallK(isa, k);
   RegisterLinearTable(isa, k);
+  RegisterLinearCheckpoint(isa, k);
   return k;
 }
 

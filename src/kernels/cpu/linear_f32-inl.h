@@ -132,6 +132,33 @@ struct WidenPacked {
   }
 };
 
+// 8-bit floats, see fp8::Value.
+template <uint32_t kGroup>
+struct WidenFp8 {
+  static void Strip(const std::byte* panel, int k0, int len, float* HWY_RESTRICT out) {
+    const DF df;
+    const DI di;
+    const hn::Rebind<uint8_t, DI> d8;
+    const auto* blocks = reinterpret_cast<const fp8::Packed<kGroup>*>(panel);
+    constexpr int kTiles = kGroup / 32;
+    for (int k = k0 / 32; k < (k0 + len) / 32; ++k) {
+      const auto& block = blocks[k / kTiles];
+      for (int c = 0; c < 32; ++c) {
+        WRING_UNROLL
+        for (int p = 0; p < kParts; ++p) {
+          const uint8_t* q = block.tile[k % kTiles].q[c] + p * kLanes;
+          const VI code = hn::PromoteTo(di, hn::LoadU(d8, q));
+          const VI sign = hn::ShiftLeft<24>(hn::And(code, hn::Set(di, 0x80)));
+          const VI rest = hn::ShiftLeft<20>(hn::And(code, hn::Set(di, 0x7f)));
+          const VF v = hn::Mul(hn::BitCast(df, hn::Or(sign, rest)), hn::Set(df, 0x1p120F));
+          hn::StoreU(hn::Mul(v, hn::LoadU(df, block.scale + p * kLanes)), df,
+                     out + ((k * 32 - k0) + c) * 16 + p * kLanes);
+        }
+      }
+    }
+  }
+};
+
 // Adds the strip's segments to partial [N][16] of one activation tile.
 template <int N>
 HWY_NOINLINE void StripStep(const float* HWY_RESTRICT strip, const float* HWY_RESTRICT x, int len,

@@ -13,6 +13,7 @@ void RegisterLinearSimple(Isa isa, Kernels& k);
 void RegisterLinearK(Isa isa, Kernels& k);
 void RegisterLinearSmallK(Isa isa, Kernels& k);
 void RegisterLinearTable(Isa isa, Kernels& k);
+void RegisterLinearCheckpoint(Isa isa, Kernels& k);
 
 }  // namespace wring::cpu
 

@@ -1,6 +1,8 @@
 // Per-target: packed GGUF tiles as vectors. For each packed type: Codes(tile, part, g), the unsigned
 // codes of column group g for the rows of `part`; Scale and Min as float vectors.
+#include "quant/fp8/blocks.h"
 #include "quant/gguf/blocks.h"
+#include "quant/int4/blocks.h"
 
 #if defined(WRING_KERNELS_CPU_UNPACK_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef WRING_KERNELS_CPU_UNPACK_INL_H_
@@ -193,6 +195,22 @@ struct MXFP4 {
     return hn::BitCast(DF(), hn::IfThenElse(hn::Lt(e, hn::Set(di, 2)), tiny, normal));
   }
   static HWY_INLINE VF Min(const Packed&, int, int, int) { return hn::Zero(DF()); }
+};
+
+template <uint32_t kGroup>
+struct Int4 {
+  using Packed = int4::Packed<kGroup>;
+  static constexpr int kBits = 4, kOffset = 0, kSegment = 32, kTiles = kGroup / 32;
+  static constexpr bool kMin = true;
+  static HWY_INLINE VU8 Codes(const Packed& b, int t, int part, int g) {
+    return Q4Codes(b.tile[t].q4, part, g);
+  }
+  static HWY_INLINE VF Scale(const Packed& b, int, int part, int) {
+    return hn::LoadU(DF(), b.scale + part * kLanes);
+  }
+  static HWY_INLINE VF Min(const Packed& b, int t, int part, int seg) {
+    return hn::Neg(hn::Mul(Scale(b, t, part, seg), LoadU8(b.zero + part * kLanes)));
+  }
 };
 
 template <class P>

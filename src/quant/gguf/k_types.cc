@@ -1,7 +1,7 @@
 // Q4_K, Q5_K, Q6_K: super-blocks of 256 columns with quantised sub-block scales.
-#include "quant/gguf/codes.h"
+#include "quant/codes.h"
 #include "quant/gguf/formats.h"
-#include "quant/gguf/packed_format.h"
+#include "quant/packed_format.h"
 #include "tensor/half.h"
 
 namespace wring {

@@ -1,7 +1,7 @@
 // Q8_0, Q4_0, Q4_1, Q5_0, Q5_1: blocks of 32 columns with a float16 scale (and min).
-#include "quant/gguf/codes.h"
+#include "quant/codes.h"
 #include "quant/gguf/formats.h"
-#include "quant/gguf/packed_format.h"
+#include "quant/packed_format.h"
 #include "tensor/half.h"
 
 namespace wring {

@@ -1,7 +1,7 @@
 // Q2_K and Q3_K: super-blocks of 256 columns with a scale (and min) every 16 columns.
-#include "quant/gguf/codes.h"
+#include "quant/codes.h"
 #include "quant/gguf/formats.h"
-#include "quant/gguf/packed_format.h"
+#include "quant/packed_format.h"
 #include "tensor/half.h"
 
 namespace wring {

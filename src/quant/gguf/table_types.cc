@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <cstring>
 
-#include "quant/gguf/codes.h"
+#include "quant/codes.h"
 #include "quant/gguf/formats.h"
-#include "quant/gguf/packed_format.h"
+#include "quant/packed_format.h"
 #include "tensor/half.h"
 
 namespace wring {

@@ -1,4 +1,4 @@
-// WeightFormat over a trait that says, for one GGUF type, how a tile of 32 columns of a row is read and
+// WeightFormat over a trait that says, for one block type, how a tile of 32 columns of a row is read and
 // written in both layouts. A trait T has
 //   Stored, Packed                       block types of blocks.h
 //   kTiles                               tiles of 32 columns in a block (1 or 8)
