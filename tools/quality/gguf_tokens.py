@@ -13,7 +13,8 @@ GOLDENS = pathlib.Path(__file__).resolve().parents[2] / "tests" / "goldens" / "t
 
 def main() -> int:
     name = "gemma-3-270m"
-    texts = json.loads((GOLDENS / "goldens.json").read_text())["texts"]
+    # llama.cpp makes a control token of any "</s>", whatever the file says of it.
+    texts = [t for t in json.loads((GOLDENS / "goldens.json").read_text())["texts"] if "</s>" not in t]
     path = model_path(name)
     cases = [{"text": text, "ids": llamacpp.tokens(path, text)} for text in texts]
     record = {"made_with": f"llama-cpp-python {llamacpp.version()}", "cases": cases}
