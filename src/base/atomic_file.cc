@@ -14,6 +14,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// The file that a rename may replace: symbolic links are followed, so that they survive.
+Result<std::string> ResolveTarget(const std::string& path) {
+  std::error_code error;
+  const auto status = fs::status(path, error);
+  if (!fs::exists(status)) return path;
+  if (!fs::is_regular_file(status)) {
+    return Error(Code::kInvalid, "{}: is not a regular file; choose another name", path);
+  }
+  const auto resolved = fs::canonical(path, error);
+  return error ? path : resolved.string();
+}
+
+}  // namespace
+
 Status WriteError(const std::string& path, int error) {
   const auto directory = fs::path(path).parent_path().string();
   const std::string_view where = directory.empty() ? "." : std::string_view(directory);
@@ -38,20 +52,6 @@ Status WriteError(const std::string& path, int error) {
                    std::generic_category().message(error));
   }
 }
-
-// The file that a rename may replace: symbolic links are followed, so that they survive.
-Result<std::string> ResolveTarget(const std::string& path) {
-  std::error_code error;
-  const auto status = fs::status(path, error);
-  if (!fs::exists(status)) return path;
-  if (!fs::is_regular_file(status)) {
-    return Error(Code::kInvalid, "{}: is not a regular file; choose another name", path);
-  }
-  const auto resolved = fs::canonical(path, error);
-  return error ? path : resolved.string();
-}
-
-}  // namespace
 
 Result<AtomicFile> AtomicFile::Create(const std::string& path) {
   static std::atomic<unsigned> counter{0};

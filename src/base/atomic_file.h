@@ -39,6 +39,9 @@ class AtomicFile {
   int descriptor_ = -1;
 };
 
+// The sentence for a write to `path` that failed with `error` (errno): full disk, missing rights, ...
+Status WriteError(const std::string& path, int error);
+
 Status WriteFileAtomically(const std::string& path, std::string_view text);
 
 }  // namespace wring

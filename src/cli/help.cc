@@ -113,11 +113,11 @@ std::string Markdown() {
     text += fmt::format("| [`wring {}`](#wring-{}) | {} |\n", c.name, c.name, c.summary);
   }
   text += fmt::format(
-      "\nMODEL may be a path or the name of a model that `tools/fetch-model` fetched: NAME stands "
-      "for "
-      "`{}/NAME.gguf` below the cache folder, which is `$WRING_CACHE`, else "
-      "`$XDG_CACHE_HOME/wring`, "
-      "else `~/.cache/wring`.\n\nAnswers and figures go to standard output; messages, progress and "
+      "\nMODEL may be a path or the name of a model that `wring pull` fetched: a short NAME stands "
+      "for `{}/NAME.gguf`, owner/name for a repository of the hub, below the cache folder, which "
+      "is `$WRING_CACHE`, else "
+      "`$XDG_CACHE_HOME/wring`, else `~/.cache/wring`.\n\nAnswers and figures go to standard "
+      "output; messages, progress and "
       "`--stats` to standard error. The exit code is 0, or 1 after a message that says what was "
       "wrong "
       "and what to do, or 130 when Ctrl-C ended the work.\n",

@@ -3,6 +3,9 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "hub/model_table.h"
+#include "hub/pulled.h"
+
 namespace wring::cli {
 namespace {
 
@@ -21,22 +24,38 @@ fs::path CacheFolder() {
 
 }  // namespace
 
+std::string ModelsFolder() { return (CacheFolder() / kModelFolder).string(); }
+
 Result<std::string> FindModel(const std::string& model) {
   if (model.empty()) return Error(Code::kInvalid, "MODEL is empty: give a path or a name");
   std::error_code ignored;
   if (fs::exists(model, ignored)) return model;
+  if (hub::LooksLikeRepo(model)) {
+    WRING_ASSIGN(const auto name, hub::ParseRepoName(model));
+    if (auto path = hub::FindPulled(ModelsFolder(), name); !path.empty()) return path;
+    return Error(Code::kNotFound,
+                 "{}: there is no such file or directory, nor was a model of this name pulled "
+                 "completely: check the path, or fetch it with wring pull {}",
+                 model, model);
+  }
   const bool is_name = model.find('/') == std::string::npos && !model.ends_with(".gguf") &&
                        !model.ends_with(".bin") && !model.ends_with(".safetensors");
   if (!is_name) {
     return Error(Code::kNotFound, "{}: there is no such file or directory: check the path", model);
   }
-  const fs::path cached = CacheFolder() / kModelFolder / (model + ".gguf");
+  const fs::path cached = fs::path(ModelsFolder()) / (model + ".gguf");
   if (fs::exists(cached, ignored)) return cached.string();
-  const fs::path folder = CacheFolder() / kModelFolder / model;
+  const fs::path folder = fs::path(ModelsFolder()) / model;
   if (fs::is_directory(folder, ignored)) return folder.string();
+  if (hub::FindModelRow(model) != nullptr) {
+    return Error(Code::kNotFound,
+                 "{}: there is no such file, nor {}: fetch the model with wring pull {}", model,
+                 cached.string(), model);
+  }
   return Error(Code::kNotFound,
-               "{}: there is no such file, nor {}: fetch the model with tools/fetch-model {}",
-               model, cached.string(), model);
+               "{}: there is no such file, nor {}: wring pull --list shows the models that have a "
+               "short name",
+               model, cached.string());
 }
 
 }  // namespace wring::cli

@@ -10,7 +10,12 @@ namespace wring::cli {
 
 inline constexpr std::string_view kModelFolder = "models";
 
-// The path of a model. kNotFound, with the remedy, when it is neither a path nor in the cache.
+// The folder of models: $WRING_CACHE/models, else $XDG_CACHE_HOME/wring/models, else
+// ~/.cache/wring/models, as tools/fetch-model has it.
+std::string ModelsFolder();
+
+// The path of a model: a path as it is, a short name (NAME.gguf in the folder of models), or a completely
+// pulled owner/name[@revision][:file.gguf]. kNotFound, with the remedy, when it is none of them.
 Result<std::string> FindModel(const std::string& model);
 
 }  // namespace wring::cli

@@ -14,7 +14,7 @@ Rows Join(std::initializer_list<Rows> groups) {
 }
 
 constexpr std::string_view kModelHelp =
-    "a GGUF file, a Hugging Face directory, a llama2.c .bin, or the name of a fetched model";
+    "a GGUF file, a Hugging Face directory, a llama2.c .bin, or the name of a pulled model";
 
 Rows ModelOptions() {
   return {
@@ -158,6 +158,31 @@ CommandRow PerplexityCommand() {
       Perplexity};
 }
 
+CommandRow PullCommand() {
+  return {
+      "pull",
+      "fetch a model into the cache folder",
+      "NAME is a short name (--list shows them), owner/name on the hub, owner/name@revision, or "
+      "owner/name:FILE.gguf for one GGUF file of a repository. It is then MODEL for the other "
+      "commands, a GGUF file also by its own name. The path is printed. What is there is not "
+      "fetched again; an interrupted pull goes on where it stopped.",
+      {{"NAME", false, "which model; see above"}},
+      {{"--file", "PATTERN", Kind::kTexts, "", 0, 0, "",
+        "files to fetch instead of what running the model needs; * stops at /; repeatable; pickles "
+        "(.bin, .pt) are never fetched"},
+       {"--update", "", Kind::kFlag, "", 0, 0, "",
+        "ask the hub for a newer commit of a model that is there"},
+       {"--endpoint", "URL", Kind::kText, "", 0, 0, "",
+        "the hub or a mirror of it; by default $HF_ENDPOINT, else https://huggingface.co. "
+        "$HF_TOKEN goes to its host only"},
+       {"--timeout", "SECONDS", Kind::kNumber, "30", 0.1, 3600, "",
+        "give a connection up when nothing comes for so long"},
+       {"--retries", "N", Kind::kInteger, "5", 0, 100, "",
+        "tries after a broken connection or a busy server that bring nothing new"},
+       {"--list", "", Kind::kFlag, "", 0, 0, "", "show the short names"}},
+      Pull};
+}
+
 std::vector<CommandRow> MakeCommands() {
   return {
       RunCommand(),
@@ -174,6 +199,7 @@ std::vector<CommandRow> MakeCommands() {
               {"--exact", "", Kind::kFlag, "", 0, 0, "", "float32 activations"}},
              ModelOptions()}),
        Embed},
+      PullCommand(),
       {"inspect",
        "show what is inside a model file",
        "",

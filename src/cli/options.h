@@ -64,6 +64,7 @@ Status Perplexity(const Arguments& arguments);
 Status Inspect(const Arguments& arguments);
 Status Logits(const Arguments& arguments);
 Status Embed(const Arguments& arguments);
+Status Pull(const Arguments& arguments);
 Status Help(const Arguments& arguments);
 
 }  // namespace wring::cli

@@ -111,7 +111,10 @@ class GgufModel:
         config = self.config()
         with torch.device("meta"):
             model = CLASSES[self.architecture][1](config)
+        # What is computed and not loaded was made without storage too.
         model.model.rotary_emb = type(model.model.rotary_emb)(config)
+        if self.architecture == "gemma3":
+            model.model.embed_tokens.embed_scale = torch.tensor(config.hidden_size**0.5)
         head_dim = model.model.layers[0].self_attn.head_dim
         missing = model.load_state_dict(self.tensors(head_dim), strict=False, assign=True)
         expected = ["lm_head.weight"] if config.tie_word_embeddings else []
