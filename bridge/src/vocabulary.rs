@@ -76,11 +76,21 @@ pub fn byte_level(arrays: Arrays, pre: &str) -> Result<Tokenizer, String> {
     Ok(tokenizer)
 }
 
+/// Every cut of every piece is looked up, which is quadratic in a piece's length. Real vocabularies stay below
+/// 2^25; one piece of a megabyte would take hours.
+const MAX_CUTS: usize = 1 << 27;
+
 /// SentencePiece BPE with byte fallback ("llama"): merges follow from the scores. A pair that gives a piece
 /// is merged in order of that piece's score.
 pub fn sentence_piece(arrays: Arrays, add_prefix: bool) -> Result<Tokenizer, String> {
     if arrays.scores.len() != arrays.tokens.len() {
         return Err("the tokenizer has no score for each token: the file is damaged".to_string());
+    }
+    let cuts = arrays.tokens.iter().fold(0usize, |sum, t| {
+        sum.saturating_add(t.len().saturating_mul(t.len()))
+    });
+    if cuts > MAX_CUTS {
+        return Err("the tokenizer's pieces are too long: the file is damaged".to_string());
     }
     let vocab = vocab(&arrays.tokens);
     let mut ranked: Vec<(f32, u32, u32, (String, String))> = Vec::new();
@@ -158,7 +168,9 @@ pub fn word_piece(arrays: Arrays) -> Result<Tokenizer, String> {
     let vocab = vocab(&pieces);
     let id = |token: &str| -> Result<u32, String> {
         vocab.get(token).copied().ok_or_else(|| {
-            format!("the tokenizer has no {token}: its vocabulary is incomplete, get the file again")
+            format!(
+                "the tokenizer has no {token}: its vocabulary is incomplete, get the file again"
+            )
         })
     };
     let (cls, sep) = (id("[CLS]")?, id("[SEP]")?);
@@ -171,7 +183,9 @@ pub fn word_piece(arrays: Arrays) -> Result<Tokenizer, String> {
         .vocab(vocab)
         .unk_token("[UNK]".to_string())
         .build()
-        .map_err(|e| format!("the tokenizer's pieces are inconsistent ({e}): the file is damaged"))?;
+        .map_err(|e| {
+            format!("the tokenizer's pieces are inconsistent ({e}): the file is damaged")
+        })?;
     let mut tokenizer = Tokenizer::new(model);
     tokenizer.with_normalizer(Some(BertNormalizer::new(true, true, None, lowercase)));
     tokenizer.with_pre_tokenizer(Some(BertPreTokenizer));
