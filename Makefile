@@ -96,10 +96,7 @@ FUZZ_SECONDS ?= 60
 fuzz: ## each parser for FUZZ_SECONDS
 	@tools/setup fuzz
 	@$(call build,fuzz)
-	@for target in build/fuzz/tests/fuzz/*_fuzz; do \
-	  name=$$(basename $$target _fuzz); mkdir -p build/fuzz/corpus/$$name; \
-	  echo "== $$name"; $$target -malloc_limit_mb=64 -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 \
-	    -artifact_prefix=build/fuzz/$$name- build/fuzz/corpus/$$name tests/fuzz/corpus/$$name || exit 1; done
+	@tests/fuzz/run build/fuzz/tests/fuzz $(FUZZ_SECONDS)
 
 .PHONY: clean
 clean: ## remove what was built; models and peers stay in the cache folder

@@ -22,6 +22,9 @@ typedef struct {
   size_t size;
 } WringView;
 void wring_bridge_free(WringBytes bytes);
+/* Reading or using a template, a grammar or a tokenizer.json has a budget of memory (256 MiB and up); none is larger
+ * than this from now on. Whoever runs many, such as a fuzzer, wants it small. */
+void wring_bridge_limit_memory(size_t bytes);
 
 /* ---- tokenizers ---- */
 typedef struct WringTokenizer WringTokenizer;

@@ -1,6 +1,7 @@
 //! Buffers that cross the border, and the guard that every entry runs under.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::Once;
 
 /// An owned buffer; the receiver gives it back to `wring_bridge_free`.
 #[repr(C)]
@@ -55,6 +56,12 @@ impl WringView {
     }
 }
 
+/// A caught panic becomes an error; without this it would also be printed, and a library prints nothing.
+fn be_quiet() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| std::panic::set_hook(Box::new(|_| {})));
+}
+
 /// Runs `work`; its error, or a panic, lands in `error` and gives `failed`.
 ///
 /// # Safety
@@ -64,6 +71,7 @@ pub unsafe fn guard<T>(
     error: *mut WringBytes,
     work: impl FnOnce() -> Result<T, String>,
 ) -> T {
+    be_quiet();
     let message = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(value)) => return value,
         Ok(Err(message)) => message,

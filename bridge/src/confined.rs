@@ -4,19 +4,26 @@
 //! The libraries have no hook between two allocations (`x ~ x` in a template doubles a text in one step), and
 //! Rust ends the process when an allocation fails. So the allocator itself keeps the account of a confined
 //! thread: past its budget or its deadline the thread stops for good at its next allocation, and whoever waits
-//! for it gets an error. What it holds by then is lost, at most the budget; callers bound how often that can
-//! happen.
+//! for it gets an error. What it holds by then is lost, at most the budget: an object that was stopped once is not
+//! used again, and past MAX_LOST in all nothing more is begun.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 /// Nested values are dropped and printed by recursion; untouched pages of a stack cost nothing.
 const STACK: usize = 256 << 20;
+
+/// Requests may carry grammars, so whoever sends them could take the machine's memory a budget at a time. A process
+/// that refuses templates and grammars is better than one that the system ends.
+const MAX_LOST: isize = 2 << 30;
+static LOST: AtomicIsize = AtomicIsize::new(0);
+/// A bound on every budget, from wring_bridge_limit_memory.
+static MOST: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 const RUNNING: u8 = 0;
 const OVER_BUDGET: u8 = 1;
@@ -61,6 +68,7 @@ fn stop(account: &Account) -> ! {
         account
             .state
             .compare_exchange(RUNNING, OVER_BUDGET, Ordering::AcqRel, Ordering::Acquire);
+    LOST.fetch_add(USED.get().max(0), Ordering::Relaxed);
     account.waiter.unpark();
     loop {
         // Safety: pause only waits.
@@ -88,6 +96,13 @@ unsafe impl GlobalAlloc for Accounting {
     }
 }
 
+/// # Safety
+/// See wring_bridge.h.
+#[no_mangle]
+pub unsafe extern "C" fn wring_bridge_limit_memory(bytes: usize) {
+    MOST.store(bytes, Ordering::Relaxed);
+}
+
 pub enum Stopped {
     /// What the work itself said.
     Failed(String),
@@ -101,6 +116,13 @@ pub fn run<T: Send + 'static>(
     time: Duration,
     work: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, Stopped> {
+    if LOST.load(Ordering::Relaxed) > MAX_LOST {
+        return Err(Stopped::Failed(
+            "templates, grammars or tokenizers had to be stopped too often: start the program again"
+                .to_string(),
+        ));
+    }
+    let memory = memory.min(MOST.load(Ordering::Relaxed));
     let deadline = Instant::now() + time;
     let account = Arc::new(Account {
         waiter: thread::current(),

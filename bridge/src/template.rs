@@ -4,6 +4,7 @@ use minijinja::value::{Kwargs, Value};
 use minijinja::{Environment, Error, ErrorKind, State};
 use serde_json::Value as Json;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,19 +21,24 @@ const TIME: Duration = Duration::from_secs(10);
 
 pub struct WringTemplate {
     environment: Arc<Environment<'static>>,
+    // What a stopped rendering held is lost, so a template gets no second chance.
+    stopped: AtomicBool,
 }
 
+/// The error, and whether the work was stopped.
 fn confine<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, String> + Send + 'static,
-) -> Result<T, String> {
+) -> Result<T, (bool, String)> {
     confined::run(MEMORY, TIME, work).map_err(|stopped| match stopped {
-        confined::Stopped::Failed(message) => message,
-        confined::Stopped::OverBudget => {
-            "the chat template needs more than 256 MiB: use another template".to_string()
-        }
-        confined::Stopped::Late => {
-            "the chat template takes longer than 10 s: use another template".to_string()
-        }
+        confined::Stopped::Failed(message) => (false, message),
+        confined::Stopped::OverBudget => (
+            true,
+            "the chat template needs more than 256 MiB: use another template".to_string(),
+        ),
+        confined::Stopped::Late => (
+            true,
+            "the chat template takes longer than 10 s: use another template".to_string(),
+        ),
     })
 }
 
@@ -262,9 +268,10 @@ pub unsafe extern "C" fn wring_template_compile(
 ) -> *mut WringTemplate {
     guard(std::ptr::null_mut(), error, || {
         let source = source.text()?.to_string();
-        let environment = confine(move || compile(source))?;
+        let environment = confine(move || compile(source)).map_err(|(_, message)| message)?;
         Ok(Box::into_raw(Box::new(WringTemplate {
             environment: Arc::new(environment),
+            stopped: AtomicBool::new(false),
         })))
     })
 }
@@ -315,9 +322,20 @@ pub unsafe extern "C" fn wring_template_render(
     error: *mut WringBytes,
 ) -> bool {
     guard(false, error, || {
-        let environment = (*template).environment.clone();
+        let template = &*template;
+        if template.stopped.load(Ordering::Acquire) {
+            return Err("the chat template was stopped before: use another template".to_string());
+        }
+        let environment = template.environment.clone();
         let context = context_json.text()?.to_string();
-        *out = WringBytes::from_vec(confine(move || render(&environment, &context))?);
+        let text =
+            confine(move || render(&environment, &context)).map_err(|(stopped, message)| {
+                if stopped {
+                    template.stopped.store(true, Ordering::Release);
+                }
+                message
+            })?;
+        *out = WringBytes::from_vec(text);
         Ok(true)
     })
 }

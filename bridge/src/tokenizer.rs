@@ -1,14 +1,28 @@
 //! Tokenizer objects behind the C interface.
 
-use std::sync::RwLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock, TryLockError};
+use std::time::Duration;
 
 use tokenizers::Tokenizer;
 
 use crate::bytes::{guard, WringBytes, WringView};
+use crate::confined;
 use crate::vocabulary::{byte_level, sentence_piece, unigram, word_piece, Arrays, Spaces};
 
 /// No vocabulary comes near this; an id sizes tables.
 const MAX_IDS: u32 = 1 << 24;
+
+/// A tokenizer.json is a program: replacements that multiply a text at every step, regular expressions that
+/// backtrack without end. What reading it, or one text's way through it, may hold and take: a base, and so much a
+/// byte of input. Real ones need under 300 bytes and 2 microseconds a byte.
+const MEMORY: usize = 256 << 20;
+const MEMORY_A_BYTE: usize = 1024;
+const TIME: Duration = Duration::from_secs(5);
+const TIME_A_BYTE: Duration = Duration::from_micros(20);
+/// A pipeline of our own making (from arrays) has no such steps; its one quadratic expression is harmless below
+/// this size, and a thread a text is saved.
+const SHORT: usize = 4096;
 
 /// How a token's text stands for bytes.
 #[derive(Clone, Copy, PartialEq)]
@@ -19,17 +33,94 @@ enum Spelling {
     Plain,
 }
 
-pub struct WringTokenizer {
+/// Kept alive by every thread that works with it, also by one that was given up.
+struct Shared {
     // The flag encode_special_tokens is state of the library's object; readers share it while it is right.
-    inner: RwLock<Tokenizer>,
+    tokenizer: RwLock<Tokenizer>,
+    // A thread that was given up may hold the lock for reading for good: nobody may wait to write any more.
+    stopped: AtomicBool,
+}
+
+pub struct WringTokenizer {
+    shared: Arc<Shared>,
+    from_json: bool,
     spelling: Spelling,
     special: Vec<bool>,
     vocab_size: u32,
 }
 
+fn confine<T: Send + 'static>(
+    bytes: usize,
+    thing: &str,
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, (bool, String)> {
+    let memory = MEMORY.saturating_add(bytes.saturating_mul(MEMORY_A_BYTE));
+    let time = TIME + TIME_A_BYTE.saturating_mul(u32::try_from(bytes).unwrap_or(u32::MAX));
+    confined::run(memory, time, work).map_err(|stopped| match stopped {
+        confined::Stopped::Failed(message) => (false, message),
+        confined::Stopped::OverBudget => (
+            true,
+            format!(
+                "{thing} needs more than {} MiB of memory: use another tokenizer",
+                memory >> 20
+            ),
+        ),
+        confined::Stopped::Late => (
+            true,
+            format!(
+                "{thing} takes longer than {} s: use another tokenizer",
+                time.as_secs()
+            ),
+        ),
+    })
+}
+
+impl Shared {
+    fn read<T>(&self, work: impl FnOnce(&Tokenizer) -> Result<T, String>) -> Result<T, String> {
+        work(&self.tokenizer.read().unwrap_or_else(|e| e.into_inner()))
+    }
+
+    fn encode(
+        &self,
+        text: &str,
+        add_special: bool,
+        parse_special: bool,
+    ) -> Result<Vec<u32>, String> {
+        let run = |t: &Tokenizer| {
+            t.encode_fast(text, add_special)
+                .map(|e| e.get_ids().to_vec())
+                .map_err(|e| format!("the text cannot be encoded: {e}"))
+        };
+        loop {
+            {
+                let reader = self.tokenizer.read().unwrap_or_else(|e| e.into_inner());
+                if reader.get_encode_special_tokens() != parse_special {
+                    return run(&reader);
+                }
+            }
+            // Tried, not waited for: a waiting writer keeps new readers out.
+            let mut writer = match self.tokenizer.try_write() {
+                Ok(writer) => writer,
+                Err(TryLockError::Poisoned(e)) => e.into_inner(),
+                Err(TryLockError::WouldBlock) => {
+                    if self.stopped.load(Ordering::Acquire) {
+                        return Err(STOPPED.to_string());
+                    }
+                    std::thread::sleep(Duration::from_micros(20));
+                    continue;
+                }
+            };
+            writer.set_encode_special_tokens(!parse_special);
+        }
+    }
+}
+
+const STOPPED: &str = "this tokenizer was stopped at an earlier text: load another model";
+
 impl WringTokenizer {
     /// `size`: one past the largest id, where the caller knows it.
     fn new(mut tokenizer: Tokenizer, size: Option<u32>) -> Result<Self, String> {
+        let from_json = size.is_none();
         // A file may carry the settings of its training run; an engine neither cuts nor pads.
         let _ = tokenizer.with_truncation(None);
         tokenizer.with_padding(None);
@@ -67,10 +158,36 @@ impl WringTokenizer {
             }
         }
         Ok(Self {
-            inner: RwLock::new(tokenizer),
+            shared: Arc::new(Shared {
+                tokenizer: RwLock::new(tokenizer),
+                stopped: AtomicBool::new(false),
+            }),
+            from_json,
             spelling,
             special,
             vocab_size: largest,
+        })
+    }
+
+    /// Runs `work` over `bytes` of input within bounds; after a first time beyond them, not at all.
+    fn bounded<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        thing: &str,
+        work: impl FnOnce(&Shared) -> Result<T, String> + Send + 'static,
+    ) -> Result<T, String> {
+        if self.shared.stopped.load(Ordering::Acquire) {
+            return Err(STOPPED.to_string());
+        }
+        if !self.from_json && bytes <= SHORT {
+            return work(&self.shared);
+        }
+        let shared = self.shared.clone();
+        confine(bytes, thing, move || work(&shared)).map_err(|(stopped, message)| {
+            if stopped {
+                self.shared.stopped.store(true, Ordering::Release);
+            }
+            message
         })
     }
 
@@ -80,30 +197,23 @@ impl WringTokenizer {
         add_special: bool,
         parse_special: bool,
     ) -> Result<Vec<u32>, String> {
-        let run = |t: &Tokenizer| {
-            t.encode_fast(text, add_special)
-                .map(|e| e.get_ids().to_vec())
-                .map_err(|e| format!("the text cannot be encoded: {e}"))
-        };
-        loop {
-            {
-                let reader = self.inner.read().unwrap_or_else(|e| e.into_inner());
-                if reader.get_encode_special_tokens() != parse_special {
-                    return run(&reader);
-                }
-            }
-            let mut writer = self.inner.write().unwrap_or_else(|e| e.into_inner());
-            writer.set_encode_special_tokens(!parse_special);
-        }
+        let text = text.to_string();
+        self.bounded(text.len(), "encoding this text", move |shared| {
+            shared.encode(&text, add_special, parse_special)
+        })
+    }
+
+    fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, String> {
+        let ids = ids.to_vec();
+        self.bounded(
+            ids.len().saturating_mul(4),
+            "decoding these tokens",
+            move |shared| shared.read(|t| t.decode(&ids, skip_special).map_err(|e| e.to_string())),
+        )
     }
 
     fn token_bytes(&self, id: u32, special: bool) -> Vec<u8> {
-        let Some(text) = self
-            .inner
-            .read()
-            .unwrap_or_else(|e| e.into_inner())
-            .id_to_token(id)
-        else {
+        let Ok(Some(text)) = self.shared.read(|t| Ok(t.id_to_token(id))) else {
             return Vec::new();
         };
         if self.special.get(id as usize).copied().unwrap_or(false) {
@@ -155,12 +265,6 @@ fn byte_of(c: char) -> Option<u8> {
         .map(|b| b as u8)
 }
 
-fn give(tokenizer: Result<Tokenizer, String>) -> Result<*mut WringTokenizer, String> {
-    Ok(Box::into_raw(Box::new(WringTokenizer::new(
-        tokenizer?, None,
-    )?)))
-}
-
 /// # Safety
 /// See wring_bridge.h.
 #[no_mangle]
@@ -169,10 +273,15 @@ pub unsafe extern "C" fn wring_tokenizer_from_json(
     error: *mut WringBytes,
 ) -> *mut WringTokenizer {
     guard(std::ptr::null_mut(), error, || {
-        give(
-            Tokenizer::from_bytes(json.slice())
-                .map_err(|e| format!("tokenizer.json cannot be read ({e}): get it again")),
-        )
+        let json = json.slice().to_vec();
+        let made = confine(json.len(), "reading tokenizer.json", move || {
+            let tokenizer = Tokenizer::from_bytes(&json)
+                .map_err(|e| format!("tokenizer.json cannot be read ({e}): get it again"))?;
+            WringTokenizer::new(tokenizer, None)
+        });
+        Ok(Box::into_raw(Box::new(
+            made.map_err(|(_, message)| message)?,
+        )))
     })
 }
 
@@ -279,10 +388,7 @@ pub unsafe extern "C" fn wring_tokenizer_decode(
         } else {
             std::slice::from_raw_parts(ids, count)
         };
-        let reader = (*tokenizer).inner.read().unwrap_or_else(|e| e.into_inner());
-        let text = reader
-            .decode(ids, skip_special)
-            .map_err(|e| e.to_string())?;
+        let text = (*tokenizer).decode(ids, skip_special)?;
         *out = WringBytes::from_vec(text.into_bytes());
         Ok(true)
     })
@@ -316,8 +422,9 @@ pub unsafe extern "C" fn wring_tokenizer_id(
     token: WringView,
 ) -> i64 {
     guard(-1, std::ptr::null_mut(), || {
-        let reader = (*tokenizer).inner.read().unwrap_or_else(|e| e.into_inner());
-        Ok(reader.token_to_id(token.text()?).map_or(-1, |id| id as i64))
+        let token = token.text()?;
+        let id = (*tokenizer).shared.read(|t| Ok(t.token_to_id(token)))?;
+        Ok(id.map_or(-1, i64::from))
     })
 }
 

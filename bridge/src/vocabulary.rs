@@ -139,11 +139,21 @@ pub fn unigram(arrays: Arrays, spaces: &Spaces) -> Result<Tokenizer, String> {
     Ok(tokenizer)
 }
 
+/// Every cut of every piece is looked up, which is quadratic in a piece's length. Real vocabularies stay below
+/// 2^25; one piece of a megabyte would take hours.
+const MAX_CUTS: usize = 1 << 27;
+
 /// SentencePiece BPE with byte fallback ("llama"): merges follow from the scores. A pair that gives a piece
 /// is merged in order of that piece's score.
 pub fn sentence_piece(arrays: Arrays, spaces: &Spaces) -> Result<Tokenizer, String> {
     if arrays.scores.len() != arrays.tokens.len() {
         return Err("the tokenizer has no score for each token: the file is damaged".to_string());
+    }
+    let cuts = arrays.tokens.iter().fold(0usize, |sum, t| {
+        sum.saturating_add(t.len().saturating_mul(t.len()))
+    });
+    if cuts > MAX_CUTS {
+        return Err("the tokenizer's pieces are too long: the file is damaged".to_string());
     }
     let vocab = vocab(&arrays.tokens);
     let mut ranked: Vec<(f32, u32, u32, (String, String))> = Vec::new();

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <nlohmann/json.hpp>
+
+#include "formats/json.h"
 
 namespace wring {
 namespace {
@@ -111,6 +112,16 @@ Result<GenerateResult> Generate(Session& session, const GenerateRequest& request
   return result;
 }
 
+namespace {
+
+// A JSON list from a caller, or nothing that is one.
+nlohmann::ordered_json ParseList(std::string_view text) {
+  if (NestsTooDeep(text)) return {};
+  return nlohmann::ordered_json::parse(text, nullptr, false);
+}
+
+}  // namespace
+
 Result<std::vector<int32_t>> EncodePrompt(const Model& model, std::string_view text) {
   if (model.tokenizer == nullptr) {
     return Error(Code::kUnsupported, "{} carries no tokenizer: give it one beside the weights",
@@ -125,7 +136,7 @@ Result<std::vector<int32_t>> EncodeChat(const Model& model, std::string_view mes
     return Error(Code::kUnsupported, "{} has no chat template: use it for plain completion (--raw)",
                  model.path);
   }
-  auto messages = nlohmann::ordered_json::parse(messages_json, nullptr, false);
+  auto messages = ParseList(messages_json);
   if (!messages.is_array())
     return Error(Code::kInvalid, "the messages are not a JSON list of objects");
   nlohmann::ordered_json context;
@@ -134,7 +145,7 @@ Result<std::vector<int32_t>> EncodeChat(const Model& model, std::string_view mes
   context["bos_token"] = model.bos_token;
   context["eos_token"] = model.eos_token;
   if (!tools_json.empty()) {
-    auto tools = nlohmann::ordered_json::parse(tools_json, nullptr, false);
+    auto tools = ParseList(tools_json);
     if (!tools.is_array()) return Error(Code::kInvalid, "the tools are not a JSON list of objects");
     context["tools"] = std::move(tools);
   }

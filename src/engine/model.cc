@@ -6,11 +6,11 @@
 #include <filesystem>
 #include <future>
 
+#include "engine/config_view.h"
 #include "formats/gguf.h"
 #include "formats/hf_config.h"
-#include "formats/json.h"
 #include "formats/llama2c.h"
-#include "formats/safetensors.h"
+#include "formats/printable.h"
 #include "kernels/cpu/isa.h"
 
 namespace wring {
@@ -32,12 +32,6 @@ struct Text {
   bool add_bos = false;
 };
 
-Status UnknownArchitecture(const std::string& path, const std::string& name) {
-  return Error(Code::kUnsupported,
-               "{}: architecture \"{}\" is not one this build runs ({}): choose another model",
-               path, name, ArchitectureNames());
-}
-
 Result<Text> LoadTemplate(std::unique_ptr<Tokenizer> tokenizer, const std::string* source) {
   Text t;
   t.tokenizer = std::move(tokenizer);
@@ -53,67 +47,12 @@ std::string TokenAt(const std::vector<std::string>* tokens, std::optional<int64_
   return (*tokens)[static_cast<size_t>(*id)];
 }
 
-// The values of a small float32 tensor; nothing when it is absent or of another type.
-std::optional<std::vector<double>> SmallTensor(const TensorFile& file, const std::string& name) {
-  constexpr uint64_t kMost = 4096;
-  const TensorRecord* t = file.Find(name);
-  if (t == nullptr || t->dtype != DType::kF32 || t->shape.size() != 1 || t->shape[0] > kMost) {
-    return std::nullopt;
-  }
-  std::vector<float> values(t->shape[0]);
-  std::memcpy(values.data(), file.Bytes(*t).data(), t->bytes);
-  return std::vector<double>(values.begin(), values.end());
-}
-
 // ---- GGUF ----
 
 Result<Opened> OpenGgufModel(const std::string& path, GgufFile& gguf) {
-  const GgufMetadata& m = gguf.metadata;
-  const std::string* name = m.String("general.architecture");
-  if (name == nullptr) {
-    return Error(Code::kCorrupt, "{}: it does not say its architecture: the file is incomplete",
-                 path);
-  }
-  const Architecture* arch = FindArchitecture(*name);
-  if (arch == nullptr) return UnknownArchitecture(path, *name);
   Opened o;
-  ConfigView view;
-  view.naming = ConfigView::Naming::kGguf;
-  view.what = path;
-  view.prefix = *name + ".";
-  view.get_int = [&](std::string_view k) { return m.Int(k); };
-  view.get_number = [&](std::string_view k) { return m.Number(k); };
-  view.get_bool = [&](std::string_view k) { return m.Bool(k); };
-  view.get_string = [&](std::string_view k) -> std::optional<std::string> {
-    const std::string* text = m.String(k);
-    return text != nullptr ? std::optional(*text) : std::nullopt;
-  };
-  view.get_strings = [&](std::string_view k) -> std::optional<std::vector<std::string>> {
-    const auto* texts = m.Strings(k);
-    return texts != nullptr ? std::optional(*texts) : std::nullopt;
-  };
-  view.get_numbers = [&](std::string_view k) { return m.Numbers(k); };
-  view.has_tensor = [&](const std::string& t) { return gguf.tensors.Find(t) != nullptr; };
-  view.tensor_values = [&](const std::string& t) { return SmallTensor(gguf.tensors, t); };
-  WRING_ASSIGN(o.spec, arch->spec(view));
-  const TensorRecord* embedding = gguf.tensors.Find("token_embd.weight");
-  if (embedding == nullptr || embedding->shape.size() != 2) {
-    return Error(Code::kUnsupported,
-                 "{}: it holds no weights (a vocabulary only?): give a file with the model", path);
-  }
-  if (embedding->shape[0] == 0 || embedding->shape[0] > (1U << 24)) {
-    return Error(Code::kCorrupt, "{}: an embedding of {} rows cannot be: the file is damaged", path,
-                 embedding->shape[0]);
-  }
-  o.spec.vocab = static_cast<uint32_t>(embedding->shape[0]);
-  const auto* tokens = m.Strings("tokenizer.ggml.tokens");
-  if (tokens != nullptr && tokens->size() > o.spec.vocab) {
-    return Error(Code::kCorrupt,
-                 "{}: the tokenizer has {} tokens and the embedding {} rows: they belong to "
-                 "different models",
-                 path, tokens->size(), o.spec.vocab);
-  }
-  o.source.weights = arch->weights(o.spec, ConfigView::Naming::kGguf);
+  WRING_ASSIGN(o.spec, GgufSpec(gguf, path));
+  o.source.weights = WeightsOf(o.spec, ConfigView::Naming::kGguf);
   o.source.what = path;
   o.files = gguf.tensors;
   return o;
@@ -132,63 +71,13 @@ Result<Text> GgufText(const GgufMetadata& m) {
 
 // ---- Hugging Face ----
 
-// sentence-transformers keeps what stands around an encoder in files of their own: the tokens it reads at most, how
-// they are pooled (by default the mean), and whether the vector gets length 1.
-Status ReadSentenceFiles(const std::string& path, ModelSpec* spec) {
-  const auto read = [&](const char* name) -> Result<HfConfig> {
-    const std::string file = path + "/" + name;
-    if (!fs::exists(file)) return HfConfig();
-    WRING_ASSIGN(const auto text, ReadText(file, 1 << 20));
-    return HfConfig::Parse(text, file);
-  };
-  WRING_ASSIGN(const HfConfig sentence, read("sentence_bert_config.json"));
-  const auto length = sentence.Int("max_seq_length");
-  if (length && *length > 0 && *length < spec->context) {
-    spec->context = static_cast<uint32_t>(*length);
-  }
-  WRING_ASSIGN(const HfConfig pooling, read("1_Pooling/config.json"));
-  if (pooling.Bool("pooling_mode_cls_token").value_or(false)) {
-    spec->pooling = Pooling::kCls;
-  } else if (!pooling.empty() && !pooling.Bool("pooling_mode_mean_tokens").value_or(false)) {
-    return Error(Code::kUnsupported,
-                 "{}/1_Pooling/config.json: only mean and cls pooling are supported: use another "
-                 "model",
-                 path);
-  }
-  // A list of modules; the last of these models is the one that normalises.
-  if (const std::string modules = path + "/modules.json"; fs::exists(modules)) {
-    WRING_ASSIGN(const auto text, ReadText(modules, 1 << 20));
-    spec->normalize = text.find("sentence_transformers.models.Normalize") != std::string::npos;
-  }
-  return {};
-}
-
 Result<Opened> OpenHfModel(const std::string& path, HfDirectory& hf) {
-  const std::string* type = hf.config.String("model_type");
-  const Architecture* arch = FindArchitectureByHf(type != nullptr ? *type : "");
-  if (arch == nullptr) return UnknownArchitecture(path, type != nullptr ? *type : "");
   Opened o;
-  ConfigView view;
-  view.what = path + "/config.json";
-  view.get_int = [&](std::string_view k) { return hf.config.Int(k); };
-  view.get_number = [&](std::string_view k) { return hf.config.Number(k); };
-  view.get_bool = [&](std::string_view k) { return hf.config.Bool(k); };
-  view.get_string = [&](std::string_view k) -> std::optional<std::string> {
-    const std::string* text = hf.config.String(k);
-    return text != nullptr ? std::optional(*text) : std::nullopt;
-  };
-  view.get_strings = [&](std::string_view k) { return hf.config.Strings(k); };
-  view.get_numbers = [&](std::string_view k) { return hf.config.Numbers(k); };
-  view.has_tensor = [&](const std::string& t) { return hf.tensors.Find(t) != nullptr; };
-  view.tensor_values = [&](const std::string& t) { return SmallTensor(hf.tensors, t); };
-  WRING_ASSIGN(o.spec, arch->spec(view));
-  WRING_ASSIGN(o.spec.vocab, view.Count("vocab_size", "", 1, 1 << 24));
+  WRING_ASSIGN(o.spec, HfSpec(hf, path));
   if (hf.config.Has("quantization_config")) {
-    WRING_ASSIGN(o.source.method,
-                 OpenQuantMethod(hf.config.Object("quantization_config"), view.what));
+    WRING_ASSIGN(o.source.method, OpenQuantMethod(hf.config.Object("quantization_config"), path));
   }
-  if (!o.spec.causal) WRING_TRY(ReadSentenceFiles(path, &o.spec));
-  o.source.weights = arch->weights(o.spec, ConfigView::Naming::kHuggingFace);
+  o.source.weights = WeightsOf(o.spec, ConfigView::Naming::kHuggingFace);
   o.source.what = path;
   o.files = hf.tensors;
   return o;
@@ -305,13 +194,14 @@ Status Finish(Model& model, Opened opened, bool want_text, bool repack, Progress
 
 Status OpenInto(Model& model, const ModelOptions& options, Progress* progress) {
   const std::string& path = model.path;
-  if (fs::is_directory(path)) {
+  std::error_code ignored;  // a path that cannot be looked at is one that is not there
+  if (fs::is_directory(path, ignored)) {
     WRING_ASSIGN(HfDirectory hf, OpenHfDirectory(path));
     WRING_ASSIGN(Opened opened, OpenHfModel(path, hf));
     return Finish(model, std::move(opened), options.need_text, options.repack, progress,
                   [&] { return HfText(hf); });
   }
-  if (!fs::exists(path)) {
+  if (!fs::exists(path, ignored)) {
     return Error(Code::kNotFound,
                  "{}: there is no such file or directory: check the path, or fetch the model first",
                  path);
@@ -319,7 +209,7 @@ Status OpenInto(Model& model, const ModelOptions& options, Progress* progress) {
   if (IsGguf(path)) {
     WRING_ASSIGN(GgufFile gguf, OpenGguf(path));
     WRING_ASSIGN(Opened opened, OpenGgufModel(path, gguf));
-    if (const auto* name = gguf.metadata.String("general.name")) model.name = *name;
+    if (const auto* name = gguf.metadata.String("general.name")) model.name = Printable(*name, 96);
     return Finish(model, std::move(opened), options.need_text, options.repack, progress,
                   [&] { return GgufText(gguf.metadata); });
   }

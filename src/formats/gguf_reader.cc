@@ -140,24 +140,33 @@ Result<GgufArray> GgufReader::ReadBools(uint64_t count, std::string_view key) {
 }
 
 Result<GgufArray> GgufReader::ReadStrings(uint64_t count) {
-  std::vector<std::string> out;
-  out.reserve(count);
-  // The bulk of a vocabulary file: lengths are read in place; the cursor words the first failure.
+  // The bulk of a vocabulary file: lengths are read in place; the cursor words the first failure. A string object is
+  // four times its smallest encoding, so nothing is allocated before all are seen to be there.
   const auto* data = reinterpret_cast<const char*>(bytes_.data());
   const uint64_t end = std::min<uint64_t>(bytes_.size(), kMaxMetadataBytes);
-  uint64_t at = cursor_.position();
-  for (uint64_t i = 0; i < count; ++i) {
-    uint64_t size = 0;
-    if (at > end || end - at < sizeof size) break;
-    std::memcpy(&size, data + at, sizeof size);
-    if (size > end - at - sizeof size) break;
-    out.emplace_back(data + at + sizeof size, size);
-    at += sizeof size + size;
+  const uint64_t start = cursor_.position();
+  const auto walk = [&](const auto& each) {
+    uint64_t at = start;
+    for (uint64_t i = 0; i < count; ++i) {
+      uint64_t size = 0;
+      if (at > end || end - at < sizeof size) return at;
+      std::memcpy(&size, data + at, sizeof size);
+      if (size > end - at - sizeof size) return at;
+      each(data + at + sizeof size, size);
+      at += sizeof size + size;
+    }
+    return at;
+  };
+  uint64_t whole = 0;
+  WRING_TRY(cursor_.Skip(walk([&](const char*, uint64_t) { ++whole; }) - start));
+  if (whole < count) {
+    WRING_TRY(ReadString(kMaxMetadataBytes));
+    return TooMuchMetadata();
   }
-  WRING_TRY(cursor_.Skip(at - cursor_.position()));
-  if (out.size() == count) return GgufArray(std::move(out));
-  WRING_TRY(ReadString(kMaxMetadataBytes));
-  return TooMuchMetadata();
+  std::vector<std::string> out;
+  out.reserve(count);
+  walk([&](const char* text, uint64_t size) { out.emplace_back(text, size); });
+  return GgufArray(std::move(out));
 }
 
 Status GgufReader::TooMuchMetadata() const {

@@ -5,10 +5,8 @@
 #include "formats/mapped_file.h"
 
 namespace wring {
-namespace {
 
-// The parser keeps its own stack, but what walks the value later recurses.
-bool TooDeep(std::string_view text) {
+bool NestsTooDeep(std::string_view text) {
   int depth = 0;
   bool in_string = false;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -30,14 +28,12 @@ bool TooDeep(std::string_view text) {
   return false;
 }
 
-}  // namespace
-
 Result<nlohmann::json> ParseJsonObject(std::string_view text, std::string_view what) {
   if (text.size() > kMaxJsonBytes) {
     return Error(Code::kUnsupported, "{}: has {} bytes, at most {} are read; name a smaller file",
                  what, text.size(), kMaxJsonBytes);
   }
-  if (TooDeep(text)) {
+  if (NestsTooDeep(text)) {
     return Error(Code::kCorrupt, "{}: nests deeper than {} levels; get the file again", what,
                  kMaxJsonDepth);
   }

@@ -14,6 +14,10 @@ namespace wring {
 inline constexpr uint64_t kMaxJsonBytes = uint64_t{64} << 20;
 inline constexpr int kMaxJsonDepth = 64;
 
+// Whether brackets nest deeper than kMaxJsonDepth. The parser keeps its own stack, but what walks a value later
+// (printing it, for one) recurses.
+bool NestsTooDeep(std::string_view text);
+
 // `text` must be one JSON object. Of equal keys the last wins, as in Python, which wrote the file.
 Result<nlohmann::json> ParseJsonObject(std::string_view text, std::string_view what);
 

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "formats/printable.h"
 #include "wring_bridge.h"
 
 namespace wring::bridge {
@@ -20,6 +21,12 @@ inline std::string Take(WringBytes bytes) {
                    bytes.data == nullptr ? 0 : bytes.size);
   wring_bridge_free(bytes);
   return text;
+}
+
+// The error of an entry that failed. Libraries quote what they were given and break lines: what is shown must be
+// one line that a terminal may have.
+inline Status Failure(Code code, WringBytes error) {
+  return Status(code, Printable(Take(error), 800));
 }
 
 template <auto kFree>

@@ -13,7 +13,7 @@ class BridgeTemplate final : public ChatTemplate {
     WringBytes out = {};
     WringBytes error = {};
     if (!wring_template_render(handle_.get(), bridge::View(context_json), &out, &error)) {
-      return Status(Code::kInvalid, bridge::Take(error));
+      return bridge::Failure(Code::kInvalid, error);
     }
     return bridge::Take(out);
   }
@@ -27,7 +27,7 @@ class BridgeTemplate final : public ChatTemplate {
 Result<std::unique_ptr<ChatTemplate>> ChatTemplate::Compile(std::string_view source) {
   WringBytes error = {};
   WringTemplate* handle = wring_template_compile(bridge::View(source), &error);
-  if (handle == nullptr) return Status(Code::kInvalid, bridge::Take(error));
+  if (handle == nullptr) return bridge::Failure(Code::kInvalid, error);
   return std::unique_ptr<ChatTemplate>(new BridgeTemplate(handle));
 }
 

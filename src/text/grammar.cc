@@ -12,12 +12,12 @@ class BridgeGrammar final : public Grammar {
   Status Mask(std::span<uint32_t> words) override {
     WringBytes error = {};
     if (wring_grammar_mask(handle_.get(), words.data(), words.size(), &error)) return {};
-    return Status(Code::kInvalid, bridge::Take(error));
+    return bridge::Failure(Code::kInvalid, error);
   }
   Status Commit(int32_t id) override {
     WringBytes error = {};
     if (wring_grammar_commit(handle_.get(), static_cast<uint32_t>(id), &error)) return {};
-    return Status(Code::kInvalid, bridge::Take(error));
+    return bridge::Failure(Code::kInvalid, error);
   }
   bool finished() const override { return wring_grammar_finished(handle_.get()); }
 
@@ -35,7 +35,7 @@ Result<std::unique_ptr<Grammar>> Grammar::Compile(const Tokenizer& tokenizer, ui
   WringGrammar* handle = wring_grammar_compile(
       tokenizer.handle(), vocab, static_cast<uint32_t>(eos), static_cast<int32_t>(kind),
       bridge::View(source), max_milliseconds, &error);
-  if (handle == nullptr) return Status(Code::kInvalid, bridge::Take(error));
+  if (handle == nullptr) return bridge::Failure(Code::kInvalid, error);
   return std::unique_ptr<Grammar>(new BridgeGrammar(handle));
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/byte_cursor.h"
 #include "formats/gguf.h"
+#include "formats/printable.h"
 #include "formats/sentencepiece.h"
 #include "text/bridge.h"
 
@@ -48,7 +49,7 @@ class BridgeTokenizer final : public Tokenizer {
     WringBytes error = {};
     if (!wring_tokenizer_encode(handle_.get(), View(text), add_special, parse_special, &out,
                                 &error)) {
-      return Status(Code::kInvalid, Take(error));
+      return bridge::Failure(Code::kInvalid, error);
     }
     const std::string bytes = Take(out);
     std::vector<int32_t> ids;
@@ -69,7 +70,7 @@ class BridgeTokenizer final : public Tokenizer {
     WringBytes error = {};
     if (!wring_tokenizer_decode(handle_.get(), unsigned_ids.data(), unsigned_ids.size(),
                                 skip_special, &out, &error)) {
-      return Status(Code::kInvalid, Take(error));
+      return bridge::Failure(Code::kInvalid, error);
     }
     return Take(out);
   }
@@ -112,7 +113,7 @@ std::vector<WringView> Views(const std::vector<std::string>& strings) {
 Result<std::unique_ptr<Tokenizer>> Make(const WringVocabulary& vocabulary, Extras extras) {
   WringBytes error = {};
   WringTokenizer* handle = wring_tokenizer_from_vocabulary(&vocabulary, &error);
-  if (handle == nullptr) return Status(Code::kCorrupt, Take(error));
+  if (handle == nullptr) return bridge::Failure(Code::kCorrupt, error);
   return std::unique_ptr<Tokenizer>(new BridgeTokenizer(handle, std::move(extras)));
 }
 
@@ -135,7 +136,7 @@ std::optional<WringVocabularyKind> KindOf(const std::string& model) {
 Result<std::unique_ptr<Tokenizer>> Tokenizer::FromJson(std::string_view json) {
   WringBytes error = {};
   WringTokenizer* handle = wring_tokenizer_from_json(View(json), &error);
-  if (handle == nullptr) return Status(Code::kCorrupt, Take(error));
+  if (handle == nullptr) return bridge::Failure(Code::kCorrupt, error);
   return std::unique_ptr<Tokenizer>(new BridgeTokenizer(handle, {}));
 }
 
@@ -148,10 +149,9 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::FromGguf(const GgufMetadata& m) {
   }
   const std::optional<WringVocabularyKind> kind = KindOf(*model);
   if (!kind) {
-    return Error(
-        Code::kUnsupported,
-        "tokenizer model \"{}\" is not supported (gpt2, llama, bert): use a tokenizer.json",
-        *model);
+    return Error(Code::kUnsupported,
+                 "tokenizer model {} is not supported (gpt2, llama, bert): use a tokenizer.json",
+                 Quoted(*model));
   }
   const size_t count = tokens->size();
   std::vector<int32_t> types(count, 1);
@@ -225,6 +225,12 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::FromSentencePiece(std::span<const 
 // max_token_length, then for each token: float score, int32 length, bytes.
 Result<std::unique_ptr<Tokenizer>> Tokenizer::FromLlama2c(std::span<const std::byte> file,
                                                           uint32_t vocab_size) {
+  if (vocab_size < 3) {  // ids 1 and 2 are its control tokens
+    return Error(Code::kCorrupt,
+                 "the llama2.c tokenizer: a vocabulary of {} has no room for <s> and </s>: the "
+                 "checkpoint is damaged",
+                 vocab_size);
+  }
   ByteCursor cursor(file, "the llama2.c tokenizer");
   WRING_TRY(cursor.Read<int32_t>());
   std::vector<std::string> tokens;

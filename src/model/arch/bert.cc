@@ -2,6 +2,7 @@
 // attention over the whole text; a text gives one vector (Devlin et al. 2018; Reimers and Gurevych 2019).
 #include <cmath>
 
+#include "formats/printable.h"
 #include "model/arch/decoder.h"
 
 namespace wring {
@@ -35,8 +36,8 @@ Result<ModelSpec> Spec(const ConfigView& c) {
   }
   const auto act = c.gguf() ? std::nullopt : c.get_string("hidden_act");
   if (act && *act != "gelu") {
-    return Error(Code::kUnsupported, "{}: activation \"{}\" of an encoder is not supported (gelu)",
-                 c.what, *act);
+    return Error(Code::kUnsupported, "{}: activation {} of an encoder is not supported (gelu)",
+                 c.what, Quoted(*act));
   }
   s.activation = Activation::kGelu;
   s.attention_scale = 1.0F / std::sqrt(static_cast<float>(s.head_dim));

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "formats/printable.h"
+
 namespace wring::decoder {
 namespace {
 
@@ -91,9 +93,9 @@ Result<RopeScaling> ScalingByName(const ConfigView& c, const std::string& name) 
   if (name == "llama3") return RopeScaling::kLlama3;
   if (name == "longrope" || name == "su") return RopeScaling::kLongRope;
   return Error(Code::kUnsupported,
-               "{}: RoPE scaling \"{}\" is not one this build runs (linear, ntk, dynamic, yarn, "
+               "{}: RoPE scaling {} is not one this build runs (linear, ntk, dynamic, yarn, "
                "llama3, longrope): choose another model",
-               c.what, name);
+               c.what, Quoted(name));
 }
 
 // config.json: an object that is rope_parameters (newer) or rope_scaling.

@@ -1,0 +1,11 @@
+#include "check_text.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  auto tokenizer = wring::Tokenizer::FromJson(wring::testing::Text(data, size));
+  if (tokenizer.ok()) {
+    wring::testing::CheckTokenizer(**tokenizer);
+  } else {
+    wring::testing::CheckTextMessage(tokenizer.status());
+  }
+  return 0;
+}
