@@ -139,8 +139,8 @@ pub fn unigram(arrays: Arrays, spaces: &Spaces) -> Result<Tokenizer, String> {
     Ok(tokenizer)
 }
 
-/// Every cut of every piece is looked up, which is quadratic in a piece's length. Real vocabularies stay below
-/// 2^25; one piece of a megabyte would take hours.
+/// Every cut of every piece is looked up, which is quadratic in a piece's length. Even 2^18 pieces
+/// of 22 bytes stay below this; one piece of a megabyte would take hours.
 const MAX_CUTS: usize = 1 << 27;
 
 /// SentencePiece BPE with byte fallback ("llama"): merges follow from the scores. A pair that gives a piece
