@@ -37,8 +37,8 @@ struct SamplingParams {
 Status CheckSampling(const SamplingParams& params);
 
 struct SampleContext {
-  std::span<const int32_t> history;  // ids seen so far, for the penalties
-  uint32_t position = 0;             // of the token to be drawn
+  std::span<const int32_t> history{};  // ids seen so far, for the penalties
+  uint32_t position = 0;               // of the token to be drawn
   uint32_t unbroken = UINT32_MAX;  // ids at history's end since a sequence breaker (SequenceBreaks)
   std::span<const uint32_t> allowed{};  // bit id: may be drawn; empty: every id
 };
