@@ -70,13 +70,16 @@ bool wring_template_render(const WringTemplate* t, WringView context_json, Wring
 
 /* ---- grammars: compile on a worker thread, never on an I/O or engine thread ---- */
 typedef struct WringGrammar WringGrammar;
-/* kind: 0 JSON schema, 1 regular expression, 2 Lark. eos: the id that ends the text. Compilation stops with an
- * error at the library's limits of grammar size, or when it has taken longer than max_ms. */
-WringGrammar* wring_grammar_compile(const WringTokenizer* tokenizer, uint32_t vocab_size, uint32_t eos, int32_t kind,
-                                    WringView source, uint64_t max_ms, WringBytes* error);
+/* kind: 0 JSON schema, 1 regular expression, 2 Lark. Compilation stops with an error at the library's limits of
+ * grammar size, or when it has taken longer than max_ms. The first grammar of a tokenizer makes what all share. */
+WringGrammar* wring_grammar_compile(const WringTokenizer* tokenizer, int32_t kind, WringView source,
+                                    uint64_t max_ms, WringBytes* error);
 void wring_grammar_free(WringGrammar* grammar);
-/* Allowed next tokens: bit id of (vocab_size + 31) / 32 words. */
-bool wring_grammar_mask(WringGrammar* grammar, uint32_t* words, size_t count, WringBytes* error);
+/* Allowed next tokens: bit id of `count` words, which may be more or fewer than the tokenizer's ids need.
+ * *may_end: the text may end here. */
+bool wring_grammar_mask(WringGrammar* grammar, uint32_t* words, size_t count, bool* may_end,
+                        WringBytes* error);
+/* id: a token's, or the tokenizer's vocab_size for the end of the text. */
 bool wring_grammar_commit(WringGrammar* grammar, uint32_t id, WringBytes* error);
 bool wring_grammar_finished(WringGrammar* grammar);
 

@@ -1,8 +1,10 @@
 //! Tokenizer objects behind the C interface.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 
+use llguidance::toktrie::TokTrie;
+use llguidance::ParserFactory;
 use tokenizers::Tokenizer;
 
 use crate::bounded::{confine, Shared, STOPPED};
@@ -31,6 +33,7 @@ pub struct WringTokenizer {
     spelling: Spelling,
     special: Vec<bool>,
     vocab_size: u32,
+    grammars: OnceLock<Result<Arc<ParserFactory>, String>>,
 }
 
 impl WringTokenizer {
@@ -82,6 +85,7 @@ impl WringTokenizer {
             spelling,
             special,
             vocab_size: largest,
+            grammars: OnceLock::new(),
         })
     }
 
@@ -365,9 +369,28 @@ pub unsafe extern "C" fn wring_tokenizer_is_special(
 }
 
 impl WringTokenizer {
-    pub fn all_bytes(&self) -> Vec<Vec<u8>> {
+    pub fn vocab_size(&self) -> u32 {
+        self.vocab_size
+    }
+
+    /// What grammars share, made by the first.
+    pub fn grammar_factory(&self) -> Result<Arc<ParserFactory>, String> {
+        self.grammars
+            .get_or_init(|| crate::grammar::factory(self.words()).map(Arc::new))
+            .clone()
+    }
+
+    /// The bytes of every id. A control token's are marked, so that a grammar can name it and none spells it.
+    fn words(&self) -> Vec<Vec<u8>> {
         (0..self.vocab_size)
-            .map(|id| self.token_bytes(id, false))
+            .map(|id| {
+                if !self.special[id as usize] {
+                    return self.token_bytes(id, false);
+                }
+                let mut word = vec![TokTrie::SPECIAL_TOKEN_MARKER];
+                word.extend(self.token_bytes(id, true));
+                word
+            })
             .collect()
     }
 }

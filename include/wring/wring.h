@@ -33,6 +33,20 @@ typedef struct {
   const char* kv_codec; /* "f16" (default) or "f32" */
 } wring_session_options;
 
+/* Structs grow at their end only, and struct_size tells how much of one the caller knows. */
+typedef struct {
+  int32_t id;
+  float bias; /* added to the token's logit */
+} wring_logit_bias;
+
+/* What an answer must follow. */
+enum {
+  WRING_FREE = 0,
+  WRING_JSON_SCHEMA = 1,
+  WRING_REGEX = 2,
+  WRING_GRAMMAR = 3 /* GBNF when its first rule is written with "::=", else llguidance's Lark */
+};
+
 typedef struct {
   size_t struct_size;
   float temperature;        /* 0: greedy */
@@ -46,6 +60,22 @@ typedef struct {
   uint32_t max_tokens;     /* 0: until the context is full */
   const char* const* stop; /* stop strings */
   size_t stop_count;
+  const wring_logit_bias* logit_bias;
+  size_t logit_bias_count;
+  float typical_p;                 /* 0: off */
+  float top_n_sigma;               /* 0: off */
+  float xtc_probability;           /* 0: off */
+  float xtc_threshold;             /* default: 0.1 */
+  float dry_multiplier;            /* 0: off */
+  float dry_base;                  /* default: 1.75 */
+  uint32_t dry_length;             /* repetitions shorter than this are free; default: 2 */
+  uint32_t dry_range;              /* tokens at the end that are looked at; 0: all */
+  const char* const* dry_breakers; /* no repetition reaches over one; default: "\n" ":" "\"" "*" */
+  size_t dry_breaker_count;        /* one empty text: no breakers */
+  float temperature_range;         /* dynamic temperature: +- this; 0: off */
+  float temperature_exponent;      /* default: 1 */
+  int32_t constraint_kind;         /* WRING_FREE ... */
+  const char* constraint;          /* the schema, expression or grammar */
 } wring_generate_options;
 
 typedef struct {
@@ -53,6 +83,8 @@ typedef struct {
   uint32_t prompt_tokens, generated_tokens;
   double prompt_seconds, decode_seconds;
   int32_t finish; /* 0 stop, 1 length, 2 cancelled */
+  uint32_t masks; /* of a constrained answer, one before each token */
+  double mask_seconds, longest_mask_seconds;
 } wring_generate_stats;
 
 uint32_t wring_api_version(void);

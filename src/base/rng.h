@@ -22,7 +22,7 @@ constexpr std::array<uint32_t, 4> Philox(std::array<uint32_t, 4> counter, uint64
 }
 
 // What a draw is for; part of its key.
-enum class Draw : uint32_t { kSample = 1, kAccept = 2, kTest = 100 };
+enum class Draw : uint32_t { kSample = 1, kAccept = 2, kExclude = 3, kTest = 100 };
 
 // Uniform in (0, 1), never 0 or 1: (n + 1/2) / 2^32.
 constexpr double Uniform(uint64_t seed, uint32_t choice, uint32_t position, Draw purpose,

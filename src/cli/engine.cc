@@ -45,6 +45,17 @@ SamplingOptions SamplingFrom(const Arguments& a) {
   g.repetition_penalty = static_cast<float>(a.Number("--repeat-penalty"));
   g.presence_penalty = static_cast<float>(a.Number("--presence-penalty"));
   g.frequency_penalty = static_cast<float>(a.Number("--frequency-penalty"));
+  g.typical_p = static_cast<float>(a.Number("--typical-p"));
+  g.top_n_sigma = static_cast<float>(a.Number("--top-n-sigma"));
+  g.xtc_probability = static_cast<float>(a.Number("--xtc-probability"));
+  g.xtc_threshold = static_cast<float>(a.Number("--xtc-threshold"));
+  g.dry_multiplier = static_cast<float>(a.Number("--dry-multiplier"));
+  g.dry_base = static_cast<float>(a.Number("--dry-base"));
+  g.dry_length = static_cast<uint32_t>(a.Integer("--dry-length"));
+  g.dry_range = static_cast<uint32_t>(a.Integer("--dry-range"));
+  g.temperature_range = static_cast<float>(a.Number("--temperature-range"));
+  g.temperature_exponent = static_cast<float>(a.Number("--temperature-exponent"));
+  s.dry_breakers = a.Texts("--dry-breaker");
   g.max_tokens = static_cast<uint32_t>(a.Integer("--max-tokens"));
   // 31 bits: short enough to be typed again.
   g.seed =
@@ -98,11 +109,21 @@ bool Engine::HasTemplate() const {
 Result<wring_generate_stats> Engine::Generate(const std::vector<int32_t>& ids,
                                               const SamplingOptions& sampling,
                                               const TextSink& on_text) {
-  std::vector<const char*> stop;
-  for (const auto& s : sampling.stop) stop.push_back(s.c_str());
+  const auto pointers = [](const std::vector<std::string>& texts) {
+    std::vector<const char*> p;
+    for (const auto& t : texts) p.push_back(t.c_str());
+    return p;
+  };
+  const auto stop = pointers(sampling.stop);
+  const auto breakers = pointers(sampling.dry_breakers);
   wring_generate_options options = sampling.generate;
   options.stop = stop.data();
   options.stop_count = stop.size();
+  options.dry_breakers = breakers.data();
+  options.dry_breaker_count = breakers.size();
+  options.logit_bias = sampling.logit_bias.data();
+  options.logit_bias_count = sampling.logit_bias.size();
+  options.constraint = sampling.constraint.c_str();
   wring_generate_stats stats = {};
   stats.struct_size = sizeof(stats);
 

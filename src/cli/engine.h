@@ -13,11 +13,16 @@
 namespace wring::cli {
 
 struct SamplingOptions {
-  wring_generate_options generate = {};  // without its stop strings
+  wring_generate_options generate = {};  // without what stands below
   std::vector<std::string> stop;
+  std::vector<std::string> dry_breakers;
+  std::vector<wring_logit_bias> logit_bias;
+  std::string constraint;
 };
 // The sampling flags; a seed that was not given is drawn.
 SamplingOptions SamplingFrom(const Arguments& arguments);
+// What the answer must follow (--json-schema, --regex or --grammar), when one is given.
+Status ReadConstraint(const Arguments& arguments, SamplingOptions* sampling);
 
 // Takes text as it comes; false ends the answer.
 using TextSink = std::function<bool(std::string_view)>;

@@ -38,12 +38,37 @@ Rows SamplingOptions(std::string_view temperature) {
   return {
       {"--temperature", "T", Kind::kNumber, temperature, 0, 100, "",
        "randomness of the choice; 0 always takes the most likely token"},
+      {"--temperature-range", "R", Kind::kNumber, "0", 0, 100, "",
+       "dynamic temperature: T - R where the model is sure, T + R where it is not; 0: off"},
+      {"--temperature-exponent", "X", Kind::kNumber, "1", 0.01, 100, "",
+       "how the dynamic temperature follows the entropy"},
+      {"--top-n-sigma", "N", Kind::kNumber, "0", 0, 1000, "",
+       "leave out logits more than N standard deviations below the largest; 0: off"},
       {"--top-k", "K", Kind::kInteger, "0", 0, 1 << 24, "",
        "choose among the K most likely tokens; 0: all"},
+      {"--typical-p", "P", Kind::kNumber, "1", 1e-6, 1, "",
+       "choose among the tokens whose surprise is nearest the expected one, up to this "
+       "probability; 1: off"},
       {"--top-p", "P", Kind::kNumber, "1", 1e-6, 1, "",
        "choose among the most likely tokens that together reach this probability"},
       {"--min-p", "P", Kind::kNumber, "0", 0, 1, "",
        "leave out tokens less likely than P times the most likely"},
+      {"--xtc-probability", "P", Kind::kNumber, "0", 0, 1, "",
+       "how often to leave out the top choices: all tokens above --xtc-threshold but the least "
+       "likely of them"},
+      {"--xtc-threshold", "P", Kind::kNumber, "0.1", 1e-6, 1, "",
+       "the probability that makes a token a top choice"},
+      {"--dry-multiplier", "X", Kind::kNumber, "0", 0, 100, "",
+       "take X * BASE ^ (length - LENGTH) off the logits of tokens that continue a repetition; 0: "
+       "off"},
+      {"--dry-base", "X", Kind::kNumber, "1.75", 1, 100, "", "its BASE"},
+      {"--dry-length", "N", Kind::kInteger, "2", 1, 1 << 24, "",
+       "its LENGTH: shorter repetitions are free"},
+      {"--dry-range", "N", Kind::kInteger, "0", 0, 1 << 28, "",
+       "look at the last N tokens only; 0: all"},
+      {"--dry-breaker", "TEXT", Kind::kTexts, "", 0, 0, "",
+       "no repetition reaches over TEXT; repeatable; by default line end, colon, quote and star; "
+       "an empty one alone: none"},
       {"--repeat-penalty", "X", Kind::kNumber, "1", 0.01, 100, "",
        "divide the logits of tokens seen before; 1: off"},
       {"--presence-penalty", "X", Kind::kNumber, "0", -100, 100, "",
@@ -55,6 +80,17 @@ Rows SamplingOptions(std::string_view temperature) {
       {"--max-tokens", "N", Kind::kInteger, "0", 0, 1 << 28, "",
        "end the answer after N tokens; 0: when the context is full"},
       {"--stop", "TEXT", Kind::kTexts, "", 0, 0, "", "end the answer before TEXT; repeatable"},
+  };
+}
+
+Rows ConstraintOptions() {
+  return {
+      {"--json-schema", "TEXT", Kind::kText, "", 0, 0, "",
+       "the answer is JSON that follows this schema; @FILE reads it from FILE"},
+      {"--regex", "TEXT", Kind::kText, "", 0, 0, "",
+       "the answer matches this regular expression as a whole"},
+      {"--grammar", "TEXT", Kind::kText, "", 0, 0, "",
+       "the answer follows this grammar, GBNF or llguidance's Lark; @FILE reads it from FILE"},
   };
 }
 
@@ -71,6 +107,7 @@ CommandRow RunCommand() {
             SamplingOptions("0"),
             {{"--logit-bias", "ID=X", Kind::kTexts, "", 0, 0, "",
               "add X to the logit of token ID; repeatable"}},
+            ConstraintOptions(),
             SessionOptions(),
             ModelOptions()}),
       Run};

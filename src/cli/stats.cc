@@ -59,6 +59,10 @@ std::string StatsText(const wring_generate_stats& s, const std::string& path, ui
   if (roof > 0)
     text += fmt::format(" = {:.0f} % of the {:.1f} GB/s this machine reads", 100 * gb_per_s / roof,
                         roof);
+  if (s.masks > 0) {
+    text += fmt::format("\ngrammar masks: {}, {:.0f} us each, {:.0f} us the longest", s.masks,
+                        1e6 * s.mask_seconds / s.masks, 1e6 * s.longest_mask_seconds);
+  }
   const auto machine = bench::ThisMachine();
   return text +
          fmt::format("\n{}, {} threads, {}, seed {}\n", machine.cpu, threads, machine.isa, seed);

@@ -51,6 +51,61 @@ T Options(const T* given) {
   return known;
 }
 
+wring::SamplingParams Sampling(const wring_generate_options& options) {
+  const auto or_default = [](auto value, auto standard) { return value != 0 ? value : standard; };
+  wring::SamplingParams s;
+  s.temperature = options.temperature;
+  s.temperature_range = options.temperature_range;
+  s.temperature_exponent = or_default(options.temperature_exponent, 1.0F);
+  s.top_k = options.top_k;
+  s.typical_p = or_default(options.typical_p, 1.0F);
+  s.top_p = or_default(options.top_p, 1.0F);
+  s.min_p = options.min_p;
+  s.top_n_sigma = options.top_n_sigma;
+  s.xtc_probability = options.xtc_probability;
+  s.xtc_threshold = or_default(options.xtc_threshold, 0.1F);
+  s.repetition_penalty = or_default(options.repetition_penalty, 1.0F);
+  s.presence_penalty = options.presence_penalty;
+  s.frequency_penalty = options.frequency_penalty;
+  s.dry.multiplier = options.dry_multiplier;
+  s.dry.base = or_default(options.dry_base, 1.75F);
+  s.dry.allowed_length = or_default(options.dry_length, 2U);
+  s.dry.range = options.dry_range;
+  if (options.dry_breaker_count > 0) {
+    s.dry.breakers.assign(options.dry_breakers, options.dry_breakers + options.dry_breaker_count);
+  }
+  s.seed = options.seed;
+  for (size_t i = 0; i < options.logit_bias_count; ++i)
+    s.logit_bias.emplace_back(options.logit_bias[i].id, options.logit_bias[i].bias);
+  return s;
+}
+
+Status CheckBias(const wring::SamplingParams& sampling, uint32_t vocab) {
+  for (const auto& [id, value] : sampling.logit_bias) {
+    if (id < 0 || static_cast<uint32_t>(id) >= vocab) {
+      return Error(Code::kInvalid,
+                   "a logit bias names token {}, and the vocabulary has {}: give a smaller id", id,
+                   vocab);
+    }
+  }
+  return {};
+}
+
+Result<std::shared_ptr<wring::Grammar>> Constraint(const wring::Model& model,
+                                                   const wring_generate_options& options) {
+  const std::string_view source = options.constraint != nullptr ? options.constraint : "";
+  switch (options.constraint_kind) {
+    case WRING_FREE: return std::shared_ptr<wring::Grammar>();
+    case WRING_JSON_SCHEMA:
+      return wring::CompileGrammar(model, wring::GrammarKind::kJsonSchema, source);
+    case WRING_REGEX: return wring::CompileGrammar(model, wring::GrammarKind::kRegex, source);
+    case WRING_GRAMMAR: return wring::CompileGrammar(model, wring::GrammarNotation(source), source);
+    default:
+      return Error(Code::kInvalid, "there is no constraint kind {}: use one of wring.h",
+                   options.constraint_kind);
+  }
+}
+
 int64_t CopyIds(const std::vector<int32_t>& from, int32_t* ids, size_t capacity) {
   std::copy_n(from.begin(), std::min(capacity, from.size()), ids);
   return static_cast<int64_t>(from.size());
@@ -157,20 +212,18 @@ int32_t wring_generate(wring_session* session, const int32_t* ids, size_t count,
     const auto options = Options(given);
     wring::GenerateRequest request;
     request.prompt.assign(ids, ids + count);
-    auto& s = request.sampling;
-    s.temperature = options.temperature;
-    s.top_k = options.top_k;
-    s.top_p = options.top_p > 0 ? options.top_p : 1.0F;
-    s.min_p = options.min_p;
-    s.repetition_penalty = options.repetition_penalty > 0 ? options.repetition_penalty : 1.0F;
-    s.presence_penalty = options.presence_penalty;
-    s.frequency_penalty = options.frequency_penalty;
-    s.seed = options.seed;
+    wring::Session& running = *session->session;
+    request.sampling = Sampling(options);
+    const Status bias = CheckBias(request.sampling, running.model().spec.vocab);
+    if (!bias.ok()) return Fail<int32_t>(-1, bias);
+    auto grammar = Constraint(running.model(), options);
+    if (!grammar.ok()) return Fail<int32_t>(-1, grammar.status());
+    request.grammar = *grammar;
     request.max_tokens = options.max_tokens;
     request.stop.assign(options.stop, options.stop + options.stop_count);
     session->cancel.Reset();
     auto result = wring::Generate(
-        *session->session, request,
+        running, request,
         [&](std::string_view text) {
           if (on_text != nullptr && on_text(user, text.data(), text.size()) != 0)
             session->cancel.Cancel();
@@ -185,6 +238,9 @@ int32_t wring_generate(wring_session* session, const int32_t* ids, size_t count,
       out.prompt_seconds = result->prompt_seconds;
       out.decode_seconds = result->decode_seconds;
       out.finish = static_cast<int32_t>(result->finish);
+      out.masks = result->masks.count;
+      out.mask_seconds = result->masks.total_seconds;
+      out.longest_mask_seconds = result->masks.max_seconds;
       std::memcpy(stats, &out, std::min(sizeof(out), stats->struct_size));
     }
     return 0;

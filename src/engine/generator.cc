@@ -54,6 +54,56 @@ class StopFilter {
   std::string held_;
 };
 
+// The constraint of an answer: the mask before each token, what it cost.
+class Constraint {
+ public:
+  Constraint(Grammar* grammar, uint32_t vocab) : grammar_(grammar) {
+    if (grammar_ != nullptr) words_.resize((vocab + 31) / 32);
+  }
+  bool active() const { return grammar_ != nullptr; }
+  std::span<const uint32_t> words() const { return words_; }
+  const MaskStats& stats() const { return stats_; }
+  // The answer is whole.
+  bool finished() const { return active() && grammar_->finished(); }
+
+  Status Mask() {
+    if (!active()) return {};
+    const auto start = Clock::now();
+    WRING_TRY(grammar_->Mask(words_));
+    const double seconds = Since(start);
+    ++stats_.count;
+    stats_.total_seconds += seconds;
+    stats_.max_seconds = std::max(stats_.max_seconds, seconds);
+    return {};
+  }
+  Status Commit(int32_t id) { return active() ? grammar_->Commit(id) : Status(); }
+
+ private:
+  Grammar* grammar_;
+  std::vector<uint32_t> words_;
+  MaskStats stats_;
+};
+
+// What has been seen, as the penalties want it.
+class History {
+ public:
+  History(const Model& model, const SamplingParams& sampling)
+      : tokenizer_(sampling.dry.multiplier != 0.0F ? model.tokenizer.get() : nullptr),
+        breaks_(sampling.dry.breakers) {}
+  void Push(int32_t id) {
+    ids_.push_back(id);
+    if (tokenizer_ != nullptr) breaks_.Push(tokenizer_->TokenBytes(id, true));
+  }
+  SampleContext Context(uint32_t position, std::span<const uint32_t> allowed) const {
+    return {ids_, position, tokenizer_ != nullptr ? breaks_.unbroken() : UINT32_MAX, allowed};
+  }
+
+ private:
+  const Tokenizer* tokenizer_;
+  std::vector<int32_t> ids_;
+  SequenceBreaks breaks_;
+};
+
 bool IsStop(const Model& model, int32_t id) {
   if (model.tokenizer == nullptr) return false;
   const auto& ids = model.tokenizer->stop_ids();
@@ -66,6 +116,7 @@ Result<GenerateResult> Generate(Session& session, const GenerateRequest& request
                                 const std::function<void(std::string_view)>& on_text,
                                 const CancelToken* cancel, Progress* progress) {
   const Model& model = session.model();
+  WRING_TRY(CheckSampling(request.sampling));
   GenerateResult result;
   result.prompt_tokens = static_cast<uint32_t>(request.prompt.size());
   const auto start = Clock::now();
@@ -80,18 +131,27 @@ Result<GenerateResult> Generate(Session& session, const GenerateRequest& request
     result.text += text;
     if (on_text) on_text(text);
   };
-  std::vector<int32_t> history = request.prompt;
+  History history(model, request.sampling);
+  for (const int32_t id : request.prompt) history.Push(id);
+  Constraint constraint(request.grammar.get(), model.spec.vocab);
   const auto decode_start = Clock::now();
-  result.finish = FinishReason::kLength;
-  while (request.max_tokens == 0 || result.tokens.size() < request.max_tokens) {
-    const int32_t id = Sample(logits, request.sampling, history, session.length());
-    if (!request.ignore_stop_ids && IsStop(model, id)) {
+  result.finish = constraint.finished() ? FinishReason::kStop : FinishReason::kLength;
+  while (!constraint.finished() &&
+         (request.max_tokens == 0 || result.tokens.size() < request.max_tokens)) {
+    WRING_TRY(constraint.Mask());
+    const int32_t id =
+        Sample(logits, request.sampling, history.Context(session.length(), constraint.words()));
+    // No token can follow: only the end, for which this model has no id.
+    const bool ends =
+        id < 0 || (IsStop(model, id) && (!request.ignore_stop_ids || constraint.active()));
+    if (ends) {
       result.finish = FinishReason::kStop;
       break;
     }
     result.tokens.push_back(id);
-    history.push_back(id);
-    if (decoder && filter.Push(decoder->Push(id), emit)) {
+    history.Push(id);
+    WRING_TRY(constraint.Commit(id));
+    if ((decoder && filter.Push(decoder->Push(id), emit)) || constraint.finished()) {
       result.finish = FinishReason::kStop;
       break;
     }
@@ -109,6 +169,7 @@ Result<GenerateResult> Generate(Session& session, const GenerateRequest& request
   }
   if (decoder) filter.Flush(emit);
   result.decode_seconds = Since(decode_start);
+  result.masks = constraint.stats();
   return result;
 }
 
@@ -121,6 +182,18 @@ nlohmann::ordered_json ParseList(std::string_view text) {
 }
 
 }  // namespace
+
+Result<std::shared_ptr<Grammar>> CompileGrammar(const Model& model, GrammarKind kind,
+                                                std::string_view source) {
+  if (model.tokenizer == nullptr) {
+    return Error(Code::kUnsupported,
+                 "{} carries no tokenizer, so no grammar can hold its answers: give it one beside "
+                 "the weights",
+                 model.path);
+  }
+  WRING_ASSIGN(auto grammar, Grammar::Compile(*model.tokenizer, kind, source));
+  return std::shared_ptr<Grammar>(std::move(grammar));
+}
 
 Result<std::vector<int32_t>> EncodePrompt(const Model& model, std::string_view text) {
   if (model.tokenizer == nullptr) {

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/sampler.h"
 #include "engine/session.h"
+#include "text/grammar.h"
 
 namespace wring {
 
@@ -17,6 +19,16 @@ struct GenerateRequest {
   uint32_t max_tokens = 0;        // 0: until the context is full
   std::vector<std::string> stop;  // the text ends before the first of these
   bool ignore_stop_ids = false;   // go on past end-of-text tokens (benchmarks)
+  // What the answer must follow, from CompileGrammar; null: anything. Used up by the answer, which ends when
+  // nothing can follow it.
+  std::shared_ptr<Grammar> grammar;
+};
+
+// What constraining an answer cost.
+struct MaskStats {
+  uint32_t count = 0;
+  double total_seconds = 0;
+  double max_seconds = 0;
 };
 
 enum class FinishReason : uint8_t { kStop, kLength, kCancelled };
@@ -28,6 +40,7 @@ struct GenerateResult {
   uint32_t prompt_tokens = 0;
   double prompt_seconds = 0;
   double decode_seconds = 0;  // of tokens after the first
+  MaskStats masks;            // one before each token of a constrained answer
 };
 
 // `on_text` gets whole UTF-8 characters, never text that a stop string takes back. The session holds the
@@ -36,6 +49,11 @@ struct GenerateResult {
 Result<GenerateResult> Generate(Session& session, const GenerateRequest& request,
                                 const std::function<void(std::string_view)>& on_text = nullptr,
                                 const CancelToken* cancel = nullptr, Progress* progress = nullptr);
+
+// Compiles what an answer must follow, within the limits of grammar.h; kUnsupported for a model without
+// tokenizer. The work is done on a thread of its own while the caller waits: not for an I/O thread.
+Result<std::shared_ptr<Grammar>> CompileGrammar(const Model& model, GrammarKind kind,
+                                                std::string_view source);
 
 // A conversation as ids. `messages_json`: [{"role": ..., "content": ...}, ...].
 Result<std::vector<int32_t>> EncodeChat(const Model& model, std::string_view messages_json,

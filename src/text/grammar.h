@@ -1,6 +1,7 @@
-// Which tokens may come next under a JSON schema, a regular expression or a Lark grammar (llguidance behind
+// Which tokens may come next under a JSON schema, a regular expression or a grammar (llguidance behind
 // bridge/). Compiling is bounded in time and size but may take milliseconds: do it on a worker thread, never
-// on an I/O or engine thread. A Grammar belongs to one request.
+// on an I/O or engine thread. A Grammar belongs to one request; what all grammars over a tokenizer share is
+// made by its first one and kept in the tokenizer.
 #pragma once
 
 #include <cstdint>
@@ -13,21 +14,30 @@
 
 namespace wring {
 
-enum class GrammarKind : int32_t { kJsonSchema = 0, kRegex = 1, kLark = 2 };
+enum class GrammarKind : int32_t {
+  kJsonSchema = 0,
+  kRegex = 1,
+  kLark = 2,
+  kGbnf = 3,  // llama.cpp's notation, see gbnf.h
+};
+
+// kGbnf when the first rule is written with "::=", else kLark.
+GrammarKind GrammarNotation(std::string_view source);
 
 class Grammar {
  public:
   virtual ~Grammar() = default;
-  // `vocab` is the model's (>= the tokenizer's), `eos` the id that ends the text.
-  static Result<std::unique_ptr<Grammar>> Compile(const Tokenizer& tokenizer, uint32_t vocab,
-                                                  int32_t eos, GrammarKind kind,
+  static Result<std::unique_ptr<Grammar>> Compile(const Tokenizer& tokenizer, GrammarKind kind,
                                                   std::string_view source,
                                                   uint64_t max_milliseconds = 10'000);
 
-  // Sets bit id of words[(vocab + 31) / 32] for every token that may come next.
+  // Sets bit id of `words` for every token that may come next, and for every stop id of the tokenizer when the
+  // text may end here. `words` covers the model's vocabulary, which may be larger than the tokenizer's: ids
+  // beyond the tokenizer's are never allowed.
   virtual Status Mask(std::span<uint32_t> words) = 0;
-  // Takes a token; kInvalid when the mask did not allow it.
+  // Takes a token; kInvalid when the mask did not allow it. A stop id ends the text.
   virtual Status Commit(int32_t id) = 0;
+  // The text is whole and nothing can follow it.
   virtual bool finished() const = 0;
 };
 

@@ -80,6 +80,92 @@ TEST(SamplerTest, PenaltiesAndBias) {
   EXPECT_EQ(Sample(kLogits, bias, {}, 0), 4);
 }
 
+TEST(SamplerTest, OnlyAllowedIdsAreDrawn) {
+  const uint32_t words[] = {0b10101};  // 0, 2, 4
+  SampleContext context = {.allowed = words};
+  EXPECT_EQ(Sample(kLogits, SamplingParams(), context), 2);
+  SamplingParams p;
+  p.temperature = 2.0F;
+  for (uint32_t at = 0; at < 200; ++at) {
+    context.position = at;
+    EXPECT_EQ(Sample(kLogits, p, context) % 2, 0);
+  }
+  // Ids that the words do not reach are not allowed, however likely.
+  std::vector<float> longer(100, 0.0F);
+  longer[70] = 50.0F;
+  EXPECT_EQ(Sample(longer, SamplingParams(), context), 0);
+  const uint32_t none[] = {0};
+  context.allowed = none;
+  EXPECT_EQ(Sample(kLogits, p, context), -1);
+  EXPECT_EQ(Sample(kLogits, SamplingParams(), context), -1);
+}
+
+TEST(SamplerTest, XtcLeavesOutAsOftenAsItIsTold) {
+  SamplingParams p;
+  p.temperature = 1.0F;
+  p.xtc_probability = 0.3F;
+  p.seed = 9;
+  int left_out = 0;
+  for (uint32_t at = 0; at < 5000; ++at)
+    left_out += Candidates(kLogits, p, {.position = at}).size() < kLogits.size() ? 1 : 0;
+  EXPECT_NEAR(left_out / 5000.0, 0.3, 0.02);
+  // A draw of its own: what is drawn where XTC does nothing is what is drawn without it.
+  SamplingParams plain = p;
+  plain.xtc_probability = 0.0F;
+  for (uint32_t at = 0; at < 200; ++at) {
+    if (Candidates(kLogits, p, {.position = at}).size() == kLogits.size()) {
+      EXPECT_EQ(Sample(kLogits, p, {}, at), Sample(kLogits, plain, {}, at));
+    }
+  }
+}
+
+TEST(SamplerTest, RangesAreChecked) {
+  EXPECT_TRUE(CheckSampling({}).ok());
+  const auto bad = [](float SamplingParams::*member, float value) {
+    SamplingParams p;
+    p.*member = value;
+    const Status status = CheckSampling(p);
+    return !status.ok() && status.message().find("give a number from") != std::string::npos;
+  };
+  EXPECT_TRUE(bad(&SamplingParams::temperature, NAN));
+  EXPECT_TRUE(bad(&SamplingParams::typical_p, 0.0F));
+  EXPECT_TRUE(bad(&SamplingParams::top_n_sigma, -1.0F));
+  EXPECT_TRUE(bad(&SamplingParams::xtc_probability, 1.5F));
+  EXPECT_TRUE(bad(&SamplingParams::temperature_exponent, 0.0F));
+  SamplingParams p;
+  p.dry.base = 0.5F;
+  EXPECT_FALSE(CheckSampling(p).ok());
+}
+
+TEST(DryTest, FindsTheLongestEarlierEndForEachNextId) {
+  //                                  |-------|     |----|  the end: 1 2 3
+  const std::vector<int32_t> history = {1, 2, 3, 4, 9, 2, 3, 5, 3, 4, 1, 2, 3};
+  using Found = std::vector<std::pair<int32_t, uint32_t>>;
+  EXPECT_EQ(Repetitions(history, UINT32_MAX), (Found{{4, 3}, {5, 2}}));
+  EXPECT_EQ(Repetitions(history, 1), (Found{{4, 1}, {5, 1}}));
+  EXPECT_EQ(Repetitions({}, 5), Found());
+  // An end that overlaps its earlier self.
+  const std::vector<int32_t> same = {7, 7, 7, 7};
+  EXPECT_EQ(Repetitions(same, UINT32_MAX), (Found{{7, 3}}));
+}
+
+TEST(DryTest, BreakersMaySpanTokens) {
+  SequenceBreaks breaks({"\n\nA:", "*"});
+  const auto push = [&](const char* text) {
+    breaks.Push(text);
+    return breaks.unbroken();
+  };
+  EXPECT_EQ(push("a"), 1U);
+  EXPECT_EQ(push("b*c"), 0U);
+  EXPECT_EQ(push("\n"), 1U);
+  EXPECT_EQ(push("\nA"), 2U);
+  EXPECT_EQ(push(": x"), 0U);
+  EXPECT_EQ(push("x"), 1U);
+  SequenceBreaks none({""});
+  none.Push("\n");
+  EXPECT_EQ(none.unbroken(), 1U);
+}
+
 TEST(SamplerTest, LogProbabilityEqualsTheFormula) {
   double total = 0;
   for (float l : kLogits) total += std::exp(static_cast<double>(l));

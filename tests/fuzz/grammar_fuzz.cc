@@ -35,9 +35,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return -1;
   const auto& tokenizer = ByteTokenizer();
   const uint32_t vocab = tokenizer.vocab_size() + 3;  // a model's vocabulary may be padded
-  auto grammar =
-      wring::Grammar::Compile(tokenizer, vocab, 256, static_cast<wring::GrammarKind>(data[0] % 4),
-                              wring::testing::Text(data + 1, size - 1), 1000);
+  auto grammar = wring::Grammar::Compile(tokenizer, static_cast<wring::GrammarKind>(data[0] % 4),
+                                         wring::testing::Text(data + 1, size - 1), 1000);
   if (!grammar.ok()) {
     wring::testing::CheckTextMessage(grammar.status());
     return 0;

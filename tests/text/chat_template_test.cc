@@ -106,7 +106,7 @@ TEST(GrammarTest, MasksAllowWhatTheGrammarAllows) {
   auto tokenizer = Tokenizer::FromJson(ReadText(path));
   ASSERT_TRUE(tokenizer.ok());
   const uint32_t vocab = (*tokenizer)->vocab_size();
-  auto grammar = Grammar::Compile(**tokenizer, vocab, 0, GrammarKind::kRegex, "yes|no");
+  auto grammar = Grammar::Compile(**tokenizer, GrammarKind::kRegex, "yes|no");
   ASSERT_TRUE(grammar.ok()) << grammar.status().message();
   std::vector<uint32_t> mask((vocab + 31) / 32);
   ASSERT_TRUE((*grammar)->Mask(mask).ok());
@@ -119,17 +119,14 @@ TEST(GrammarTest, MasksAllowWhatTheGrammarAllows) {
   EXPECT_TRUE(allowed(yes));
   EXPECT_TRUE(allowed(no));
   EXPECT_FALSE(allowed(hello));
-  EXPECT_FALSE((*Grammar::Compile(**tokenizer, vocab, 0, GrammarKind::kRegex, "yes|no"))
-                   ->Commit(hello)
-                   .ok());
+  EXPECT_FALSE((*Grammar::Compile(**tokenizer, GrammarKind::kRegex, "yes|no"))->Commit(hello).ok());
   ASSERT_TRUE((*grammar)->Commit(yes).ok());
   ASSERT_TRUE((*grammar)->Mask(mask).ok());
   EXPECT_TRUE(allowed(0)) << "the end is allowed now";
   EXPECT_FALSE(allowed(no));
-  EXPECT_FALSE(Grammar::Compile(**tokenizer, vocab, 0, GrammarKind::kRegex, "(").ok());
+  EXPECT_FALSE(Grammar::Compile(**tokenizer, GrammarKind::kRegex, "(").ok());
   EXPECT_FALSE(
-      Grammar::Compile(**tokenizer, vocab, 0, GrammarKind::kJsonSchema, "{\"type\": \"nonsense\"}")
-          .ok());
+      Grammar::Compile(**tokenizer, GrammarKind::kJsonSchema, "{\"type\": \"nonsense\"}").ok());
 }
 
 }  // namespace
