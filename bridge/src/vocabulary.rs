@@ -88,6 +88,14 @@ pub struct Spaces<'a> {
 fn with_spaces(tokenizer: &mut Tokenizer, spaces: &Spaces) -> Result<(), String> {
     let mut steps = Vec::new();
     if !spaces.charsmap.is_empty() {
+        // The rules begin with the size of a table; the library makes room for what that says.
+        let announced = spaces
+            .charsmap
+            .first_chunk::<4>()
+            .map_or(usize::MAX, |size| u32::from_le_bytes(*size) as usize);
+        if announced > spaces.charsmap.len() {
+            return Err("the tokenizer's normalisation rules are damaged".to_string());
+        }
         let rules = Precompiled::from(spaces.charsmap)
             .map_err(|_| "the tokenizer's normalisation rules are damaged".to_string())?;
         steps.push(NormalizerWrapper::Precompiled(rules));

@@ -219,6 +219,11 @@ TEST(TokenizerTest, DamagedSentencePieceModelsAreErrors) {
   const auto bytes = std::as_bytes(std::span(file));
   EXPECT_TRUE(Tokenizer::FromSentencePiece(bytes, "m").ok());
   EXPECT_FALSE(Tokenizer::FromSentencePiece({}, "m").ok());
+  // Normalisation rules (field 3, in it field 2) that announce a table of 2 GiB.
+  const std::string rules = file + std::string("\x1a\x0a\x12\x08\xff\xff\xff\x7f....", 12);
+  auto huge = Tokenizer::FromSentencePiece(std::as_bytes(std::span(rules)), "m");
+  ASSERT_FALSE(huge.ok());
+  EXPECT_NE(huge.status().message().find("normalisation rules"), std::string::npos);
   const std::string words = SmallSentencePiece(3);
   EXPECT_FALSE(Tokenizer::FromSentencePiece(std::as_bytes(std::span(words)), "m").ok());
   for (size_t at = 0; at < file.size(); ++at) {
