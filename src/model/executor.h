@@ -53,6 +53,9 @@ class Executor {
   Status CheckKernels() const;
   Status Allocate();
 
+  // Below this many multiply-adds an op is not worth a meeting of the threads (about a microsecond).
+  static constexpr uint64_t kSerialWork = 20'000;
+
   void RunOp(const Op& op, const Step& step);
   void Embed(const Op& op, const Step& step);
   void Norm(const Op& op);
