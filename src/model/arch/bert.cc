@@ -54,7 +54,7 @@ Result<ModelSpec> Spec(const ConfigView& c) {
 }
 
 std::vector<WeightDecl> Weights(const ModelSpec& s, ConfigView::Naming naming) {
-  decoder::Declarations d(s, naming);
+  decoder::Declarations d(naming);
   d.hf_layers = "encoder.layer.";
   d.Model(kEmbedding, "embeddings.word_embeddings.weight", "token_embd.weight", s.vocab, s.hidden);
   d.Model(kPositionEmbedding, "embeddings.position_embeddings.weight", "position_embd.weight",

@@ -300,26 +300,26 @@ WeightDecl& Declarations::Layer(WeightRole role, uint32_t layer, std::string_vie
   return d;
 }
 
-WeightDecl* Declarations::Find(WeightRef ref) {
-  for (WeightDecl& d : all_) {
-    if (d.ref == ref) return &d;
+std::vector<WeightDecl> PairedWeights(const ModelSpec& s, ConfigView::Naming naming) {
+  auto all = Weights(s, naming);
+  for (WeightDecl& d : all) {
+    const bool turns = d.ref.role == WeightRole::kQ || d.ref.role == WeightRole::kK ||
+                       d.ref.role == WeightRole::kQBias || d.ref.role == WeightRole::kKBias;
+    if (turns && naming == ConfigView::Naming::kGguf) d.order = RowOrder::kInterleavedPairs;
   }
-  return nullptr;
+  return all;
 }
 
-std::vector<WeightDecl> Weights(const ModelSpec& s, ConfigView::Naming naming,
-                                RowOrder query_order) {
+std::vector<WeightDecl> Weights(const ModelSpec& s, ConfigView::Naming naming) {
   using enum WeightRole;
-  Declarations d(s, naming);
-  const RowOrder order = naming == ConfigView::Naming::kGguf ? query_order : RowOrder::kPlain;
+  Declarations d(naming);
   d.Model(kEmbedding, "model.embed_tokens.weight", "token_embd.weight", s.vocab, s.hidden);
   d.Model(kFinalNorm, "model.norm.weight", "output_norm.weight", s.hidden);
   if (!s.tied_head) d.Model(kHead, "lm_head.weight", "output.weight", s.vocab, s.hidden);
   for (uint32_t l = 0; l < s.layers; ++l) {
     d.Layer(kAttentionNorm, l, "input_layernorm.weight", "attn_norm.weight", s.hidden);
-    d.Layer(kQ, l, "self_attn.q_proj.weight", "attn_q.weight", s.q_width(), s.hidden).order = order;
-    d.Layer(kK, l, "self_attn.k_proj.weight", "attn_k.weight", s.kv_width(), s.hidden).order =
-        order;
+    d.Layer(kQ, l, "self_attn.q_proj.weight", "attn_q.weight", s.q_width(), s.hidden);
+    d.Layer(kK, l, "self_attn.k_proj.weight", "attn_k.weight", s.kv_width(), s.hidden);
     d.Layer(kV, l, "self_attn.v_proj.weight", "attn_v.weight", s.kv_width(), s.hidden);
     d.Layer(kO, l, "self_attn.o_proj.weight", "attn_output.weight", s.hidden, s.q_width());
     d.Layer(kFfnNorm, l,
@@ -329,8 +329,8 @@ std::vector<WeightDecl> Weights(const ModelSpec& s, ConfigView::Naming naming,
     d.Layer(kUp, l, "mlp.up_proj.weight", "ffn_up.weight", s.ffn, s.hidden);
     d.Layer(kDown, l, "mlp.down_proj.weight", "ffn_down.weight", s.hidden, s.ffn);
     if (s.qkv_bias) {
-      d.Layer(kQBias, l, "self_attn.q_proj.bias", "attn_q.bias", s.q_width()).order = order;
-      d.Layer(kKBias, l, "self_attn.k_proj.bias", "attn_k.bias", s.kv_width()).order = order;
+      d.Layer(kQBias, l, "self_attn.q_proj.bias", "attn_q.bias", s.q_width());
+      d.Layer(kKBias, l, "self_attn.k_proj.bias", "attn_k.bias", s.kv_width());
       d.Layer(kVBias, l, "self_attn.v_proj.bias", "attn_v.bias", s.kv_width());
     }
     if (s.output_bias) d.Layer(kOBias, l, "self_attn.o_proj.bias", "attn_output.bias", s.hidden);

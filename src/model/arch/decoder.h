@@ -20,14 +20,15 @@ Status ReadWindow(const ConfigView& config, uint32_t period, ModelSpec* spec);
 // head.
 std::vector<Op> Ops(const ModelSpec& spec);
 
-// Llama's names. `query_order`: of the rows of q and k in GGUF files.
-std::vector<WeightDecl> Weights(const ModelSpec& spec, ConfigView::Naming naming,
-                                RowOrder query_order = RowOrder::kPlain);
+// Llama's names.
+std::vector<WeightDecl> Weights(const ModelSpec& spec, ConfigView::Naming naming);
+// The same where GGUF files keep the rows of q and k as rotary pairs.
+std::vector<WeightDecl> PairedWeights(const ModelSpec& spec, ConfigView::Naming naming);
 
-// Collects declarations; a name gets ".weight" or ".bias" from the role.
+// Collects declarations under the names of one kind of file.
 class Declarations {
  public:
-  Declarations(const ModelSpec& spec, ConfigView::Naming naming) : spec_(spec), naming_(naming) {}
+  explicit Declarations(ConfigView::Naming naming) : naming_(naming) {}
   // A weight of the model. `hf` and `gguf` are whole names.
   WeightDecl& Model(WeightRole role, std::string_view hf, std::string_view gguf, uint32_t rows,
                     uint32_t cols = 1);
@@ -35,12 +36,10 @@ class Declarations {
   WeightDecl& Layer(WeightRole role, uint32_t layer, std::string_view hf, std::string_view gguf,
                     uint32_t rows, uint32_t cols = 1);
   std::vector<WeightDecl> Take() { return std::move(all_); }
-  WeightDecl* Find(WeightRef ref);
 
   std::string hf_layers = "model.layers.";
 
  private:
-  const ModelSpec& spec_;
   ConfigView::Naming naming_;
   std::vector<WeightDecl> all_;
 };

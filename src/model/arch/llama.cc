@@ -18,15 +18,11 @@ Result<ModelSpec> Spec(const ConfigView& c) {
   return s;
 }
 
-// llama.cpp's converter reorders q and k of this architecture into rotary pairs.
-std::vector<WeightDecl> Weights(const ModelSpec& s, ConfigView::Naming naming) {
-  return decoder::Weights(s, naming, RowOrder::kInterleavedPairs);
-}
-
 }  // namespace
 
 const Architecture& Llama() {
-  static const Architecture arch = {"llama", "llama", Spec, decoder::Ops, Weights};
+  // llama.cpp's converter reorders q and k of this architecture into rotary pairs.
+  static const Architecture arch = {"llama", "llama", Spec, decoder::Ops, decoder::PairedWeights};
   return arch;
 }
 

@@ -18,14 +18,10 @@ Result<ModelSpec> Spec(const ConfigView& c) {
   return s;
 }
 
-std::vector<WeightDecl> Weights(const ModelSpec& s, ConfigView::Naming naming) {
-  return decoder::Weights(s, naming);
-}
-
 }  // namespace
 
 const Architecture& Qwen2() {
-  static const Architecture arch = {"qwen2", "qwen2", Spec, decoder::Ops, Weights};
+  static const Architecture arch = {"qwen2", "qwen2", Spec, decoder::Ops, decoder::Weights};
   return arch;
 }
 

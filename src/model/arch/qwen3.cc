@@ -11,14 +11,10 @@ Result<ModelSpec> Spec(const ConfigView& c) {
   return s;
 }
 
-std::vector<WeightDecl> Weights(const ModelSpec& s, ConfigView::Naming naming) {
-  return decoder::Weights(s, naming);
-}
-
 }  // namespace
 
 const Architecture& Qwen3() {
-  static const Architecture arch = {"qwen3", "qwen3", Spec, decoder::Ops, Weights};
+  static const Architecture arch = {"qwen3", "qwen3", Spec, decoder::Ops, decoder::Weights};
   return arch;
 }
 

@@ -57,18 +57,13 @@ class CompressedTensors final : public QuantMethod {
 
   Result<std::unique_ptr<RowSource>> Open(const QuantizedMatrix& m) const override {
     if (floats_) return OpenFp8Rows(m, "weight_scale", block_rows_, block_cols_);
-    const uint32_t group = group_ == 0 ? m.cols : group_;
-    if (m.cols % 32 != 0 || m.rows % 8 != 0 || group % 32 != 0 || m.cols % group != 0) {
-      return Error(Code::kUnsupported,
-                   "{}: {} [{}, {}] in groups of {} columns is not supported (multiples of 32)",
-                   m.what, m.name, m.rows, m.cols, group);
-    }
+    WRING_ASSIGN(const uint32_t groups, GroupsOf(m, group_));
+    const uint32_t group = m.cols / groups;
     if (m.Find("weight_g_idx") != nullptr) {
       return Error(Code::kUnsupported,
                    "{}: {} is in activation order, which is not supported in compressed-tensors",
                    m.what, m.name);
     }
-    const uint32_t groups = m.cols / group;
     WRING_ASSIGN(const auto* packed, m.Get("weight_packed", DType::kI32, {m.rows, m.cols / 8}));
     const TensorRecord* scales = m.Find("weight_scale");
     const DType type =

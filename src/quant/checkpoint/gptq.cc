@@ -66,13 +66,8 @@ class Gptq final : public QuantMethod {
   bool Holds(const QuantizedMatrix& m) const override { return m.Find("qweight") != nullptr; }
 
   Result<std::unique_ptr<RowSource>> Open(const QuantizedMatrix& m) const override {
-    const uint32_t group = group_ == 0 ? m.cols : group_;
-    if (m.cols % 32 != 0 || m.rows % 8 != 0 || group % 32 != 0 || m.cols % group != 0) {
-      return Error(Code::kUnsupported,
-                   "{}: {} [{}, {}] in groups of {} columns is not supported (multiples of 32)",
-                   m.what, m.name, m.rows, m.cols, group);
-    }
-    const uint32_t groups = m.cols / group;
+    WRING_ASSIGN(const uint32_t groups, GroupsOf(m, group_));
+    const uint32_t group = m.cols / groups;
     WRING_ASSIGN(const auto* qweight, m.Get("qweight", DType::kI32, {m.cols / 8, m.rows}));
     WRING_ASSIGN(const auto* qzeros, m.Get("qzeros", DType::kI32, {groups, m.rows / 8}));
     const TensorRecord* scales = m.Find("scales");

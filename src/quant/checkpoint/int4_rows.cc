@@ -8,6 +8,17 @@
 
 namespace wring {
 
+Result<uint32_t> GroupsOf(const QuantizedMatrix& m, uint32_t group) {
+  if (group == 0) group = m.cols;
+  if (m.cols % 32 != 0 || m.rows % 8 != 0 || group % 32 != 0 || m.cols % group != 0) {
+    return Error(Code::kUnsupported,
+                 "{}: {} [{}, {}] in groups of {} columns is not supported (multiples of 32): use "
+                 "another checkpoint of the model",
+                 m.what, m.name, m.rows, m.cols, group);
+  }
+  return m.cols / group;
+}
+
 // A packed block is 128 columns where the groups allow it: a scale costs less there.
 Int4Rows::Int4Rows(uint32_t rows, uint32_t cols, uint32_t group)
     : rows_(rows),

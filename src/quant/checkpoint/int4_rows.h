@@ -2,14 +2,19 @@
 // and compressed-tensors differ in nothing else.
 #pragma once
 
+#include <cstring>
 #include <memory>
 #include <vector>
 
-#include "quant/row_source.h"
+#include "quant/checkpoint/checkpoint.h"
 #include "tensor/dtype.h"
 #include "tensor/half.h"
 
 namespace wring {
+
+// How many groups of `group` columns (0: one a row) a row of the matrix has; kUnsupported when they are not whole
+// multiples of 32 or rows do not fill words.
+Result<uint32_t> GroupsOf(const QuantizedMatrix& matrix, uint32_t group);
 
 class Int4Rows : public RowSource {
  public:
