@@ -111,6 +111,7 @@ Result<wring_generate_stats> Engine::Generate(const std::vector<int32_t>& ids,
                                               const TextSink& on_text) {
   const auto pointers = [](const std::vector<std::string>& texts) {
     std::vector<const char*> p;
+    p.reserve(texts.size());
     for (const auto& t : texts) p.push_back(t.c_str());
     return p;
   };

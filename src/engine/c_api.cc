@@ -119,12 +119,12 @@ uint32_t wring_api_version(void) { return WRING_API_VERSION; }
 const char* wring_version(void) { return "0.1.0"; }
 const char* wring_last_error(void) { return last_error.c_str(); }
 
-wring_model* wring_model_open(const char* path, const wring_model_options* given) {
+wring_model* wring_model_open(const char* path, const wring_model_options* options) {
   return Guard<wring_model*>(nullptr, [&]() -> wring_model* {
-    const auto options = Options(given);
+    const auto given = Options(options);
     wring::ModelOptions o;
-    o.threads = options.threads;
-    o.repack = options.no_repack == 0;
+    o.threads = given.threads;
+    o.repack = given.no_repack == 0;
     auto model = wring::Model::Open(path, o);
     if (!model.ok()) return Fail<wring_model*>(nullptr, model.status());
     return new wring_model{*std::move(model)};
@@ -166,18 +166,18 @@ int64_t wring_encode_chat(wring_model* model, const char* messages_json, int32_t
   });
 }
 
-wring_session* wring_session_open(wring_model* model, const wring_session_options* given) {
+wring_session* wring_session_open(wring_model* model, const wring_session_options* options) {
   return Guard<wring_session*>(nullptr, [&]() -> wring_session* {
-    const auto options = Options(given);
+    const auto given = Options(options);
     wring::SessionOptions o;
-    o.context = options.context;
-    o.exact = options.exact != 0;
-    if (options.kv_codec != nullptr) {
-      const wring::KvCodec* codec = wring::CodecByName(options.kv_codec);
+    o.context = given.context;
+    o.exact = given.exact != 0;
+    if (given.kv_codec != nullptr) {
+      const wring::KvCodec* codec = wring::CodecByName(given.kv_codec);
       if (codec == nullptr) {
         return Fail<wring_session*>(
             nullptr,
-            Error(Code::kInvalid, "there is no KV codec \"{}\": use f16 or f32", options.kv_codec));
+            Error(Code::kInvalid, "there is no KV codec \"{}\": use f16 or f32", given.kv_codec));
       }
       o.kv_codec = codec->id;
     }
@@ -206,21 +206,21 @@ int32_t wring_append(wring_session* session, const int32_t* ids, size_t count,
 }
 
 int32_t wring_generate(wring_session* session, const int32_t* ids, size_t count,
-                       const wring_generate_options* given, wring_text_callback on_text, void* user,
-                       wring_generate_stats* stats) {
+                       const wring_generate_options* options, wring_text_callback on_text,
+                       void* user, wring_generate_stats* stats) {
   return Guard<int32_t>(-1, [&]() -> int32_t {
-    const auto options = Options(given);
+    const auto given = Options(options);
     wring::GenerateRequest request;
     request.prompt.assign(ids, ids + count);
     wring::Session& running = *session->session;
-    request.sampling = Sampling(options);
+    request.sampling = Sampling(given);
     const Status bias = CheckBias(request.sampling, running.model().spec.vocab);
     if (!bias.ok()) return Fail<int32_t>(-1, bias);
-    auto grammar = Constraint(running.model(), options);
+    auto grammar = Constraint(running.model(), given);
     if (!grammar.ok()) return Fail<int32_t>(-1, grammar.status());
     request.grammar = *grammar;
-    request.max_tokens = options.max_tokens;
-    request.stop.assign(options.stop, options.stop + options.stop_count);
+    request.max_tokens = given.max_tokens;
+    request.stop.assign(given.stop, given.stop + given.stop_count);
     session->cancel.Reset();
     auto result = wring::Generate(
         running, request,
