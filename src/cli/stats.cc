@@ -44,9 +44,10 @@ std::string StatsText(const wring_generate_stats& s, const std::string& path, ui
   const auto rate = [](double count, double seconds) {
     return seconds > 0 ? count / seconds : 0.0;
   };
-  // Steps after the prompt's: the first token came out of that one, and an end-of-text token took one more.
+  // Steps after the prompt's: the first token came out of that one, and an end-of-text token took one more. One
+  // token has no speed: a finished grammar ends the answer without a step.
   const double decoded =
-      s.generated_tokens == 0 ? 0.0 : s.generated_tokens - (s.finish == 0 ? 0.0 : 1.0);
+      s.generated_tokens <= 1 ? 0.0 : s.generated_tokens - (s.finish == 0 ? 0.0 : 1.0);
   const double decode_rate = rate(decoded, s.decode_seconds);
   std::string text =
       fmt::format("prompt {} tokens, {:.1f} tok/s; answer {} tokens, {:.1f} tok/s", s.prompt_tokens,
