@@ -9,7 +9,7 @@ namespace wring::hub {
 
 struct ModelRow {
   std::string_view name, about, licence;
-  uint64_t size = 0;        // bytes of the GGUF file
+  uint64_t size = 0;        // bytes of the whole file
   std::string_view sha256;  // of the whole file, hex
   std::string_view hub;     // "owner/repo"; "" when no hub has it
   std::string_view file;    // its name there

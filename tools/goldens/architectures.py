@@ -14,7 +14,6 @@ import dataclasses
 import json
 import pathlib
 import sys
-import tempfile
 import types
 
 import numpy as np
@@ -218,18 +217,6 @@ def make(case: Case, folder: pathlib.Path) -> None:
     (folder / "golden.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
-def check(cases, folder: pathlib.Path) -> int:
-    faults = 0
-    for case in cases:
-        with tempfile.TemporaryDirectory() as temporary:
-            fresh = pathlib.Path(temporary)
-            make(case, fresh)
-            found = models.differences(folder / case.name, fresh) if (folder / case.name).is_dir() else ["is absent"]
-        print(f"{case.name}: {'; '.join(found) or 'same'}", flush=True)
-        faults += bool(found)
-    return faults
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="make them in a temporary folder and fail on a difference")
@@ -239,7 +226,7 @@ def main() -> int:
     cases = [case for case in CASES if not args.names or case.name in args.names]
     common.quiet()
     if args.check:
-        return 1 if check(cases, args.out) else 0
+        return 1 if models.check(cases, args.out, make) else 0
     for case in cases:
         make(case, args.out / case.name)
         print(case.name, (args.out / case.name / "golden.json").read_text().split("error\": ")[1].split("\n")[0], flush=True)

@@ -287,7 +287,7 @@ def differences(old: pathlib.Path, new: pathlib.Path) -> list[str]:
     return found
 
 
-def check(cases, folder: pathlib.Path) -> int:
+def check(cases, folder: pathlib.Path, make=make) -> int:
     faults = 0
     for case in cases:
         with tempfile.TemporaryDirectory() as temporary:
