@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/sampler.h"
+#include "engine/request.h"
 #include "engine/session.h"
 #include "text/grammar.h"
 
@@ -30,8 +30,6 @@ struct MaskStats {
   double total_seconds = 0;
   double max_seconds = 0;
 };
-
-enum class FinishReason : uint8_t { kStop, kLength, kCancelled };
 
 struct GenerateResult {
   std::string text;

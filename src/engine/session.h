@@ -2,12 +2,12 @@
 // one model must not run at the same time, since they share its threads.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <span>
 #include <vector>
 
+#include "base/cancel_token.h"
 #include "base/progress.h"
 #include "engine/model.h"
 #include "kv/page_pool.h"
@@ -15,17 +15,6 @@
 #include "model/executor.h"
 
 namespace wring {
-
-// Set by anyone, polled between chunks and steps (contract 8).
-class CancelToken {
- public:
-  void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
-  bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
-  void Reset() { cancelled_.store(false, std::memory_order_relaxed); }
-
- private:
-  std::atomic<bool> cancelled_{false};
-};
 
 struct SessionOptions {
   uint32_t context = 0;              // positions; 0: the model's, at most 8192
