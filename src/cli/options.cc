@@ -30,7 +30,8 @@ Rows SessionOptions() {
       {"--context", "N", Kind::kInteger, "", 1, 1 << 28, "",
        "positions to make room for; by default the model's, at most 8192"},
       {"--exact", "", Kind::kFlag, "", 0, 0, "", "float32 activations and KV cache: slower"},
-      {"--kv", "TYPE", Kind::kChoice, "f16", 0, 0, "f16|f32", "how keys and values are stored"},
+      {"--kv", "TYPE", Kind::kChoice, "f16", 0, 0, "f16|f32|int8",
+       "how keys and values are stored"},
   };
 }
 
@@ -144,7 +145,7 @@ CommandRow BenchCommand() {
               "threads to compute with; a list; by default every processor of the process"},
              {"--no-repack", "", Kind::kFlag, "", 0, 0, "", "map the file as it is"},
              {"--exact", "", Kind::kFlag, "", 0, 0, "", "float32 activations and KV cache"},
-             {"--kv", "TYPE", Kind::kChoice, "f16", 0, 0, "f16|f32",
+             {"--kv", "TYPE", Kind::kChoice, "f16", 0, 0, "f16|f32|int8",
               "how keys and values are stored"},
              {"--shape", "SHAPE:TYPE", Kind::kText, "", 0, 0, "",
               "a model of random weights instead of MODEL: a name (llama-1.5b, llama-3b, "
@@ -189,7 +190,7 @@ CommandRow PerplexityCommand() {
             {"--json", "FILE", Kind::kText, "", 0, 0, "",
              "write the figures as JSON; - prints them"},
             {"--exact", "", Kind::kFlag, "", 0, 0, "", "float32 activations and KV cache"},
-            {"--kv", "TYPE", Kind::kChoice, "f16", 0, 0, "f16|f32",
+            {"--kv", "TYPE", Kind::kChoice, "f16", 0, 0, "f16|f32|int8",
              "how keys and values are stored"}},
            ModelOptions()}),
       Perplexity};
@@ -251,7 +252,7 @@ std::vector<CommandRow> MakeCommands() {
        Join({{{"--tokens", "FILE", Kind::kText, "", 0, 0, "", "token ids, little-endian int32"},
               {"--out", "FILE", Kind::kText, "", 0, 0, "", "where the logits go"},
               {"--exact", "", Kind::kFlag, "", 0, 0, "", "float32 activations and KV cache"},
-              {"--kv", "TYPE", Kind::kChoice, "f16", 0, 0, "f16|f32",
+              {"--kv", "TYPE", Kind::kChoice, "f16", 0, 0, "f16|f32|int8",
                "how keys and values are stored"}},
              ModelOptions()}),
        Logits},

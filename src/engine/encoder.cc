@@ -11,13 +11,14 @@ Result<std::unique_ptr<Encoder>> Encoder::Create(Model& model, bool exact) {
   }
   std::unique_ptr<Encoder> e(new Encoder(model));
   // Keys and values live for one step only, so there is nothing to save by rounding them.
-  WRING_ASSIGN(e->layout_, KvLayout::For(CodecId::kF32, spec.layers, spec.kv_heads, spec.head_dim));
+  WRING_ASSIGN(e->layout_,
+               KvLayout::For(CodecId::kF32, spec.kv_heads, spec.head_dim, spec.layer_windows()));
   WRING_ASSIGN(e->pool_, PagePool::Create(HostDevice(), e->layout_.pool_bytes(spec.context)));
   ExecutorOptions options;
   options.exact = exact;
   options.max_rows = spec.context;  // every token sees every other: a text is one step
-  WRING_ASSIGN(e->executor_, Executor::Create(spec, *model.weights, e->layout_, *e->pool_,
-                                              *model.threads, options));
+  WRING_ASSIGN(e->executor_, Executor::Create(spec, *model.weights, KvLayouts(e->layout_),
+                                              *e->pool_, *model.threads, options));
   WRING_ASSIGN(e->output_, HostDevice().Allocate(e->executor_->logits_stride() * sizeof(float)));
   return e;
 }
@@ -29,7 +30,7 @@ Result<std::vector<float>> Encoder::Embed(std::span<const int32_t> tokens) {
     return Error(Code::kLimit, "the text has {} tokens and {} reads {}: shorten it, or cut it",
                  tokens.size(), model_.name, spec.context);
   }
-  SequenceKv kv(pool_.get(), layout_);
+  SequenceKv kv(pool_.get(), &layout_);
   WRING_TRY(kv.Extend(static_cast<uint32_t>(tokens.size())));
   Step step;
   step.sequences.push_back(kv.View());
@@ -44,7 +45,8 @@ Result<std::vector<float>> Encoder::Embed(std::span<const int32_t> tokens) {
     if (i + 1 == tokens.size()) row.sampling_slot = 0;
     step.rows.push_back(row);
   }
-  WRING_TRY(executor_->Run(step, output_.as<float>()));
+  executor_->Run(step, output_.as<float>());
+  WRING_TRY(Executor::CheckFinite(output_.as<float>()));
   const auto* values = output_.as<float>();
   return std::vector<float>(values, values + spec.hidden);
 }

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/request.h"
+#include "engine/answer.h"
 #include "engine/session.h"
 #include "text/grammar.h"
 
@@ -22,13 +22,6 @@ struct GenerateRequest {
   // What the answer must follow, from CompileGrammar; null: anything. Used up by the answer, which ends when
   // nothing can follow it.
   std::shared_ptr<Grammar> grammar;
-};
-
-// What constraining an answer cost.
-struct MaskStats {
-  uint32_t count = 0;
-  double total_seconds = 0;
-  double max_seconds = 0;
 };
 
 struct GenerateResult {

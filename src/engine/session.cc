@@ -28,15 +28,16 @@ Result<std::unique_ptr<Session>> Session::Create(Model& model, const SessionOpti
   }
   std::unique_ptr<Session> s(new Session(model, context, options));
   const CodecId codec = options.exact ? CodecId::kF32 : options.kv_codec;
-  WRING_ASSIGN(s->layout_, KvLayout::For(codec, spec.layers, spec.kv_heads, spec.head_dim));
+  WRING_ASSIGN(s->layout_,
+               KvLayout::For(codec, spec.kv_heads, spec.head_dim, spec.layer_windows()));
   WRING_ASSIGN(s->pool_, PagePool::Create(HostDevice(), s->layout_.pool_bytes(context)));
-  s->kv_ = std::make_unique<SequenceKv>(s->pool_.get(), s->layout_);
+  s->kv_ = std::make_unique<SequenceKv>(s->pool_.get(), &s->layout_);
   ExecutorOptions executor;
   executor.exact = options.exact;
   executor.max_rows = std::max(options.chunk, 1U);
   executor.positions = context;
-  WRING_ASSIGN(s->executor_, Executor::Create(spec, *model.weights, s->layout_, *s->pool_,
-                                              *model.threads, executor));
+  WRING_ASSIGN(s->executor_, Executor::Create(spec, *model.weights, KvLayouts(s->layout_),
+                                              *s->pool_, *model.threads, executor));
   return s;
 }
 
@@ -83,9 +84,16 @@ Status Session::RunChunk(std::span<const int32_t> tokens, bool all, bool last) {
   if (logits_.size() < bytes) {
     WRING_ASSIGN(logits_, HostDevice().Allocate(bytes));
   }
-  Status status = executor_->Run(step, logits_.as<float>());
-  if (!status.ok()) kv_->Truncate(start);
-  return status;
+  executor_->Run(step, logits_.as<float>());
+  const uint32_t slots = all ? static_cast<uint32_t>(tokens.size()) : last ? 1 : 0;
+  for (uint32_t s = 0; s < slots; ++s) {
+    Status status = Executor::CheckFinite(logits_.as<float>() + s * executor_->logits_stride());
+    if (!status.ok()) {
+      kv_->Truncate(start);
+      return status;
+    }
+  }
+  return {};
 }
 
 Result<std::span<const float>> Session::Append(std::span<const int32_t> tokens,

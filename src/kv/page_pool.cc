@@ -58,6 +58,12 @@ Result<BlockHandle> PagePool::Allocate(uint64_t bytes, PoolOwner owner) {
   return BlockHandle(this, bytes, owner, index * kSlabBytes + block * bytes);
 }
 
+void PagePool::SetOwner(BlockHandle& block, PoolOwner owner) {
+  used_[static_cast<size_t>(block.owner_)] -= block.bytes_;
+  block.owner_ = owner;
+  used_[static_cast<size_t>(owner)] += block.bytes_;
+}
+
 void PagePool::Release(uint64_t bytes, PoolOwner owner, uint64_t offset) {
   const auto index = static_cast<uint32_t>(offset / kSlabBytes);
   Slab& slab = slabs_[index];

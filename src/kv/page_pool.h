@@ -37,6 +37,7 @@ class BlockHandle {
   }
   ~BlockHandle();
   uint64_t offset() const { return offset_; }  // in the pool
+  uint64_t bytes() const { return bytes_; }
   explicit operator bool() const { return pool_ != nullptr; }
 
  private:
@@ -65,6 +66,9 @@ class PagePool {
   // A block of `bytes` (<= kSlabBytes), zeroed on its first use and left as it was after that.
   // kLimit when the pool is full.
   Result<BlockHandle> Allocate(uint64_t bytes, PoolOwner owner);
+
+  // Who is charged for a block.
+  void SetOwner(BlockHandle& block, PoolOwner owner);
 
   std::byte* at(uint64_t offset) { return memory_.data() + offset; }
   const std::byte* at(uint64_t offset) const { return memory_.data() + offset; }

@@ -1,73 +1,70 @@
 #include "kv/sequence_kv.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/checked.h"
 
 namespace wring {
 
-Result<KvLayout> KvLayout::For(CodecId codec, uint32_t layers, uint32_t kv_heads,
-                               uint32_t head_dim) {
-  KvLayout l;
-  l.codec = codec;
-  l.layers = layers;
-  l.kv_heads = kv_heads;
-  l.head_dim = head_dim;
-  l.layer_bytes = Codec(codec).layer_bytes(kv_heads, head_dim);
-  if (l.layer_bytes > kSlabBytes) {
-    return Error(
-        Code::kUnsupported,
-        "{} KV heads of {} channels in {} need {} bytes a layer and block, more than a slab of "
-        "{}: choose a smaller KV codec",
-        kv_heads, head_dim, Codec(codec).name, l.layer_bytes, kSlabBytes);
-  }
-  // The bytes a token really takes: whole groups (the last is padded), over what slabs hold.
-  double best = 0;
-  for (uint32_t g = 1; g <= layers && g * l.layer_bytes <= kSlabBytes; ++g) {
-    const uint64_t block = g * l.layer_bytes;
-    const double packing = static_cast<double>(kSlabBytes / block * block) / kSlabBytes;
-    const double padding = static_cast<double>(layers) / (CeilDiv(layers, g) * g);
-    if (packing * padding > best + 0.01) {  // 1 %: fewer, larger blocks only when they gain
-      best = packing * padding;
-      l.group_layers = g;
-    }
-  }
-  l.groups = CeilDiv(layers, l.group_layers);
-  l.block_bytes = l.group_layers * l.layer_bytes;
-  return l;
-}
-
-uint64_t KvLayout::pool_bytes(uint64_t tokens) const {
-  const uint64_t blocks = CeilDiv<uint64_t>(tokens, kBlockTokens) * groups;
-  return CeilDiv<uint64_t>(blocks, kSlabBytes / block_bytes) * kSlabBytes;
-}
-
 Status SequenceKv::Extend(uint32_t length) {
-  const size_t before = blocks_.size();
-  const size_t wanted = size_t{CeilDiv(length, kBlockTokens)} * layout_.groups;
-  while (blocks_.size() < wanted) {
-    auto block = pool_->Allocate(layout_.block_bytes, PoolOwner::kKvCache);
-    if (!block.ok()) {
-      blocks_.resize(before);
-      return block.status();
+  if (length <= length_) return {};
+  const uint32_t first = length_ / kBlockTokens;  // column that is written first
+  const size_t groups = layout_->groups.size();
+  std::vector<BlockColumn> fresh;  // of columns from `first`
+  for (uint32_t c = first; c < CeilDiv(length, kBlockTokens); ++c) {
+    const bool old = c < columns_.size();
+    BlockColumn column = old ? columns_[c] : BlockColumn(groups);
+    for (size_t g = 0; g < groups; ++g) {
+      // One of two owners is the local copy.
+      if (old && (column[g] == nullptr || column[g].use_count() <= 2)) continue;
+      WRING_ASSIGN(BlockHandle block,
+                   pool_->Allocate(layout_->groups[g].block_bytes, PoolOwner::kKvCache));
+      if (old) {
+        std::memcpy(pool_->at(block.offset()), pool_->at(column[g]->offset()),
+                    layout_->groups[g].block_bytes);
+      }
+      column[g] = std::make_shared<BlockHandle>(std::move(block));
     }
-    blocks_.push_back(*std::move(block));
+    fresh.push_back(std::move(column));
   }
-  length_ = std::max(length_, length);
+  columns_.resize(first);
+  for (auto& column : fresh) columns_.push_back(std::move(column));
+  length_ = length;
   return {};
 }
 
 void SequenceKv::Truncate(uint32_t length) {
   length_ = std::min(length_, length);
-  blocks_.resize(size_t{CeilDiv(length_, kBlockTokens)} * layout_.groups);
+  columns_.resize(CeilDiv(length_, kBlockTokens));
+  given_back_ = std::min<uint32_t>(given_back_, static_cast<uint32_t>(columns_.size()));
+}
+
+void SequenceKv::GiveBack() {
+  uint32_t passed = 0;
+  for (size_t g = 0; g < layout_->groups.size(); ++g) {
+    const uint32_t until = PassedColumns(layout_->groups[g].window, length_);
+    for (uint32_t c = given_back_; c < until; ++c) columns_[c][g] = nullptr;
+    if (until > 0) passed = passed == 0 ? until : std::min(passed, until);
+  }
+  given_back_ = std::max(given_back_, passed);
+}
+
+void SequenceKv::Adopt(std::vector<BlockColumn> columns) {
+  columns_ = std::move(columns);
+  length_ = static_cast<uint32_t>(columns_.size()) * kBlockTokens;
 }
 
 StepSequence SequenceKv::View() const {
   KvSegment segment;
-  segment.codec = layout_.codec;
+  segment.codec = layout_->codec;
   segment.length = length_;
-  segment.blocks.reserve(blocks_.size());
-  for (const auto& b : blocks_) segment.blocks.push_back(b.offset());
+  segment.blocks.reserve(columns_.size() * layout_->groups.size());
+  for (const auto& column : columns_) {
+    for (const auto& block : column) {
+      segment.blocks.push_back(block == nullptr ? kNoBlock : block->offset());
+    }
+  }
   return {{std::move(segment)}};
 }
 

@@ -1,60 +1,68 @@
-// The cache of one sequence: an ordered list of segments over pool blocks (contract 6).
+// The cache of one sequence: blocks of the pool, shared with other sequences and with the prefix cache where they
+// hold the same tokens after the same tokens (contract 6). A block that is shared is never written: who must write
+// into it gets a copy first.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
-#include "kv/codec/codec.h"
+#include "kv/layout.h"
 #include "kv/page_pool.h"
-#include "model/step.h"
 
 namespace wring {
 
-// How a model's layers are cut into groups so that a block of kBlockTokens tokens x a group of layers
-// fills slabs well.
-struct KvLayout {
-  CodecId codec = CodecId::kF16;
-  uint32_t layers = 0;
-  uint32_t kv_heads = 0;
-  uint32_t head_dim = 0;
-  uint32_t group_layers = 0;  // layers a block; the last group may hold fewer
-  uint32_t groups = 0;
-  uint64_t layer_bytes = 0;
-  uint64_t block_bytes = 0;
-
-  // kUnsupported when 64 tokens of one layer do not fit in a slab.
-  static Result<KvLayout> For(CodecId codec, uint32_t layers, uint32_t kv_heads, uint32_t head_dim);
-  uint64_t bytes_per_token() const { return layers * layer_bytes / kBlockTokens; }
-  // Pool bytes, whole slabs, that hold `tokens` positions of one sequence.
-  uint64_t pool_bytes(uint64_t tokens) const;
-
-  // Offsets in the pool of the keys and values of (layer, KV head) in block `block` of a segment.
-  uint64_t keys_at(const KvSegment& s, uint32_t block, uint32_t layer, uint32_t head) const {
-    return s.blocks[block * groups + layer / group_layers] + layer % group_layers * layer_bytes +
-           head * Codec(codec).head_bytes(head_dim);
-  }
-  uint64_t values_at(const KvSegment& s, uint32_t block, uint32_t layer, uint32_t head) const {
-    return keys_at(s, block, layer, kv_heads + head);
-  }
-};
+using SharedBlock = std::shared_ptr<BlockHandle>;
+// The blocks of kBlockTokens positions, one a group of the layout; null where the group's window has passed.
+using BlockColumn = std::vector<SharedBlock>;
 
 class SequenceKv {
  public:
-  SequenceKv(PagePool* pool, const KvLayout& layout) : pool_(pool), layout_(layout) {}
+  // Both must outlive it.
+  SequenceKv(PagePool* pool, const KvLayout* layout) : pool_(pool), layout_(layout) {}
+  SequenceKv(SequenceKv&&) = default;
+  SequenceKv& operator=(SequenceKv&&) = default;
 
   uint32_t length() const { return length_; }
-  // Makes room for positions [0, length); nothing changes when the pool is full.
+  const KvLayout& layout() const { return *layout_; }
+
+  // Makes room to write positions [length(), length); nothing changes when the pool is full (kLimit).
   Status Extend(uint32_t length);
-  // Forgets positions >= length.
+  // Forgets positions >= length, which layers with a window must still hold (see GiveBack).
   void Truncate(uint32_t length);
+  // Gives back blocks that no position from length() on can see.
+  void GiveBack();
+  // Forgets everything.
+  void Clear() {
+    columns_.clear();
+    length_ = given_back_ = 0;
+  }
+  // Another sequence of the same tokens; all blocks are shared.
+  SequenceKv Fork() const { return *this; }
+
+  // The blocks of positions [column * kBlockTokens, ...).
+  const BlockColumn& column(uint32_t column) const { return columns_[column]; }
+  uint32_t complete_columns() const { return length_ / kBlockTokens; }
+  // Begins an empty sequence with columns that hold its first tokens.
+  void Adopt(std::vector<BlockColumn> columns);
+
   // The segments as a step names them.
   StepSequence View() const;
 
  private:
+  SequenceKv(const SequenceKv&) = default;
+
   PagePool* pool_;
-  KvLayout layout_;
+  const KvLayout* layout_;
   uint32_t length_ = 0;
-  std::vector<BlockHandle> blocks_;  // [block][group]
+  uint32_t given_back_ = 0;  // columns before this were looked at by GiveBack
+  std::vector<BlockColumn> columns_;
 };
+
+// Columns [0, this) of a group with this window that no position >= length sees.
+inline uint32_t PassedColumns(uint32_t window, uint32_t length) {
+  // Position p sees p - window + 1 and later ones; the earliest p is `length`.
+  return window == 0 || length + 1 <= window ? 0 : (length + 1 - window) / kBlockTokens;
+}
 
 }  // namespace wring

@@ -73,8 +73,9 @@ void AttendRunner::Block(const AttendUnit& unit, uint32_t block, const float* q,
     begin[n] = from > base ? std::min(from - base, end[n]) : 0;
   }
   cpu::AttendBlockArgs args;
-  args.keys = pool_.at(kv_.keys_at(segments[s], in_segment, layer_, unit.kv_head));
-  args.values = pool_.at(kv_.values_at(segments[s], in_segment, layer_, unit.kv_head));
+  const KvLayout& kv = layouts_.of(segments[s].codec);
+  args.keys = pool_.at(kv.keys_at(segments[s], in_segment, layer_, unit.kv_head));
+  args.values = pool_.at(kv.values_at(segments[s], in_segment, layer_, unit.kv_head));
   args.head_dim = spec_.head_dim;
   args.q = tile;
   args.count = unit.count;
@@ -85,13 +86,14 @@ void AttendRunner::Block(const AttendUnit& unit, uint32_t block, const float* q,
   args.max = partial;
   args.sum = partial + cpu::kAttendTile;
   args.out = partial + 2 * cpu::kAttendTile;
-  kernels_.block(args);
+  kernels_.attend[static_cast<size_t>(kv.codec)].block(args);
 }
 
 void AttendRunner::Merge(const AttendUnit& unit, float* partial, const float* later) const {
-  kernels_.merge(unit.count, padded_, partial, partial + cpu::kAttendTile,
-                 partial + 2 * cpu::kAttendTile, later, later + cpu::kAttendTile,
-                 later + 2 * cpu::kAttendTile);
+  // Partials are float32 whatever the codec.
+  kernels_.attend[0].merge(unit.count, padded_, partial, partial + cpu::kAttendTile,
+                           partial + 2 * cpu::kAttendTile, later, later + cpu::kAttendTile,
+                           later + 2 * cpu::kAttendTile);
 }
 
 void AttendRunner::Store(const AttendUnit& unit, const float* partial, float* out,

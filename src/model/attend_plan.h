@@ -7,9 +7,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/cpu/attend.h"
+#include "kernels/cpu/isa.h"
+#include "kv/layout.h"
 #include "kv/page_pool.h"
-#include "kv/sequence_kv.h"
 #include "model/model_spec.h"
 #include "model/step.h"
 
@@ -32,10 +32,10 @@ std::vector<AttendUnit> PlanAttention(const ModelSpec& spec, const Step& step, u
 // One layer's attention over the pool.
 class AttendRunner {
  public:
-  AttendRunner(const ModelSpec& spec, const KvLayout& kv, const PagePool& pool, const Step& step,
-               uint32_t layer, const cpu::AttendKernels& kernels)
+  AttendRunner(const ModelSpec& spec, const KvLayouts& layouts, const PagePool& pool,
+               const Step& step, uint32_t layer, const cpu::Kernels& kernels)
       : spec_(spec),
-        kv_(kv),
+        layouts_(layouts),
         pool_(pool),
         step_(step),
         layer_(layer),
@@ -60,11 +60,11 @@ class AttendRunner {
   }
 
   const ModelSpec& spec_;
-  const KvLayout& kv_;
+  const KvLayouts& layouts_;
   const PagePool& pool_;
   const Step& step_;
   uint32_t layer_;
-  const cpu::AttendKernels& kernels_;
+  const cpu::Kernels& kernels_;
   uint32_t padded_;
 };
 

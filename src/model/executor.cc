@@ -19,11 +19,11 @@ bool UsesInt8(const cpu::Kernels& k, const PackedMatrix& m, bool exact) {
 
 }  // namespace
 
-Executor::Executor(const ModelSpec& spec, const Weights& weights, const KvLayout& kv,
+Executor::Executor(const ModelSpec& spec, const Weights& weights, const KvLayouts& layouts,
                    PagePool& pool, ThreadPool& threads, const ExecutorOptions& options)
     : spec_(spec),
       weights_(weights),
-      kv_(kv),
+      layouts_(layouts),
       pool_(pool),
       threads_(threads),
       options_(options),
@@ -37,10 +37,10 @@ Executor::Executor(const ModelSpec& spec, const Weights& weights, const KvLayout
 }
 
 Result<std::unique_ptr<Executor>> Executor::Create(const ModelSpec& spec, const Weights& weights,
-                                                   const KvLayout& kv, PagePool& pool,
+                                                   const KvLayouts& layouts, PagePool& pool,
                                                    ThreadPool& threads,
                                                    const ExecutorOptions& options) {
-  std::unique_ptr<Executor> e(new Executor(spec, weights, kv, pool, threads, options));
+  std::unique_ptr<Executor> e(new Executor(spec, weights, layouts, pool, threads, options));
   WRING_TRY(e->CheckKernels());
   WRING_TRY(e->Allocate());
   return e;
@@ -56,7 +56,13 @@ Status Executor::CheckKernels() const {
     key.arithmetic.reset();
     key.codec.reset();
     if (op.kind == OpKind::kEmbed) key.format = weights_.matrix(op.weight).format->id();
-    if (op.kind == OpKind::kKvAppend || op.kind == OpKind::kAttend) key.codec = kv_.codec;
+    if (op.kind == OpKind::kKvAppend || op.kind == OpKind::kAttend) {
+      for (size_t c = 0; c < kCodecCount; ++c) {
+        key.codec = static_cast<CodecId>(c);
+        if (layouts_.has(*key.codec)) WRING_TRY(registry.Find(key));
+      }
+      continue;
+    }
     if (op.kind != OpKind::kLinear) {
       WRING_TRY(registry.Find(key));
       continue;
@@ -100,7 +106,7 @@ Status Executor::Allocate() {
   return {};
 }
 
-Status Executor::Run(const Step& step, float* logits) {
+void Executor::Run(const Step& step, float* logits) {
   assert(!step.rows.empty() && step.rows.size() <= options_.max_rows);
   rows_ = static_cast<uint32_t>(step.rows.size());
   selected_ = static_cast<uint32_t>(std::count_if(
@@ -111,15 +117,14 @@ Status Executor::Run(const Step& step, float* logits) {
     if (selected_ == 0 && op.kind == OpKind::kSelect) break;  // nobody wants logits
     RunOp(op, step);
   }
-  for (uint32_t s = 0; s < selected_; ++s) {
-    // One NaN or infinity in any activation reaches every logit through the norms.
-    if (!std::isfinite(logits[s * logits_stride()])) {
-      return Error(
-          Code::kCorrupt,
-          "the model produced values that are not finite: its weights are damaged, get them again");
-    }
-  }
-  return {};
+}
+
+Status Executor::CheckFinite(const float* logits) {
+  // One NaN or infinity in any activation reaches every logit through the norms.
+  if (std::isfinite(logits[0])) return {};
+  return Error(
+      Code::kCorrupt,
+      "the model produced values that are not finite: its weights are damaged, get them again");
 }
 
 void Executor::RunOp(const Op& op, const Step& step) {
@@ -264,8 +269,6 @@ void Executor::Rope(const Op& op) {
 }
 
 void Executor::Append(const Op& op, const Step& step) {
-  const auto& append = kernels_.attend[static_cast<size_t>(kv_.codec)].append;
-  const RopeTable* t = spec_.rotary && Codec(kv_.codec).keys_after_rope ? &rope(op.layer) : nullptr;
   threads_.ParallelFor(
       rows_, CeilDiv<uint64_t>(kSerialWork, spec_.kv_width() * 4), [&](size_t b, size_t e, size_t) {
         for (size_t r = b; r < e; ++r) {
@@ -275,6 +278,9 @@ void Executor::Append(const Op& op, const Step& step) {
               std::upper_bound(segments.begin(), segments.end(), row.position,
                                [](uint32_t p, const KvSegment& s) { return p < s.base; }));
           const uint32_t at = row.position - segment.base;
+          const KvLayout& kv = layouts_.of(segment.codec);
+          const RopeTable* t =
+              spec_.rotary && Codec(kv.codec).keys_after_rope ? &rope(op.layer) : nullptr;
           for (uint32_t h = 0; h < spec_.kv_heads; ++h) {
             float* key = slot(op.in2) + r * stride(op.in2) + h * spec_.head_dim;
             const float* value = slot(op.in3) + r * stride(op.in3) + h * spec_.head_dim;
@@ -283,17 +289,17 @@ void Executor::Append(const Op& op, const Step& step) {
               kernels_.elementwise.rope(key, t->cos.data() + r * half, t->sin.data() + r * half,
                                         half);
             }
+            const auto& append = kernels_.attend[static_cast<size_t>(kv.codec)].append;
             append(key, value, spec_.head_dim, at % kBlockTokens,
-                   pool_.at(kv_.keys_at(segment, at / kBlockTokens, op.layer, h)),
-                   pool_.at(kv_.values_at(segment, at / kBlockTokens, op.layer, h)));
+                   pool_.at(kv.keys_at(segment, at / kBlockTokens, op.layer, h)),
+                   pool_.at(kv.values_at(segment, at / kBlockTokens, op.layer, h)));
           }
         }
       });
 }
 
 void Executor::Attend(const Op& op, const Step& step) {
-  const AttendRunner runner(spec_, kv_, pool_, step, op.layer,
-                            kernels_.attend[static_cast<size_t>(kv_.codec)]);
+  const AttendRunner runner(spec_, layouts_, pool_, step, op.layer, kernels_);
   const std::vector<AttendUnit> units = PlanAttention(spec_, step, op.layer);
   const float* q = slot(op.in);
   const uint64_t q_stride = stride(op.in);

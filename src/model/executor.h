@@ -7,8 +7,8 @@
 
 #include "base/thread_pool.h"
 #include "kernels/cpu/isa.h"
+#include "kv/layout.h"
 #include "kv/page_pool.h"
-#include "kv/sequence_kv.h"
 #include "model/op_list.h"
 #include "model/step.h"
 #include "model/weights.h"
@@ -26,15 +26,16 @@ class Executor {
  public:
   // Fails when a kernel that the model needs is not registered. The referenced objects must outlive it.
   static Result<std::unique_ptr<Executor>> Create(const ModelSpec& spec, const Weights& weights,
-                                                  const KvLayout& kv, PagePool& pool,
+                                                  const KvLayouts& layouts, PagePool& pool,
                                                   ThreadPool& threads,
                                                   const ExecutorOptions& options);
 
   // Computes the step: writes its keys and values, and the logits of row r with sampling slot s to
   // logits + s * logits_stride(). An encoder writes a vector there instead, of the sequence whose last row has
-  // the slot; all rows of a sequence stand in one step then. Rows were checked by the scheduler; kCorrupt when
-  // logits are not finite.
-  Status Run(const Step& step, float* logits);
+  // the slot; all rows of a sequence stand in one step then. Rows were checked by the scheduler.
+  void Run(const Step& step, float* logits);
+  // kCorrupt when these logits, of one slot, are not finite.
+  static Status CheckFinite(const float* logits);
 
   uint64_t logits_stride() const { return RoundUp<uint64_t>(spec_.outputs(), 16); }
   uint32_t max_rows() const { return options_.max_rows; }
@@ -48,7 +49,7 @@ class Executor {
     size_t half() const { return frequencies.inverse.size(); }
   };
 
-  Executor(const ModelSpec& spec, const Weights& weights, const KvLayout& kv, PagePool& pool,
+  Executor(const ModelSpec& spec, const Weights& weights, const KvLayouts& layouts, PagePool& pool,
            ThreadPool& threads, const ExecutorOptions& options);
   Status CheckKernels() const;
   Status Allocate();
@@ -81,7 +82,7 @@ class Executor {
 
   const ModelSpec spec_;
   const Weights& weights_;
-  const KvLayout kv_;
+  const KvLayouts layouts_;
   PagePool& pool_;
   ThreadPool& threads_;
   const ExecutorOptions options_;

@@ -67,6 +67,11 @@ struct ModelSpec {
   bool is_local(uint32_t layer) const { return !local.empty() && local[layer]; }
   uint32_t layer_rope(uint32_t layer) const { return ropes.size() > 1 && is_local(layer) ? 1 : 0; }
   uint32_t layer_window(uint32_t layer) const { return is_local(layer) ? window : 0; }
+  std::vector<uint32_t> layer_windows() const {
+    std::vector<uint32_t> windows(layers);
+    for (uint32_t l = 0; l < layers; ++l) windows[l] = layer_window(l);
+    return windows;
+  }
   // Floats a step gives for a sampling slot: logits, or an encoder's vector.
   uint32_t outputs() const { return causal ? vocab : hidden; }
 };

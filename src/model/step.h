@@ -22,7 +22,7 @@ struct StepRow {
 };
 
 // A run of cached positions in one codec. Blocks are kBlockTokens positions each; block b of layer
-// group g is blocks[b * groups + g], a byte offset into the page pool.
+// group g is blocks[b * groups + g], a byte offset into the page pool, or kNoBlock (kv/layout.h).
 struct KvSegment {
   CodecId codec = CodecId::kF16;
   uint32_t base = 0;    // position of the first slot; a multiple of kBlockTokens

@@ -57,22 +57,27 @@ TEST(KvLayoutTest, BlocksFillSlabs) {
     uint32_t layers, kv_heads, head_dim;
   };
   for (const Shape& s : {Shape{30, 3, 64}, {24, 2, 64}, {28, 2, 128}, {32, 8, 128}, {80, 8, 128}}) {
-    auto layout = KvLayout::For(CodecId::kF16, s.layers, s.kv_heads, s.head_dim);
+    auto layout =
+        KvLayout::For(CodecId::kF16, s.kv_heads, s.head_dim, std::vector<uint32_t>(s.layers));
     ASSERT_TRUE(layout.ok());
     const uint64_t tokens = 4096;
     const uint64_t needed = tokens * s.layers * 2 * s.kv_heads * s.head_dim * 2;
     EXPECT_LE(layout->pool_bytes(tokens), needed * 1.13) << s.layers << " layers";
-    EXPECT_LE(layout->block_bytes, kSlabBytes);
-    EXPECT_GE(layout->groups * layout->group_layers, s.layers);
+    uint32_t layers = 0;
+    for (const KvGroup& g : layout->groups) {
+      EXPECT_LE(g.block_bytes, kSlabBytes);
+      layers += g.layers;
+    }
+    EXPECT_EQ(layers, s.layers);
   }
 }
 
 TEST(SequenceKvTest, AFullPoolChangesNothing) {
-  auto layout = KvLayout::For(CodecId::kF16, 30, 3, 64);
+  auto layout = KvLayout::For(CodecId::kF16, 3, 64, std::vector<uint32_t>(30));
   ASSERT_TRUE(layout.ok());
   auto pool = PagePool::Create(HostDevice(), layout->pool_bytes(128));
   ASSERT_TRUE(pool.ok());
-  SequenceKv kv(pool->get(), *layout);
+  SequenceKv kv(pool->get(), &*layout);
   ASSERT_TRUE(kv.Extend(100).ok());
   const uint64_t before = (*pool)->used_bytes();
   uint32_t length = 128;

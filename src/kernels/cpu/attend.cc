@@ -16,17 +16,41 @@ HWY_BEFORE_NAMESPACE();
 namespace wring::cpu::HWY_NAMESPACE {
 namespace {
 
+// How a codec's elements are loaded and stored. A scaled one stores x / scale, with a scale a token.
 struct ElementF32 {
   using T = float;
+  static constexpr bool kScaled = false;
   static HWY_INLINE VF Load(const float* p) { return hn::LoadU(DF(), p); }
-  static HWY_INLINE void Store(float v, float* p) { *p = v; }
   static HWY_INLINE void StoreVector(VF v, float* p) { hn::StoreU(v, DF(), p); }
 };
 struct ElementF16 {
   using T = uint16_t;
+  static constexpr bool kScaled = false;
   static HWY_INLINE VF Load(const uint16_t* p) { return LoadF16(p); }
   static HWY_INLINE void StoreVector(VF v, uint16_t* p) { StoreF16(v, p); }
 };
+struct ElementI8 {
+  using T = int8_t;
+  static constexpr bool kScaled = true;
+  static HWY_INLINE VF Load(const int8_t* p) { return LoadI8(p); }
+  static HWY_INLINE void StoreVector(VF v, int8_t* p) {
+    const hn::Rebind<int8_t, DI> d8;
+    hn::StoreU(hn::DemoteTo(d8, hn::NearestInt(v)), d8, p);
+  }
+};
+
+// The scales behind the panels of a head's keys or values.
+template <class T>
+HWY_INLINE float* Scales(T* panels, uint32_t padded) {
+  return reinterpret_cast<float*>(panels + size_t{kBlockTokens} * padded);
+}
+
+// s[t] *= scale[t] for the tokens of a block that hold something.
+HWY_INLINE void MulScales(const float* scale, int tokens, float* s) {
+  for (int t = 0; t < tokens; t += kLanes) {
+    hn::StoreU(hn::Mul(hn::LoadU(DF(), s + t), hn::LoadU(DF(), scale + t)), DF(), s + t);
+  }
+}
 
 // sum[i][n][p] over len steps: panels w + i * stride, [len][16], against x(n, k).
 template <class E, int N, int kPanels, class X>
@@ -159,7 +183,9 @@ HWY_NOINLINE void BlockN(const AttendBlockArgs& a) {
   }
   WRING_UNROLL
   for (int n = 0; n < N; ++n) {
+    if constexpr (E::kScaled) MulScales(Scales(const_cast<T*>(keys), padded), visible, s[n]);
     Softmax(s[n], a.begin[n], a.end[n], a.scale, a.softcap, a.max + n, a.sum + n);
+    if constexpr (E::kScaled) MulScales(Scales(const_cast<T*>(values), padded), visible, s[n]);
   }
   int panel = 0;
   for (; panel + kPanels <= padded / 16; panel += kPanels) {
@@ -193,6 +219,17 @@ void Append(const float* key, const float* value, uint32_t head_dim, uint32_t sl
   const uint32_t padded = KvCodec::PaddedHead(head_dim);
   T* k = reinterpret_cast<T*>(keys) + size_t(slot / 16) * padded * 16 + slot % 16;
   T* v = reinterpret_cast<T*>(values) + size_t(slot) * 16;
+  float inverse[2] = {1, 1};
+  if constexpr (E::kScaled) {
+    for (int which = 0; which < 2; ++which) {
+      float largest = 0;
+      for (uint32_t d = 0; d < head_dim; ++d) {
+        largest = std::max(largest, std::abs((which == 0 ? key : value)[d]));
+      }
+      Scales(reinterpret_cast<T*>(which == 0 ? keys : values), padded)[slot] = largest / 127;
+      inverse[which] = largest > 0 ? 127 / largest : 0;
+    }
+  }
   for (uint32_t d = 0; d < head_dim; d += 16) {
     const uint32_t n = std::min<uint32_t>(16, head_dim - d);
     alignas(64) float row[16] = {};
@@ -201,7 +238,9 @@ void Append(const float* key, const float* value, uint32_t head_dim, uint32_t sl
       std::copy_n((which == 0 ? key : value) + d, n, row);
       WRING_UNROLL
       for (int p = 0; p < kParts; ++p) {
-        E::StoreVector(hn::LoadU(DF(), row + p * kLanes), stored + p * kLanes);
+        const VF x = hn::LoadU(DF(), row + p * kLanes);
+        E::StoreVector(E::kScaled ? hn::Mul(x, hn::Set(DF(), inverse[which])) : x,
+                       stored + p * kLanes);
       }
       if (which == 0) {
         for (uint32_t i = 0; i < n; ++i) k[size_t(d + i) * 16] = stored[i];
@@ -242,6 +281,7 @@ void Merge(uint32_t count, uint32_t padded, float* max, float* sum, float* out,
 void FillAttend(Kernels& k) {
   k.attend[static_cast<size_t>(CodecId::kF32)] = {Block<ElementF32>, Append<ElementF32>, Merge};
   k.attend[static_cast<size_t>(CodecId::kF16)] = {Block<ElementF16>, Append<ElementF16>, Merge};
+  k.attend[static_cast<size_t>(CodecId::kI8)] = {Block<ElementI8>, Append<ElementI8>, Merge};
 }
 
 }  // namespace wring::cpu::HWY_NAMESPACE

@@ -10,7 +10,13 @@
 namespace wring::reference {
 namespace {
 
-float Element(const std::byte* base, CodecId codec, size_t index) {
+float Element(const std::byte* base, CodecId codec, size_t index, uint32_t head_dim,
+              uint32_t token) {
+  if (codec == CodecId::kI8) {
+    float scale;
+    std::memcpy(&scale, base + Codec(codec).scales_at(head_dim) + 4 * token, 4);
+    return static_cast<float>(static_cast<int8_t>(base[index])) * scale;
+  }
   if (codec == CodecId::kF32) {
     float v;
     std::memcpy(&v, base + 4 * index, 4);
@@ -108,11 +114,13 @@ std::vector<double> Attend(std::span<const float> q, std::span<const float> keys
 float KeyAt(const std::byte* keys, CodecId codec, uint32_t head_dim, uint32_t token,
             uint32_t channel) {
   const size_t padded = KvCodec::PaddedHead(head_dim);
-  return Element(keys, codec, (token / 16 * padded + channel) * 16 + token % 16);
+  return Element(keys, codec, (token / 16 * padded + channel) * 16 + token % 16, head_dim, token);
 }
 
-float ValueAt(const std::byte* values, CodecId codec, uint32_t token, uint32_t channel) {
-  return Element(values, codec, (size_t{channel} / 16 * kBlockTokens + token) * 16 + channel % 16);
+float ValueAt(const std::byte* values, CodecId codec, uint32_t head_dim, uint32_t token,
+              uint32_t channel) {
+  return Element(values, codec, (size_t{channel} / 16 * kBlockTokens + token) * 16 + channel % 16,
+                 head_dim, token);
 }
 
 }  // namespace wring::reference

@@ -33,6 +33,7 @@ std::vector<double> Attend(std::span<const float> q, std::span<const float> keys
 // Element (token, channel) of a head's keys or values in a block, see kv/codec/codec.h.
 float KeyAt(const std::byte* keys, CodecId codec, uint32_t head_dim, uint32_t token,
             uint32_t channel);
-float ValueAt(const std::byte* values, CodecId codec, uint32_t token, uint32_t channel);
+float ValueAt(const std::byte* values, CodecId codec, uint32_t head_dim, uint32_t token,
+              uint32_t channel);
 
 }  // namespace wring::reference

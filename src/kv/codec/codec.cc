@@ -6,8 +6,9 @@ namespace wring {
 namespace {
 
 constexpr std::array<KvCodec, kCodecCount> kTable = {{
-    {CodecId::kF32, "f32", 4, true},
-    {CodecId::kF16, "f16", 2, true},
+    {CodecId::kF32, "f32", 4, false, true},
+    {CodecId::kF16, "f16", 2, false, true},
+    {CodecId::kI8, "int8", 1, true, true},
 }};
 
 }  // namespace

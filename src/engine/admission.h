@@ -1,0 +1,70 @@
+// Whether a request may wait. Bounded by requests, by tokens, and by whether its deadline can be met at the speed that
+// was measured, so that what is taken is also finished: under twice the load that a machine can bear, half of the
+// requests are served in time instead of all of them too late.
+//
+// Work is counted in cost units: a prompt token is 1, a generated token kDecodeCost. The speed is units a second over
+// the last busy seconds. A request that comes is finished, at the latest, when all that was taken before it and itself
+// is computed.
+//
+// Not thread-safe; its owner locks.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+#include "base/result.h"
+
+namespace wring {
+
+struct AdmissionLimits {
+  uint32_t waiting_requests = 1024;
+  uint64_t waiting_tokens = 1 << 20;  // of their prompts
+};
+
+// A request that was not taken, and when trying again makes sense.
+struct Refusal {
+  Status status;
+  double retry_after = 1;  // seconds
+};
+
+class Admission {
+ public:
+  static constexpr double kDecodeCost = 2;
+  // Share of the time until the deadline that may be planned.
+  static constexpr double kSafety = 0.8;
+
+  explicit Admission(const AdmissionLimits& limits) : limits_(limits) {}
+
+  // What a request will take. It waits until Started, and counts until Ended.
+  struct Ticket {
+    uint64_t prompt_tokens = 0;
+    double units = 0;  // still to be computed
+  };
+
+  // `most_output`: tokens over all choices. `seconds_left`: until its deadline; negative: none.
+  std::optional<Refusal> Try(uint64_t prompt_tokens, uint64_t most_output, double seconds_left,
+                             Ticket* ticket);
+  void Started(const Ticket& ticket);
+  // `units` of the ticket's request were computed, or need not be (cached).
+  void Computed(Ticket* ticket, double units);
+  void Ended(const Ticket& ticket, bool started, uint64_t output_tokens);
+  // A step of so many units took so long.
+  void Measured(double units, double seconds);
+
+  uint32_t waiting_requests() const { return waiting_requests_; }
+  uint64_t waiting_tokens() const { return waiting_tokens_; }
+  double units_per_second() const { return seconds_ > 0 ? units_ / seconds_ : 0; }
+  // Seconds until what was taken is computed; 0 when no speed is known.
+  double Backlog() const;
+
+ private:
+  AdmissionLimits limits_;
+  uint32_t waiting_requests_ = 0;
+  uint64_t waiting_tokens_ = 0;
+  double outstanding_ = 0;
+  double output_mean_ = -1;         // tokens a request, of those that ended; negative: unknown
+  double units_ = 0, seconds_ = 0;  // decaying sums
+};
+
+}  // namespace wring

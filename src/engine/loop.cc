@@ -1,0 +1,262 @@
+#include "engine/loop.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+
+namespace wring {
+namespace {
+
+constexpr uint32_t kPromptSlots =
+    64;  // rows whose logits are computed at once for prompt log-probabilities
+
+Hash128 DrawSecret() {
+  Hash128 secret{};
+  // At most 256 bytes come whole once the kernel's generator is up, which it is before any user's process.
+  while (getrandom(secret.data(), sizeof secret, 0) != sizeof secret) {
+  }
+  return secret;
+}
+
+// The arithmetic of attention over one position, relative to the linear layers'.
+double AttentionShare(const ModelSpec& spec, const Weights& weights) {
+  return 2.0 * spec.layers * spec.q_width() /
+         std::max(1.0, static_cast<double>(weights.parameters()));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine::Loop>> Engine::Loop::Create(Model& model,
+                                                           const EngineOptions& options,
+                                                           uint32_t context,
+                                                           EngineObserver* observer) {
+  std::unique_ptr<Loop> loop(new Loop(model, options, context, observer));
+  WRING_TRY(loop->Allocate());
+  loop->WarmUp();
+  loop->thread_ = std::thread([l = loop.get()] { l->Main(); });
+  return loop;
+}
+
+Engine::Loop::~Loop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+Status Engine::Loop::Allocate() {
+  const ModelSpec& spec = model_.spec;
+  for (const CodecId codec : options_.codecs) {
+    WRING_ASSIGN(KvLayout layout,
+                 KvLayout::For(codec, spec.kv_heads, spec.head_dim, spec.layer_windows()));
+    layouts_.Add(std::move(layout));
+  }
+  WRING_ASSIGN(pool_, PagePool::Create(HostDevice(), options_.pool_bytes));
+  cache_ = std::make_unique<PrefixCache>(pool_.get(), DrawSecret(),
+                                         AttentionShare(spec, *model_.weights));
+  ExecutorOptions executor;
+  executor.exact = options_.exact;
+  executor.max_rows = options_.rows;
+  executor.positions = context_;
+  WRING_ASSIGN(executor_, Executor::Create(spec, *model_.weights, layouts_, *pool_, *model_.threads,
+                                           executor));
+  slots_ = options_.sequences + kPromptSlots;
+  WRING_ASSIGN(logits_, HostDevice().Allocate(slots_ * executor_->logits_stride() * sizeof(float)));
+  return {};
+}
+
+// Admission must know a speed before the first request comes. The first step also takes its memory from the system,
+// so the second is measured.
+void Engine::Loop::WarmUp() {
+  const uint32_t rows = std::min({options_.rows, context_, 64U});
+  for (int i = 0; i < 2; ++i) {
+    SequenceKv kv(pool_.get(), &layouts_.of(options_.codec));
+    if (!kv.Extend(rows).ok()) return;
+    Step step;
+    step.sequences.push_back(kv.View());
+    for (uint32_t r = 0; r < rows; ++r) {
+      StepRow row;
+      row.position = r;
+      row.sampling_slot = r + 1 == rows ? 0 : kNoIndex;
+      step.rows.push_back(row);
+    }
+    const auto start = EngineClock::now();
+    executor_->Run(step, logits_.as<float>());
+    if (i == 1) {
+      admission_.Measured(rows, std::chrono::duration<double>(EngineClock::now() - start).count());
+    }
+  }
+}
+
+std::optional<Refusal> Engine::Loop::Submit(std::shared_ptr<Flight> flight) {
+  const EngineRequest& r = flight->request;
+  const auto now = EngineClock::now();
+  const uint32_t room = context_ - static_cast<uint32_t>(r.prompt.size()) + 1;
+  const uint64_t output =
+      uint64_t{r.choices} * (r.max_tokens == 0 ? room : std::min(r.max_tokens, room));
+  const double left = r.deadline == EngineClock::time_point::max()
+                          ? -1
+                          : std::max(0.0, std::chrono::duration<double>(r.deadline - now).count());
+  {
+    const std::lock_guard lock(mutex_);
+    if (auto refusal = admission_.Try(r.prompt.size(), output, left, &flight->ticket)) {
+      return refusal;
+    }
+    flight->submitted = now;
+    incoming_.push_back(std::move(flight));
+    in_flight_.fetch_add(1, std::memory_order_relaxed);
+  }
+  wake_.notify_all();
+  return std::nullopt;
+}
+
+void Engine::Loop::Post(std::function<void()> work) {
+  {
+    const std::lock_guard lock(mutex_);
+    work_.push_back(std::move(work));
+  }
+  wake_.notify_all();
+}
+
+void Engine::Loop::Main() {
+  while (Receive()) Turn();
+  running_.clear();
+}
+
+// One turn: what came, what went, one step.
+void Engine::Loop::Turn() {
+  ++turn_;
+  Sweep();
+  Plan();
+  if (!planned_.empty()) {
+    const auto start = EngineClock::now();
+    executor_->Run(step_, logits_.as<float>());
+    Deliver();
+    Account(std::chrono::duration<double>(EngineClock::now() - start).count());
+  }
+  DropEnded();
+  if (observer_ != nullptr) Report();
+}
+
+void Engine::Loop::Report() {
+  report_.running = static_cast<uint32_t>(running_.size());
+  report_.waiting = static_cast<uint32_t>(waiting_.size());
+  for (size_t o = 0; o < kPoolOwners; ++o) {
+    report_.pool_used[o] = pool_->used_bytes(static_cast<PoolOwner>(o));
+  }
+  report_.pool_free = pool_->free_bytes();
+  report_.pool_waste = pool_->waste_bytes();
+  observer_->OnStep(report_);
+  report_.seconds = 0;
+  report_.prompt_rows = report_.decode_rows = 0;
+}
+
+std::unique_ptr<Branch> Engine::Loop::NewBranch(const std::shared_ptr<Flight>& flight,
+                                                uint32_t choice) {
+  const EngineRequest& r = flight->request;
+  AnswerOptions options;
+  options.sampling = r.sampling;
+  options.sampling.choice = choice;
+  options.stop = r.stop;
+  options.max_tokens = r.max_tokens;
+  options.ignore_stop_ids = r.ignore_stop_ids;
+  options.show_control_tokens = r.show_control_tokens;
+  options.logprobs = r.logprobs;
+  if (choice < r.grammars.size()) options.grammar = r.grammars[choice];
+  auto branch = std::make_unique<Branch>(
+      flight, choice, SequenceKv(pool_.get(), &layouts_.of(r.codec.value_or(options_.codec))),
+      Answer(model_, std::move(options), r.prompt));
+  branch->tokens = r.prompt;
+  return branch;
+}
+
+bool Engine::Loop::Receive() {
+  std::vector<std::shared_ptr<Flight>> came;
+  std::function<void()> work;
+  bool stop = false;
+  {
+    std::unique_lock lock(mutex_);
+    const auto idle = [&] { return running_.empty() && waiting_.empty(); };
+    wake_.wait(lock, [&] { return stop_ || !incoming_.empty() || !work_.empty() || !idle(); });
+    came.swap(incoming_);
+    stop = stop_;
+    if (!work_.empty() && !stop) {
+      work = std::move(work_.front());
+      work_.pop_front();
+    }
+  }
+  if (work) work();
+  for (auto& flight : came) {
+    const EngineRequest& r = flight->request;
+    // What makes the same tokens give other bits in this process: the codec, and what the caller keeps apart.
+    flight->scope = cache_->Scope(fmt::format("{}/{}/{}/{}", model_.path,
+                                              static_cast<int>(r.codec.value_or(options_.codec)),
+                                              options_.exact, r.cache_salt));
+    flight->open = r.choices;
+    waiting_.Push(r.account, r.priority, NewBranch(flight, 0));
+  }
+  if (!stop) return true;
+  const Status ended = Error(Code::kCancelled, "the server is shutting down: try again elsewhere");
+  waiting_.RemoveIf([&](std::unique_ptr<Branch>& b) {
+    EndFlight(*b->flight, ended);
+    return true;
+  });
+  for (const auto& b : running_) EndFlight(*b->flight, ended);
+  return false;
+}
+
+// Ends what was cancelled and what is late, wherever it is.
+void Engine::Loop::Sweep() {
+  const auto now = EngineClock::now();
+  const auto check = [&](Flight& f) {
+    if (f.ended) return true;
+    if (f.request.cancel != nullptr && f.request.cancel->cancelled()) {
+      EndFlight(f, Error(Code::kCancelled, "cancelled"));
+    } else if (now > f.request.deadline) {
+      EndFlight(f, Error(Code::kLimit,
+                         "the deadline passed before the answer was complete: ask for "
+                         "fewer tokens, or allow more time"));
+    }
+    return f.ended;
+  };
+  waiting_.RemoveIf([&](std::unique_ptr<Branch>& b) { return check(*b->flight); });
+  for (const auto& b : running_) check(*b->flight);
+  DropEnded();
+}
+
+void Engine::Loop::EndFlight(Flight& flight, const Status& status) {
+  if (flight.ended) return;
+  flight.ended = true;
+  in_flight_.fetch_sub(1, std::memory_order_relaxed);
+  {
+    const std::lock_guard lock(mutex_);
+    admission_.Ended(flight.ticket, flight.started, flight.usage.completion_tokens);
+  }
+  if (observer_ != nullptr) {
+    const auto now = EngineClock::now();
+    const auto since = [&](EngineClock::time_point t) {
+      return std::chrono::duration<double>(t - flight.submitted).count();
+    };
+    RequestReport report;
+    report.status = status;
+    report.usage = flight.usage;
+    report.queued = since(flight.started ? flight.began : now);
+    if (flight.usage.completion_tokens > 0) report.first_token = since(flight.first_token);
+    report.total = since(now);
+    observer_->OnRequest(report);
+  }
+  flight.listener->OnEnd(status, flight.usage);
+  flight.listener = nullptr;
+}
+
+void Engine::Loop::DropEnded() {
+  std::erase_if(running_, [&](const std::unique_ptr<Branch>& b) {
+    if (!b->ended && !b->flight->ended) return false;
+    waiting_.Leave(b->flight->request.account);
+    return true;
+  });
+}
+
+}  // namespace wring
