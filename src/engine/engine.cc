@@ -49,6 +49,7 @@ Result<std::unique_ptr<Engine>> Engine::Create(Model& model, const EngineOptions
   return engine;
 }
 
+Engine::Engine(Model& model, const EngineOptions& options) : model_(model), options_(options) {}
 Engine::~Engine() = default;
 
 std::optional<Refusal> Engine::Check(const EngineRequest& r) const {

@@ -88,7 +88,7 @@ class Engine {
 
  private:
   class Loop;
-  Engine(Model& model, const EngineOptions& options) : model_(model), options_(options) {}
+  Engine(Model& model, const EngineOptions& options);
   std::optional<Refusal> Check(const EngineRequest& request) const;
 
   Model& model_;

@@ -1,0 +1,137 @@
+// An engine for tests, and a listener that keeps what it hears.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+
+#include "base/rng.h"
+#include "engine/engine.h"
+
+namespace wring::testing {
+
+// What a request answered.
+struct Heard {
+  std::map<uint32_t, std::vector<int32_t>> tokens;  // by choice
+  std::map<uint32_t, std::string> text;
+  std::map<uint32_t, FinishReason> finish;
+  std::vector<TokenLogprobs> prompt_logprobs;
+  std::vector<TokenLogprobs> logprobs;
+  Status status;
+  Usage usage;
+  int ends = 0;
+};
+
+class Recorder : public EngineListener {
+ public:
+  void OnPrompt(const Usage&, std::vector<TokenLogprobs> prompt) override {
+    const std::lock_guard lock(mutex_);
+    heard_.prompt_logprobs = std::move(prompt);
+    prompt_done_ = true;
+    changed_.notify_all();
+  }
+  void OnDelta(Delta d) override {
+    const std::lock_guard lock(mutex_);
+    auto& tokens = heard_.tokens[d.choice];
+    tokens.insert(tokens.end(), d.tokens.begin(), d.tokens.end());
+    heard_.text[d.choice] += d.text;
+    for (auto& l : d.logprobs) heard_.logprobs.push_back(l);
+    if (d.finish) heard_.finish[d.choice] = *d.finish;
+    total_ += d.tokens.size();
+    changed_.notify_all();
+  }
+  void OnEnd(const Status& status, const Usage& usage) override {
+    const std::lock_guard lock(mutex_);
+    heard_.status = status;
+    heard_.usage = usage;
+    ++heard_.ends;
+    changed_.notify_all();
+  }
+  // Waits for the end; what was heard.
+  const Heard& Wait() {
+    std::unique_lock lock(mutex_);
+    EXPECT_TRUE(changed_.wait_for(lock, std::chrono::minutes(5), [&] { return heard_.ends > 0; }))
+        << "the request never ended";
+    return heard_;
+  }
+  void WaitForTokens(size_t count) {
+    std::unique_lock lock(mutex_);
+    EXPECT_TRUE(changed_.wait_for(lock, std::chrono::minutes(5),
+                                  [&] { return heard_.ends > 0 || total_ >= count; }));
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  Heard heard_;
+  size_t total_ = 0;
+  bool prompt_done_ = false;
+};
+
+// Keeps the last report and the extremes of some.
+class Watcher : public EngineObserver {
+ public:
+  void OnStep(const EngineReport& report) override {
+    const std::lock_guard lock(mutex_);
+    last_ = report;
+    const uint64_t used = report.pool_used[static_cast<size_t>(PoolOwner::kKvCache)] +
+                          report.pool_used[static_cast<size_t>(PoolOwner::kPrefixCache)];
+    most_used_ = std::max(most_used_, used);
+    most_rows_ = std::max(most_rows_, report.prompt_rows + report.decode_rows);
+    most_running_ = std::max(most_running_, report.running);
+  }
+  void OnTokenGap(double) override {}
+  void OnRequest(const RequestReport&) override {
+    const std::lock_guard lock(mutex_);
+    ++requests_;
+  }
+  EngineReport last() const {
+    const std::lock_guard lock(mutex_);
+    return last_;
+  }
+  uint64_t most_used() const { return most_used_; }
+  uint32_t most_rows() const { return most_rows_; }
+  uint32_t most_running() const { return most_running_; }
+  uint32_t requests() const { return requests_; }
+
+ private:
+  mutable std::mutex mutex_;
+  EngineReport last_;
+  uint64_t most_used_ = 0;
+  uint32_t most_rows_ = 0, most_running_ = 0, requests_ = 0;
+};
+
+// Token ids that depend on `seed` only.
+inline std::vector<int32_t> RandomTokens(uint32_t vocab, size_t count, uint32_t seed) {
+  std::vector<int32_t> ids;
+  for (uint32_t i = 0; i < count; ++i) {
+    ids.push_back(static_cast<int32_t>(Philox({i, seed, 0, 0}, 77)[0] % vocab));
+  }
+  return ids;
+}
+
+// Runs `work` on the engine's thread and waits for it.
+inline void OnEngine(Engine& engine, const std::function<void()>& work) {
+  std::mutex mutex;
+  std::condition_variable done;
+  bool ran = false;
+  engine.Run([&] {
+    work();
+    const std::lock_guard lock(mutex);
+    ran = true;
+    done.notify_all();
+  });
+  std::unique_lock lock(mutex);
+  EXPECT_TRUE(done.wait_for(lock, std::chrono::minutes(5), [&] { return ran; }));
+}
+
+// Waits for the end of the turn that heard everything before this call.
+inline void Settle(Engine& engine) {
+  OnEngine(engine, [] {});
+  OnEngine(engine, [] {});
+}
+
+}  // namespace wring::testing
