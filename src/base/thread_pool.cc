@@ -31,35 +31,47 @@ ThreadPool::~ThreadPool() {
   {
     std::lock_guard lock(mutex_);
     stop_.store(true);
-    generation_.fetch_add(1);
+    next_.fetch_add(uint64_t{1} << kChunkBits);
   }
   wake_.notify_all();
   for (auto& w : workers_) w.join();
 }
 
-void ThreadPool::TakeChunks(size_t thread) {
-  // Each take is 1/(4 x threads) of the items, so that the last chunk is small against the whole.
-  const size_t chunk = std::max(job_.grain, job_.count / (4 * threads()));
+// Takes chunks until the job has none left; its number.
+uint64_t ThreadPool::TakeChunks(size_t thread) {
   while (true) {
-    const size_t begin = next_.fetch_add(chunk, std::memory_order_relaxed);
-    if (begin >= job_.count) return;
-    job_.call(job_.fn, begin, std::min(begin + chunk, job_.count), thread);
+    uint64_t next = next_.load(std::memory_order_acquire);
+    // Read before the swap and used only if it succeeds: then the job had a chunk left, so nobody was writing.
+    const auto call = job_.call.load(std::memory_order_relaxed);
+    const void* fn = job_.fn.load(std::memory_order_relaxed);
+    const size_t count = job_.count.load(std::memory_order_relaxed);
+    const size_t chunk = job_.chunk.load(std::memory_order_relaxed);
+    const size_t begin = (next & ((uint64_t{1} << kChunkBits) - 1)) * chunk;
+    if (begin >= count || stop_.load(std::memory_order_relaxed)) return next >> kChunkBits;
+    if (!next_.compare_exchange_weak(next, next + 1, std::memory_order_acq_rel)) continue;
+    call(fn, begin, std::min(begin + chunk, count), thread);
+    left_.fetch_sub(1, std::memory_order_release);
   }
 }
 
 void ThreadPool::Run(const Job& job) {
-  job_ = job;
-  next_.store(0, std::memory_order_relaxed);
-  running_.store(workers_.size(), std::memory_order_relaxed);
-  generation_.fetch_add(1);  // seq_cst: publishes job_, and orders against sleepers_ below
+  // Each take is 1/(4 x threads) of the items, so that the last chunk is small against the whole.
+  const size_t chunk = std::max(job.grain, job.count / (4 * threads()));
+  job_.call.store(job.call, std::memory_order_relaxed);
+  job_.fn.store(job.fn, std::memory_order_relaxed);
+  job_.count.store(job.count, std::memory_order_relaxed);
+  job_.chunk.store(chunk, std::memory_order_relaxed);
+  left_.store((job.count + chunk - 1) / chunk, std::memory_order_relaxed);
+  const uint64_t number = (next_.load(std::memory_order_relaxed) >> kChunkBits) + 1;
+  next_.store(number << kChunkBits);  // seq_cst: publishes job_, and orders against sleepers_ below
   if (sleepers_.load() != 0) {
     std::lock_guard lock(mutex_);
     wake_.notify_all();
   }
   TakeChunks(0);
-  // The workers only finish chunks they hold. On an overloaded machine a worker may not even be
-  // scheduled: yield then, so that it gets this core.
-  for (int spin = 0; running_.load(std::memory_order_acquire) != 0; ++spin) {
+  // Workers only finish chunks they hold. One that holds a chunk may have lost its core to another program: yield
+  // then, so that it gets this one.
+  for (int spin = 0; left_.load(std::memory_order_acquire) != 0; ++spin) {
     if (spin < kSpins) {
       Pause();
     } else {
@@ -70,22 +82,17 @@ void ThreadPool::Run(const Job& job) {
 
 void ThreadPool::Work(size_t thread) {
   uint64_t seen = 0;
+  const auto number = [&] { return next_.load() >> kChunkBits; };
   while (true) {
-    int spin = 0;
-    while (generation_.load(std::memory_order_acquire) == seen && spin < kSpins) {
-      ++spin;
-      Pause();
-    }
-    if (generation_.load() == seen) {
+    for (int spin = 0; number() == seen && spin < kSpins; ++spin) Pause();
+    if (number() == seen) {
       std::unique_lock lock(mutex_);
       sleepers_.fetch_add(1);
-      wake_.wait(lock, [&] { return generation_.load() != seen; });
+      wake_.wait(lock, [&] { return number() != seen; });
       sleepers_.fetch_sub(1);
     }
     if (stop_.load()) return;
-    seen = generation_.load(std::memory_order_acquire);
-    TakeChunks(thread);
-    running_.fetch_sub(1, std::memory_order_release);
+    seen = TakeChunks(thread);
   }
 }
 

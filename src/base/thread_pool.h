@@ -45,15 +45,24 @@ class ThreadPool {
     size_t count = 0;
     size_t grain = 1;
   };
+  // A job as workers may read it while the next is being written: what they read counts only once they have taken a
+  // chunk of it.
+  struct SharedJob {
+    std::atomic<void (*)(const void*, size_t, size_t, size_t)> call{nullptr};
+    std::atomic<const void*> fn{nullptr};
+    std::atomic<size_t> count{0}, chunk{1};
+  };
 
   void Run(const Job& job);
   void Work(size_t thread);
-  void TakeChunks(size_t thread);
+  uint64_t TakeChunks(size_t thread);
 
-  Job job_;
-  std::atomic<size_t> next_{0};
-  std::atomic<uint64_t> generation_{0};  // odd bits are not special: a new value is a new job
-  std::atomic<size_t> running_{0};
+  // (number of the job) << kChunkBits | next chunk. Taking a chunk is a compare-and-swap of both, so that a worker
+  // that slept through a job cannot take from it, and Run need not wait for workers that took nothing.
+  static constexpr int kChunkBits = 20;
+  SharedJob job_;
+  std::atomic<uint64_t> next_{0};
+  std::atomic<size_t> left_{0};  // chunks of the job that are not done
   std::atomic<bool> stop_{false};
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -27,7 +27,8 @@ TEST(SipHashTest, EqualsOpenSsl) {
     std::vector<std::byte> data(v.bytes);
     for (size_t i = 0; i < data.size(); ++i) data[i] = static_cast<std::byte>(i);
     std::string hex;
-    for (const std::byte b : std::as_bytes(std::span(SipHash128(key, data)))) {
+    const Hash128 digest = SipHash128(key, data);
+    for (const std::byte b : std::as_bytes(std::span(digest))) {
       hex += fmt::format("{:02X}", static_cast<unsigned>(b));
     }
     EXPECT_EQ(hex, v.digest) << v.bytes << " bytes";
