@@ -221,10 +221,75 @@ CommandRow PullCommand() {
       Pull};
 }
 
+CommandRow ServeCommand() {
+  const auto limit = [](std::string_view flag, std::string_view standard, double low, double high,
+                        std::string_view help) {
+    return OptionRow{flag, "N", Kind::kInteger, standard, low, high, "", help};
+  };
+  return {
+      "serve",
+      "serve a model over HTTP: OpenAI's API, a page to chat with, metrics",
+      "Many requests run at once over one pool of memory; docs/server.md lists routes, limits and "
+      "metrics. SIGTERM or Ctrl-C lets what runs end, a second one ends at once.",
+      {{"MODEL", true, kModelHelp}},
+      Join({{{"--host", "ADDRESS", Kind::kText, "127.0.0.1", 0, 0, "",
+              "where to listen; an address that others can reach needs --api-keys"},
+             limit("--port", "8080", 0, 65535, "the port; 0 takes a free one"),
+             {"--api-keys", "FILE", Kind::kText, "", 0, 0, "",
+              "who may ask: a JSON list of keys with their limits; by default everybody on this "
+              "machine"},
+             {"--cors", "ORIGIN", Kind::kTexts, "", 0, 0, "",
+              "let pages of this origin use the server from a browser; * for all; repeatable"},
+             {"--name", "TEXT", Kind::kText, "", 0, 0, "",
+              "what requests call the model; by default the file's name"},
+             {"--embedding-model", "MODEL", Kind::kText, "", 0, 0, "",
+              "an encoder for /v1/embeddings beside MODEL"},
+             {"--context", "N", Kind::kInteger, "", 1, 1 << 28, "",
+              "most positions a request; by default the model's"},
+             {"--pool", "MIB", Kind::kInteger, "", 2, 1 << 24, "",
+              "memory for keys, values and cached prefixes; by default sixteen contexts, at most "
+              "a quarter of the machine's memory"},
+             {"--kv", "TYPE", Kind::kChoice, "f16", 0, 0, "f16|f32|int8",
+              "how keys and values are stored unless a request says it"},
+             {"--exact", "", Kind::kFlag, "", 0, 0, "",
+              "float32 activations and KV cache: slower"},
+             limit("--rows", "256", 1, 8192,
+                   "most tokens a step; fewer give running answers a steadier pace, more read "
+                   "prompts faster"),
+             limit("--sequences", "64", 1, 4096, "most answers that run at once"),
+             {"--no-prefix-cache", "", Kind::kFlag, "", 0, 0, "",
+              "compute every prompt from its beginning"},
+             {"--salt-per-key", "", Kind::kFlag, "", 0, 0, "",
+              "no API key finds another's prefixes in the cache"},
+             limit("--queue-requests", "1024", 1, 1 << 20,
+                   "requests that may wait; more get 429"),
+             limit("--queue-tokens", "1048576", 1, 1 << 30,
+                   "prompt tokens that may wait; more get 429"),
+             {"--deadline", "SECONDS", Kind::kNumber, "600", 0, 1e6, "",
+              "time for a request that names none (\"timeout\"); what cannot meet it gets 429; "
+              "0: no deadline"},
+             limit("--connections", "4096", 1, 1 << 20, "open connections"),
+             limit("--max-body", "8", 1, 1024, "MiB of a request's body"),
+             {"--tool-format", "NAME", Kind::kChoice, "auto", 0, 0,
+              "auto|hermes|llama3|mistral|gemma|phi|none",
+              "how the model writes tool calls; auto asks its chat template"},
+             {"--keep-thinking", "", Kind::kFlag, "", 0, 0, "",
+              "leave <think> in the answer instead of giving it as reasoning_content"},
+             {"--log-level", "LEVEL", Kind::kChoice, "info", 0, 0, "debug|info|warning|error|off",
+              "what is logged, one JSON object a line"},
+             {"--log-file", "FILE", Kind::kText, "", 0, 0, "", "log there instead of stderr"},
+             {"--log-prompts", "", Kind::kFlag, "", 0, 0, "", "log what clients send, too"},
+             limit("--drain", "30", 0, 3600,
+                   "seconds that requests in flight get after SIGTERM")},
+            ModelOptions()}),
+      Serve};
+}
+
 std::vector<CommandRow> MakeCommands() {
   return {
       RunCommand(),
       ChatCommand(),
+      ServeCommand(),
       BenchCommand(),
       PerplexityCommand(),
       {"embed",

@@ -65,6 +65,7 @@ Status Inspect(const Arguments& arguments);
 Status Logits(const Arguments& arguments);
 Status Embed(const Arguments& arguments);
 Status Pull(const Arguments& arguments);
+Status Serve(const Arguments& arguments);
 Status Help(const Arguments& arguments);
 
 }  // namespace wring::cli

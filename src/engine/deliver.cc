@@ -94,7 +94,10 @@ void Engine::Loop::Handle(Draw& draw) {
   if (flight.ended) return;
   if (!draw.token.ok()) return EndFlight(flight, draw.token.status());
   const auto now = EngineClock::now();
-  if (b.answer.taken() > 0) ++flight.usage.completion_tokens;
+  if (b.answer.taken() > 0) {
+    ++flight.usage.completion_tokens;
+    ++report_.drawn;
+  }
   if (flight.usage.completion_tokens == 1) flight.first_token = now;
   if (b.answer.taken() > 1 && observer_ != nullptr) {
     observer_->OnTokenGap(std::chrono::duration<double>(now - b.last_token).count());

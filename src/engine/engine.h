@@ -37,6 +37,7 @@ struct EngineOptions {
 struct EngineReport {
   double seconds = 0;  // of the step, if there was one
   uint32_t prompt_rows = 0, decode_rows = 0;
+  uint32_t drawn = 0;  // tokens of answers
   uint32_t running = 0, waiting = 0;
   uint64_t preempted = 0;  // since the start
   uint64_t prefix_queries = 0,

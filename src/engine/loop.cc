@@ -150,7 +150,7 @@ void Engine::Loop::Report() {
   report_.pool_waste = pool_->waste_bytes();
   observer_->OnStep(report_);
   report_.seconds = 0;
-  report_.prompt_rows = report_.decode_rows = 0;
+  report_.prompt_rows = report_.decode_rows = report_.drawn = 0;
 }
 
 std::unique_ptr<Branch> Engine::Loop::NewBranch(const std::shared_ptr<Flight>& flight,
