@@ -43,14 +43,17 @@ class Exchange {
   virtual const HttpRequest& request() const = 0;
   // The whole answer.
   virtual void Send(HttpReply reply) = 0;
-  // An answer in pieces, chunked; "text/event-stream" for events. `body` of the reply is the first piece.
+  // An answer in pieces, chunked; "text/event-stream" for events. `body` of the reply is the first piece. Of an event
+  // stream each piece is whole events: between them the server puts a comment when nothing was written for long.
+  // When the last reference goes before End, the connection is cut, so that no client takes a part for the whole.
   virtual void Begin(HttpReply reply) = 0;
   // Hands a piece over for sending. False when it is in vain: the client has gone, or reads so slowly that more
   // than Limits::unsent_bytes wait, and was cut off.
   virtual bool Write(std::string_view piece) = 0;
   virtual void End() = 0;
   // Runs `gone` once, on the I/O thread, when the client goes or is cut off before the answer has been handed over
-  // whole; at once when it has already gone. Never after that.
+  // whole; at once, on the caller's thread, when it has already gone. Never after that. A client that has closed its
+  // sending side counts as gone: TCP does not tell that from one that has closed both.
   virtual void OnGone(std::function<void()> gone) = 0;
   virtual bool gone() const = 0;
 };
