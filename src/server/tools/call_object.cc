@@ -26,7 +26,8 @@ CallObject::Step CallObject::Next(char c) {
   const bool at_members = scanner_.depth() == 1;
   const bool was_key = at_members && scanner_.in_key();
   const auto step = scanner_.Next(c);
-  if (step == JsonScanner::Step::kBad) return Step::kBad;
+  json_fault_ = step == JsonScanner::Step::kBad;
+  if (json_fault_) return Step::kBad;
   if (step == JsonScanner::Step::kDone) return EndObject();
 
   if (was_key || (scanner_.depth() == 1 && scanner_.in_key())) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -37,6 +38,10 @@ class CallObject {
   // Arguments are being passed on: the call has begun and has not ended.
   bool streaming() const { return value_ == Value::kArguments && begun_; }
   bool ended() const { return begun_ && !streaming(); }
+  // How far the object is JSON; nothing once a byte was none.
+  std::optional<JsonScanner> json() const {
+    return json_fault_ ? std::nullopt : std::optional(scanner_);
+  }
 
  private:
   enum class Value : uint8_t { kNone, kName, kArguments, kQuotedArguments, kOther };
@@ -55,6 +60,7 @@ class CallObject {
   bool has_name_ = false;
   bool has_arguments_ = false;
   bool begun_ = false;
+  bool json_fault_ = false;
   std::string name_;
   std::string arguments_;  // when they came before the name
 };

@@ -1,6 +1,7 @@
 #include "server/tools/call_parser.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "server/tools/named_call.h"
 #include "server/tools/python_calls.h"
@@ -35,6 +36,7 @@ void CallParser::Take(char c) {
     case State::kName: return TakeName(c);
     case State::kArguments: return TakeArguments(c);
     case State::kPython: return TakePython(c);
+    case State::kForeign: return TakeForeign(c);
   }
 }
 
@@ -108,6 +110,13 @@ void CallParser::TakeObject(char c) {
     case CallObject::Step::kTaken: return;
     case CallObject::Step::kDone: return ObjectEnded();
     case CallObject::Step::kBad:
+      if (opening_->shared && object_->json()) {
+        scanner_ = *object_->json();
+        Content(std::exchange(held_, {}) + c);
+        marker_ = 0;
+        state_ = scanner_.depth() > 0 ? State::kForeign : State::kContent;
+        return;
+      }
       if (object_->streaming()) EndCall(false);
       return GiveBackAndTake(c);
   }
@@ -190,6 +199,13 @@ void CallParser::TakeArguments(char c) {
   EndCall(step == JsonScanner::Step::kDone);
   CallsEnded();
   if (step == JsonScanner::Step::kBad) TakeContent(c);
+}
+
+void CallParser::TakeForeign(char c) {
+  const auto step = scanner_.Next(c);
+  if (step != JsonScanner::Step::kMore) state_ = State::kContent;
+  if (step == JsonScanner::Step::kBad) return TakeContent(c);
+  Content({&c, 1});
 }
 
 void CallParser::TakePython(char c) {

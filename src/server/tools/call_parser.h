@@ -33,6 +33,7 @@ class CallParser final : public OutputParser, private CallSink {
     kName,          // name, [CALL_ID], [ARGS] up to the arguments
     kArguments,     // of a named call
     kPython,
+    kForeign,  // in a JSON object that is no call: nothing in it is one either
   };
 
   void Take(char c);
@@ -44,6 +45,7 @@ class CallParser final : public OutputParser, private CallSink {
   void TakeName(char c);
   void TakeArguments(char c);
   void TakePython(char c);
+  void TakeForeign(char c);
   bool EndPython();
 
   void Hold(char c, State next);

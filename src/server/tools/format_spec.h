@@ -15,10 +15,10 @@ namespace wring {
 struct CallOpening {
   std::string_view marker = {};  // empty: nothing announces the call but its own '{'
   std::string_view close = {};   // may be missing at the end of the text
-  bool shared =
-      false;           // other text begins so too: a call must name a known tool and have arguments
-  bool array = false;  // [{...}, {...}]
-  bool named = false;  // name{...} and name[ARGS]{...}
+  // Other text begins so too: a call must name a known tool and have arguments.
+  bool shared = false;
+  bool array = false;   // [{...}, {...}]
+  bool named = false;   // name{...} and name[ARGS]{...}
   bool python = false;  // name(key=value) up to `close`
 };
 
