@@ -25,10 +25,11 @@ constexpr std::array<uint32_t, 4> Philox(std::array<uint32_t, 4> counter, uint64
 enum class Draw : uint32_t { kSample = 1, kAccept = 2, kExclude = 3, kTest = 100 };
 
 // Uniform in (0, 1), never 0 or 1: (n + 1/2) / 2^32.
+constexpr double UniformFrom(uint32_t word) { return (static_cast<double>(word) + 0.5) * 0x1p-32; }
 constexpr double Uniform(uint64_t seed, uint32_t choice, uint32_t position, Draw purpose,
                          uint32_t index) {
   const auto words = Philox({choice, position, static_cast<uint32_t>(purpose), index}, seed);
-  return (static_cast<double>(words[0]) + 0.5) * 0x1p-32;
+  return UniformFrom(words[0]);
 }
 
 }  // namespace wring

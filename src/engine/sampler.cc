@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <unordered_map>
 
 #include "base/rng.h"
+#include "kernels/cpu/isa.h"
 
 namespace wring {
 namespace {
@@ -45,12 +47,15 @@ class Allowed {
 
 // The largest of the allowed logits, the first of equal ones; nothing when no id is allowed.
 std::vector<Candidate> Largest(std::span<const float> logits, const Allowed& allowed) {
-  std::vector<Candidate> best;
+  float most = -INFINITY;
+  int32_t id = -1;
   for (size_t i = 0; i < logits.size(); ++i) {
-    if (!allowed(i) || (!best.empty() && !(logits[i] > best[0].logit))) continue;
-    best.assign(1, {logits[i], static_cast<int32_t>(i)});
+    if (!(logits[i] > most) && (id >= 0 || std::isnan(logits[i]))) continue;
+    if (!allowed(i)) continue;
+    most = logits[i];
+    id = static_cast<int32_t>(i);
   }
-  return best;
+  return id < 0 ? std::vector<Candidate>() : std::vector<Candidate>{{most, id}};
 }
 
 // Probabilities of candidates, in their order.
@@ -233,25 +238,50 @@ std::vector<Candidate> Candidates(std::span<const float> logits, const SamplingP
   return c;
 }
 
-int32_t Sample(std::span<const float> logits, const SamplingParams& p,
-               const SampleContext& context) {
-  const auto c = Candidates(logits, p, context);
-  if (c.empty()) return -1;
-  if (c.size() == 1) return c[0].id;
-  // The largest of logit + Gumbel noise is a draw from the softmax; each candidate's noise has its own
-  // key, so which other candidates were cut does not change it.
+namespace {
+
+// The largest of logit + Gumbel noise -log(-log u) is a draw from the softmax; each candidate's noise has its own key,
+// so which other candidates were cut does not change it.
+//
+// Few need their logarithms: -log u >= 1 - u, so noise never exceeds -log(1 - u), and who beats `best` has
+// 1 - u < exp(logit - best) < 2^(floor((logit - best) / ln 2) + 1). 1 - u = (2^32 - word - 1/2) / 2^32.
+int32_t DrawFrom(const std::vector<Candidate>& c, const SamplingParams& p, uint32_t position,
+                 uint32_t vocab) {
+  const uint32_t counter[3] = {p.choice, position, static_cast<uint32_t>(Draw::kSample)};
+  std::vector<uint32_t> words;
+  const bool many = c.size() > vocab / 8;  // then all words at once are cheaper than one by one
+  if (many) {
+    words.resize(vocab);
+    cpu::BestKernels().elementwise.philox(p.seed, counter, 0, vocab, words.data());
+  }
   double best = -INFINITY;
   int32_t chosen = c[0].id;
   for (const auto& x : c) {
-    const double u =
-        Uniform(p.seed, p.choice, context.position, Draw::kSample, static_cast<uint32_t>(x.id));
-    const double score = static_cast<double>(x.logit) - std::log(-std::log(u));
+    const auto id = static_cast<uint32_t>(x.id);
+    const uint32_t word =
+        many ? words[id] : Philox({counter[0], counter[1], counter[2], id}, p.seed)[0];
+    const double behind = (best - static_cast<double>(x.logit)) * std::numbers::log2e;
+    if (behind > 0) {
+      const int bits = 33 - std::min(static_cast<int>(behind), 33);
+      if ((uint64_t{1} << 32) - word > uint64_t{1} << bits) continue;
+    }
+    const double score = static_cast<double>(x.logit) - std::log(-std::log(UniformFrom(word)));
     if (score > best) {
       best = score;
       chosen = x.id;
     }
   }
   return chosen;
+}
+
+}  // namespace
+
+int32_t Sample(std::span<const float> logits, const SamplingParams& p,
+               const SampleContext& context) {
+  const auto c = Candidates(logits, p, context);
+  if (c.empty()) return -1;
+  if (c.size() == 1) return c[0].id;
+  return DrawFrom(c, p, context.position, static_cast<uint32_t>(logits.size()));
 }
 
 double LogProbability(std::span<const float> logits, int32_t token) {

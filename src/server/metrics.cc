@@ -99,7 +99,7 @@ Metrics::Series& Metrics::Find(const std::string& name, const std::string& help,
   for (auto& series : family->series) {
     if (series.labels == text) return series;
   }
-  family->series.push_back({std::move(text), nullptr, nullptr, nullptr, nullptr});
+  family->series.push_back({std::move(text), nullptr, nullptr, nullptr, nullptr, nullptr});
   return family->series.back();
 }
 
@@ -138,6 +138,12 @@ void Metrics::AddComputedCounter(const std::string& name, const std::string& hel
   Find(name, help, Kind::kCounter, labels).computed = std::move(value);
 }
 
+void Metrics::AddComputedHistogram(const std::string& name, const std::string& help,
+                                   std::function<HistogramReading()> reading) {
+  std::lock_guard lock(mutex_);
+  Find(name, help, Kind::kHistogram, {}).reading = std::move(reading);
+}
+
 std::string Metrics::Render() const {
   constexpr std::string_view kKinds[] = {"counter", "gauge", "histogram"};
   std::lock_guard lock(mutex_);
@@ -147,8 +153,11 @@ std::string Metrics::Render() const {
                    Escaped(family.help, false), family.name,
                    kKinds[static_cast<size_t>(family.kind)]);
     for (const auto& series : family.series) {
-      if (series.histogram) {
-        RenderHistogram(family.name, series, &out);
+      if (series.reading) {
+        RenderHistogram(family.name, series.labels, series.reading(), &out);
+      } else if (series.histogram) {
+        const Histogram& h = *series.histogram;
+        RenderHistogram(family.name, series.labels, {h.edges(), h.Buckets(), h.sum()}, &out);
       } else {
         const auto value = series.computed  ? Number(series.computed())
                            : series.counter ? std::to_string(series.counter->value())
@@ -162,18 +171,16 @@ std::string Metrics::Render() const {
 
 // Buckets are cumulative in the format. The count is their sum, not a counter of its own, so that a scrape in the
 // middle of an observation is never at odds with itself.
-void Metrics::RenderHistogram(const std::string& name, const Series& series, std::string* out) {
-  const auto& edges = series.histogram->edges();
-  const auto buckets = series.histogram->Buckets();
+void Metrics::RenderHistogram(const std::string& name, const std::string& labels,
+                              const HistogramReading& reading, std::string* out) {
   uint64_t below = 0;
-  for (size_t i = 0; i < buckets.size(); ++i) {
-    below += buckets[i];
-    const auto edge = i < edges.size() ? Number(edges[i]) : "+Inf";
-    Line(name + "_bucket", series.labels, fmt::format("le=\"{}\"", edge), std::to_string(below),
-         out);
+  for (size_t i = 0; i < reading.buckets.size(); ++i) {
+    below += reading.buckets[i];
+    const auto edge = i < reading.edges.size() ? Number(reading.edges[i]) : "+Inf";
+    Line(name + "_bucket", labels, fmt::format("le=\"{}\"", edge), std::to_string(below), out);
   }
-  Line(name + "_sum", series.labels, "", Number(series.histogram->sum()), out);
-  Line(name + "_count", series.labels, "", std::to_string(below), out);
+  Line(name + "_sum", labels, "", Number(reading.sum), out);
+  Line(name + "_count", labels, "", std::to_string(below), out);
 }
 
 }  // namespace wring::server

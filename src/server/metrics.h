@@ -55,6 +55,13 @@ class Histogram {
   std::atomic<double> sum_{0};
 };
 
+// A histogram that is counted elsewhere, as it stands.
+struct HistogramReading {
+  std::vector<double> edges;      // without +Inf
+  std::vector<uint64_t> buckets;  // of each bucket alone, the one for +Inf last
+  double sum = 0;
+};
+
 // Names are programmer's constants: [a-zA-Z_:][a-zA-Z0-9_:]*, asserted. Equal name and labels give the same metric;
 // an equal name with another kind is a programmer's error. References stay good as long as the registry.
 class Metrics {
@@ -69,6 +76,8 @@ class Metrics {
   // The same for what only grows and is counted elsewhere.
   void AddComputedCounter(const std::string& name, const std::string& help,
                           std::function<double()> value, const Labels& labels = {});
+  void AddComputedHistogram(const std::string& name, const std::string& help,
+                            std::function<HistogramReading()> reading);
 
   std::string Render() const;
   static constexpr const char* kContentType = "text/plain; version=0.0.4; charset=utf-8";
@@ -81,6 +90,7 @@ class Metrics {
     std::unique_ptr<Gauge> gauge;
     std::unique_ptr<Histogram> histogram;
     std::function<double()> computed;
+    std::function<HistogramReading()> reading;
   };
   struct Family {
     std::string name;
@@ -90,7 +100,8 @@ class Metrics {
   };
 
   Series& Find(const std::string& name, const std::string& help, Kind kind, const Labels& labels);
-  static void RenderHistogram(const std::string& name, const Series& series, std::string* out);
+  static void RenderHistogram(const std::string& name, const std::string& labels,
+                              const HistogramReading& reading, std::string* out);
 
   mutable std::mutex mutex_;
   std::deque<Family> families_;

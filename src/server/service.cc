@@ -63,7 +63,7 @@ void Service::WatchServer(const HttpServer* http) {
   metrics_.AddComputedHistogram(
       "wring:io_loop_delay_seconds", "How late the I/O loop was, measured every 10 ms.", [http] {
         const Pulse::Reading reading = http->pulse().Read();
-        ComputedHistogram h;
+        HistogramReading h;
         for (const uint32_t us : Pulse::kEdges) h.edges.push_back(us * 1e-6);
         h.buckets.assign(reading.buckets.begin(), reading.buckets.end());
         h.sum = static_cast<double>(reading.sum_us) * 1e-6;

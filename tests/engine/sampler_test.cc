@@ -172,5 +172,32 @@ TEST(SamplerTest, LogProbabilityEqualsTheFormula) {
   EXPECT_NEAR(LogProbability(kLogits, 2), 2.0 - std::log(total), 1e-12);
 }
 
+// Most candidates are passed over without their logarithms; who wins must not change.
+TEST(SamplerTest, DrawsTheLargestOfLogitAndGumbelNoise) {
+  for (uint32_t round = 0; round < 60; ++round) {
+    const uint32_t vocab = 200 + 300 * (round % 5);
+    const float spread = round % 3 == 0 ? 1.0F : round % 3 == 1 ? 8.0F : 60.0F;
+    std::vector<float> logits(vocab);
+    for (uint32_t i = 0; i < vocab; ++i) {
+      logits[i] = spread * static_cast<float>(Uniform(round, 0, 0, Draw::kTest, i));
+    }
+    SamplingParams p;
+    p.temperature = 1;
+    p.seed = round;
+    p.choice = round % 4;
+    double best = -INFINITY;
+    int32_t want = -1;
+    for (uint32_t i = 0; i < vocab; ++i) {
+      const double u = Uniform(p.seed, p.choice, 17, Draw::kSample, i);
+      const double score = static_cast<double>(logits[i]) - std::log(-std::log(u));
+      if (score > best) {
+        best = score;
+        want = static_cast<int32_t>(i);
+      }
+    }
+    ASSERT_EQ(Sample(logits, p, {}, 17), want) << round;
+  }
+}
+
 }  // namespace
 }  // namespace wring

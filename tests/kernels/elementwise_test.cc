@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "base/rng.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/reference/reference.h"
 #include "support/random_weights.h"
@@ -22,6 +23,17 @@ std::vector<float> Row(size_t n, uint64_t seed, float scale) {
   std::vector<float> x(RoundUp<size_t>(n, 16), 0.0F);
   for (uint32_t i = 0; i < n; ++i) x[i] = scale * Noise(seed, i);
   return x;
+}
+
+TEST_P(ElementwiseTest, PhiloxIsTheScalarOne) {
+  const uint32_t counter[3] = {3, 70'000, 1};
+  for (const uint64_t key : {0ULL, 0xFEDCBA9876543210ULL}) {
+    std::vector<uint32_t> words(77);
+    k().philox(key, counter, 0xFFFFFFF0U, words.size(), words.data());
+    for (uint32_t i = 0; i < words.size(); ++i) {
+      ASSERT_EQ(words[i], Philox({3, 70'000, 1, 0xFFFFFFF0U + i}, key)[0]) << i;
+    }
+  }
 }
 
 TEST_P(ElementwiseTest, RmsNormEqualsFloat64AndSeesEpsilon) {

@@ -187,6 +187,49 @@ void QuantizeTile(const float* const* x, uint32_t tile, uint32_t cols, int8_t* q
   }
 }
 
+using DU32 = hn::RebindToUnsigned<DF>;
+using VU32 = hn::Vec<DU32>;
+
+// The two halves of a * b, 32 bits each.
+HWY_INLINE void MulWide(VU32 a, VU32 b, VU32* high, VU32* low) {
+  const hn::Repartition<uint64_t, DU32> d64;
+  const auto even = hn::MulEven(a, b);
+  const auto odd = hn::MulEven(hn::BitCast(DU32(), hn::ShiftRight<32>(hn::BitCast(d64, a))),
+                               hn::BitCast(DU32(), hn::ShiftRight<32>(hn::BitCast(d64, b))));
+  *high = hn::OddEven(hn::BitCast(DU32(), odd), hn::BitCast(DU32(), hn::ShiftRight<32>(even)));
+  *low = hn::OddEven(hn::BitCast(DU32(), hn::ShiftLeft<32>(odd)), hn::BitCast(DU32(), even));
+}
+
+void Philox(uint64_t key, const uint32_t counter[3], uint32_t first, size_t n, uint32_t* out) {
+  const DU32 d;
+  uint32_t words[kLanes];
+  for (size_t i = 0; i < n; i += kLanes) {
+    VU32 c0 = hn::Set(d, counter[0]);
+    VU32 c1 = hn::Set(d, counter[1]);
+    VU32 c2 = hn::Set(d, counter[2]);
+    VU32 c3 = hn::Iota(d, first + static_cast<uint32_t>(i));
+    auto k0 = static_cast<uint32_t>(key);
+    auto k1 = static_cast<uint32_t>(key >> 32);
+    for (int round = 0; round < 10; ++round) {
+      VU32 high0, low0, high1, low1;
+      MulWide(hn::Set(d, 0xD2511F53U), c0, &high0, &low0);
+      MulWide(hn::Set(d, 0xCD9E8D57U), c2, &high1, &low1);
+      c0 = hn::Xor(hn::Xor(high1, c1), hn::Set(d, k0));
+      c1 = low1;
+      c2 = hn::Xor(hn::Xor(high0, c3), hn::Set(d, k1));
+      c3 = low0;
+      k0 += 0x9E3779B9U;
+      k1 += 0xBB67AE85U;
+    }
+    if (i + kLanes <= n) {
+      hn::StoreU(c0, d, out + i);
+    } else {
+      hn::StoreU(c0, d, words);
+      std::copy_n(words, n - i, out + i);
+    }
+  }
+}
+
 void MaxSumExp(const float* x, size_t n, float* max, float* sum) {
   const DF df;
   VF m = hn::Set(df, -__builtin_inff());
@@ -206,7 +249,7 @@ void MaxSumExp(const float* x, size_t n, float* max, float* sum) {
 void FillElementwise(Kernels& k) {
   k.widest_tile = HWY_TARGET == HWY_AVX3_DL ? 12 : 8;
   k.elementwise = {RmsNorm, LayerNorm, SiluMul, GeluMul,      Gelu,
-                   Add,     SoftCap,   Rope,    QuantizeTile, MaxSumExp};
+                   Add,     SoftCap,   Rope,    QuantizeTile, Philox, MaxSumExp};
 }
 
 }  // namespace wring::cpu::HWY_NAMESPACE

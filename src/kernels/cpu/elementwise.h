@@ -29,6 +29,9 @@ struct ElementwiseKernels {
   // values that are not finite give codes of 0 and a scale that carries the fault on.
   void (*quantize_tile)(const float* const* x, uint32_t tile, uint32_t cols, int8_t* q,
                         float* scale, float* sum, int32_t* isum) = nullptr;
+  // out[i] = the first word of Philox 4x32-10 at counter (c0, c1, c2, first + i) under `key` (base/rng.h).
+  void (*philox)(uint64_t key, const uint32_t counter[3], uint32_t first, size_t n,
+                 uint32_t* out) = nullptr;
   // Maximum of x, and sum of exp(x - max) in a fixed order.
   void (*max_sum_exp)(const float* x, size_t n, float* max, float* sum) = nullptr;
 };

@@ -21,6 +21,7 @@ class Pulse {
     std::array<uint64_t, kEdges.size() + 1> buckets = {};
     uint64_t count = 0;
     uint64_t max_us = 0;
+    uint64_t sum_us = 0;
 
     // The upper edge in microseconds of the bucket where the share `p` of all beats ends; the maximum in the
     // last bucket. 0 when there was no beat.
@@ -40,6 +41,7 @@ class Pulse {
     const auto us = static_cast<uint64_t>(std::max<int64_t>(0, late.count() / 1000));
     const auto bucket = std::lower_bound(kEdges.begin(), kEdges.end(), us) - kEdges.begin();
     buckets_[static_cast<size_t>(bucket)].fetch_add(1, std::memory_order_relaxed);
+    sum_us_.fetch_add(us, std::memory_order_relaxed);
     // One writer, so this needs no loop.
     if (us > max_us_.load(std::memory_order_relaxed)) max_us_.store(us, std::memory_order_relaxed);
   }
@@ -50,13 +52,14 @@ class Pulse {
       reading.buckets[i] = buckets_[i].load(std::memory_order_relaxed);
       reading.count += reading.buckets[i];
     }
+    reading.sum_us = sum_us_.load(std::memory_order_relaxed);
     reading.max_us = max_us_.load(std::memory_order_relaxed);
     return reading;
   }
 
  private:
   std::array<std::atomic<uint64_t>, kEdges.size() + 1> buckets_ = {};
-  std::atomic<uint64_t> max_us_{0};
+  std::atomic<uint64_t> max_us_{0}, sum_us_{0};
 };
 
 }  // namespace wring::server
