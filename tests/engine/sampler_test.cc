@@ -5,6 +5,8 @@
 #include <cmath>
 #include <map>
 
+#include "base/rng.h"
+
 namespace wring {
 namespace {
 
