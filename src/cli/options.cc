@@ -251,8 +251,7 @@ CommandRow ServeCommand() {
               "a quarter of the machine's memory"},
              {"--kv", "TYPE", Kind::kChoice, "f16", 0, 0, "f16|f32|int8",
               "how keys and values are stored unless a request says it"},
-             {"--exact", "", Kind::kFlag, "", 0, 0, "",
-              "float32 activations and KV cache: slower"},
+             {"--exact", "", Kind::kFlag, "", 0, 0, "", "float32 activations and KV cache: slower"},
              limit("--rows", "256", 1, 8192,
                    "most tokens a step; fewer give running answers a steadier pace, more read "
                    "prompts faster"),
@@ -261,8 +260,7 @@ CommandRow ServeCommand() {
               "compute every prompt from its beginning"},
              {"--salt-per-key", "", Kind::kFlag, "", 0, 0, "",
               "no API key finds another's prefixes in the cache"},
-             limit("--queue-requests", "1024", 1, 1 << 20,
-                   "requests that may wait; more get 429"),
+             limit("--queue-requests", "1024", 1, 1 << 20, "requests that may wait; more get 429"),
              limit("--queue-tokens", "1048576", 1, 1 << 30,
                    "prompt tokens that may wait; more get 429"),
              {"--deadline", "SECONDS", Kind::kNumber, "600", 0, 1e6, "",
@@ -279,8 +277,7 @@ CommandRow ServeCommand() {
               "what is logged, one JSON object a line"},
              {"--log-file", "FILE", Kind::kText, "", 0, 0, "", "log there instead of stderr"},
              {"--log-prompts", "", Kind::kFlag, "", 0, 0, "", "log what clients send, too"},
-             limit("--drain", "30", 0, 3600,
-                   "seconds that requests in flight get after SIGTERM")},
+             limit("--drain", "30", 0, 3600, "seconds that requests in flight get after SIGTERM")},
             ModelOptions()}),
       Serve};
 }

@@ -152,9 +152,8 @@ Status Serve(const Arguments& a) {
   service->Drain();
   service->log().Write(server::LogLevel::kInfo, "draining", {{"in_flight", service->in_flight()}});
   // A second signal ends the wait.
-  const auto drained = std::async(std::launch::async, [&] {
-    return http->Drain(std::chrono::seconds(a.Integer("--drain")));
-  });
+  const auto drained = std::async(
+      std::launch::async, [&] { return http->Drain(std::chrono::seconds(a.Integer("--drain"))); });
   while (drained.wait_for(std::chrono::milliseconds(50)) != std::future_status::ready) {
     if (signals.Came(0)) http->Stop();
   }

@@ -8,10 +8,12 @@
 namespace wring::server {
 
 struct PageFile {
-  std::string_view path;  // "/" for the page itself, else as its html names it: "/assets/index-Cz0ndbkP.js"
+  std::string_view
+      path;  // "/" for the page itself, else as its html names it: "/assets/index-Cz0ndbkP.js"
   std::string_view content_type;
-  std::string_view etag;            // with its quotes; of what the file says, not of its compressed bytes
-  std::span<const std::byte> gzip;  // sent as it is, with "Content-Encoding: gzip"; every browser reads that
+  std::string_view etag;  // with its quotes; of what the file says, not of its compressed bytes
+  std::span<const std::byte>
+      gzip;  // sent as it is, with "Content-Encoding: gzip"; every browser reads that
 };
 
 // Names below this carry a hash of what they hold, so they may be kept for ever ("immutable"); others be asked for

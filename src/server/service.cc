@@ -36,7 +36,8 @@ std::string Service::load_error() const {
 
 size_t Service::in_flight() const {
   Backend* b = backend_.load(std::memory_order_acquire);
-  return workers_.waiting() + (b != nullptr && b->engine() != nullptr ? b->engine()->in_flight() : 0);
+  return workers_.waiting() +
+         (b != nullptr && b->engine() != nullptr ? b->engine()->in_flight() : 0);
 }
 
 void Service::Close() {
@@ -60,15 +61,16 @@ void Service::WatchServer(const HttpServer* http) {
           &Counts::slow);
   metrics_.AddComputed("wring:http_connections", "Open connections.",
                        [http] { return static_cast<double>(http->counts().open); });
-  metrics_.AddComputedHistogram(
-      "wring:io_loop_delay_seconds", "How late the I/O loop was, measured every 10 ms.", [http] {
-        const Pulse::Reading reading = http->pulse().Read();
-        HistogramReading h;
-        for (const uint32_t us : Pulse::kEdges) h.edges.push_back(us * 1e-6);
-        h.buckets.assign(reading.buckets.begin(), reading.buckets.end());
-        h.sum = static_cast<double>(reading.sum_us) * 1e-6;
-        return h;
-      });
+  metrics_.AddComputedHistogram("wring:io_loop_delay_seconds",
+                                "How late the I/O loop was, measured every 10 ms.", [http] {
+                                  const Pulse::Reading reading = http->pulse().Read();
+                                  HistogramReading h;
+                                  for (const uint32_t us : Pulse::kEdges)
+                                    h.edges.push_back(us * 1e-6);
+                                  h.buckets.assign(reading.buckets.begin(), reading.buckets.end());
+                                  h.sum = static_cast<double>(reading.sum_us) * 1e-6;
+                                  return h;
+                                });
 }
 
 std::optional<ApiError> Service::Refuse(const Route& route, const HttpRequest& request,
@@ -166,8 +168,9 @@ void Service::SendJson(const Call& call, std::string body, int status) {
 
 void Service::SendError(const Call& call, const ApiError& error) {
   if (error.status == 429) {
-    metrics_.AddCounter("wring:requests_rejected_total", "Requests refused with 429, by reason.",
-                        {{"reason", error.code.empty() ? "load" : error.code}})
+    metrics_
+        .AddCounter("wring:requests_rejected_total", "Requests refused with 429, by reason.",
+                    {{"reason", error.code.empty() ? "load" : error.code}})
         .Add();
   }
   HttpReply reply{error.status, "application/json", ErrorBody(call.protocol, error), {}};

@@ -21,12 +21,12 @@
 namespace wring::server {
 
 struct ServiceOptions {
-  double deadline = 0;          // seconds for a request that names none; 0: none
-  bool salt_per_key = false;    // each key shares prefixes with itself only
-  bool log_prompts = false;     // bodies go into the log
-  bool reasoning = true;        // <think> is split from the answer
+  double deadline = 0;        // seconds for a request that names none; 0: none
+  bool salt_per_key = false;  // each key shares prefixes with itself only
+  bool log_prompts = false;   // bodies go into the log
+  bool reasoning = true;      // <think> is split from the answer
   size_t text_workers = 2;
-  size_t text_queue = 4096;     // requests that may wait for a text worker
+  size_t text_queue = 4096;  // requests that may wait for a text worker
 };
 
 class Service;
@@ -34,7 +34,7 @@ class Service;
 // A request on its way through a route.
 struct Call {
   std::shared_ptr<Exchange> exchange;
-  const ApiKey* key = nullptr;  // null where no keys are asked for
+  const ApiKey* key = nullptr;          // null where no keys are asked for
   Protocol protocol = Protocol::kChat;  // whose shape errors have
 };
 

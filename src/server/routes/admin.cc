@@ -24,8 +24,8 @@ void AdminStatus(Service& service, const Call& call) {
     body["kv_codec"] = Codec(b->engine()->codec()).name;
     body["tool_call_format"] = CallFormatName(b->call_format());
   }
-  service.SendJson(
-      call, body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  service.SendJson(call,
+                   body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
 }  // namespace wring::server

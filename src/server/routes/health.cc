@@ -3,9 +3,7 @@
 
 namespace wring::server {
 
-void Health(Service& service, const Call& call) {
-  service.SendJson(call, R"({"status":"ok"})");
-}
+void Health(Service& service, const Call& call) { service.SendJson(call, R"({"status":"ok"})"); }
 
 void Ready(Service& service, const Call& call) {
   std::string why = service.load_error();

@@ -18,8 +18,8 @@ void ListModels(Service& service, const Call& call) {
   if (b.engine() != nullptr) add(b.name(), b.engine()->context());
   if (b.encoder() != nullptr) add(b.embedding_name(), b.encoder()->spec.context);
   const nlohmann::ordered_json body = {{"object", "list"}, {"data", std::move(data)}};
-  service.SendJson(
-      call, body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  service.SendJson(call,
+                   body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
 }  // namespace wring::server

@@ -1,7 +1,8 @@
 // GET /: the page, and the files that it names.
+#include "server/page.h"
+
 #include <algorithm>
 
-#include "server/page.h"
 #include "server/routes/routes.h"
 
 namespace wring::server {
