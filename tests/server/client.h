@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -54,6 +55,8 @@ class Client {
     if (receive_buffer > 0) {
       setsockopt(descriptor_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
     }
+    const int on = 1;
+    setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     sockaddr_in address = {};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
@@ -171,13 +174,10 @@ inline std::string Post(std::string_view path, std::string_view body, std::strin
 }
 
 // A server whose handler keeps the exchanges until the test answers them, or, for some paths, answers at once:
-// /echo sends the request's body, /path its path, query and id's order, /drop drops, /throw throws.
+// /echo sends the request's body, /path its method, path and query, /drop drops, /throw throws.
 class ServerTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    // Both ends of some hundred connections are in this process.
-    options_.listen = {"127.0.0.1:0"};
-  }
+  void SetUp() override { options_.listen = {"127.0.0.1:0"}; }
   void TearDown() override {
     held_.clear();
     server_.reset();

@@ -27,6 +27,10 @@ constexpr size_t kTurn = 256 << 10;
 
 auto Into(error_code& e) { return asio::redirect_error(asio::use_awaitable, e); }
 
+// Connections pumped before timers, new requests and accepting have their turn. A send is some 10 us, so this is less
+// than a millisecond; a step of the engine may write to thousands at once.
+constexpr size_t kPumped = 64;
+
 // What a handler gets. Its last reference may go on any thread, after the connection and the server.
 class ServedExchange final : public Exchange {
  public:
@@ -48,6 +52,38 @@ class ServedExchange final : public Exchange {
 };
 
 }  // namespace
+
+void Hall::Wake(std::weak_ptr<Connection> connection) {
+  {
+    std::lock_guard lock(mutex);
+    woken.push_back(std::move(connection));
+    if (std::exchange(pumping, true)) return;
+  }
+  // Not shared: a handler that never runs, since the loop has ended, must not keep alive what owns it.
+  asio::post(context, [this] { PumpSome(); });
+}
+
+void Hall::PumpSome() {
+  for (size_t i = 0; i < kPumped; ++i) {
+    std::shared_ptr<Connection> connection;
+    {
+      std::lock_guard lock(mutex);
+      if (woken.empty()) {
+        pumping = false;
+        return;
+      }
+      connection = woken.front().lock();
+      woken.pop_front();
+    }
+    if (!connection) continue;
+    try {  // out of memory: this client's loss, not that of those behind it
+      connection->Pump();
+    } catch (const std::exception&) {
+      connection->Cut();
+    }
+  }
+  asio::post(context, [this] { PumpSome(); });
+}
 
 Connection::Connection(std::shared_ptr<Hall> hall, Socket socket, std::string peer, bool overloaded)
     : hall_(std::move(hall)),

@@ -5,7 +5,6 @@
 // again. Both may wait at the same time, which is why there are two and why neither is a plain read or write call.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
@@ -13,7 +12,10 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <chrono>
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <unordered_set>
 
@@ -30,6 +32,11 @@ class Connection;
 
 // What the connections of a server share. Outlives the server when an exchange does.
 struct Hall {
+  // Has Pump called on the I/O thread soon. From any thread.
+  void Wake(std::weak_ptr<Connection> connection);
+  // Calls Pump of some that wait for it.
+  void PumpSome();
+
   Options options;
   Handler handler;
   std::function<void()> left;  // a connection has ended
@@ -41,6 +48,9 @@ struct Hall {
     std::atomic<uint64_t> accepted{0}, overloaded{0}, requests{0}, refused{0}, gone{0}, slow{0};
     std::atomic<size_t> open{0};
   } counts;
+  std::mutex mutex;
+  std::deque<std::weak_ptr<Connection>> woken;  // under mutex
+  bool pumping = false;                         // under mutex: PumpSome is on its way
   // The last member, so the first to go: its handlers may hold what is above.
   boost::asio::io_context context{1};
 };
@@ -58,6 +68,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Ends it in whatever state.
   void Cut();
 
+  // Sends what the exchange has written, as far as the socket takes it.
+  void Pump();
+
  private:
   enum class Came { kBytes, kEnd };
   static constexpr Clock::time_point kNever = Clock::time_point::max();
@@ -73,7 +86,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool CountBody(size_t bytes);
   void FreeBuffer();
   std::shared_ptr<Outbox> MakeOutbox(const Outbox::Asked& asked);
-  void Pump();
   void WaitToWrite();
   void Lost();
 
