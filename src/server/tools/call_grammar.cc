@@ -92,8 +92,8 @@ std::string Thinking(const CallGrammarOptions& options, const Tokenizer& tokeniz
                           : "start: (" + atom("<think>") + " thoughts)? calls\n";
   if (token) {
     // As a token the tag cannot be spelled by accident, but its bytes could be.
-    rules += "thoughts: thought " + atom("</think>") + " /\\s{0,4}/\n";
-    rules += "thought: /(?s:.*)/ & ~/(?s:.*)<\\/think>(?s:.*)/\n";
+    rules += "thoughts: THOUGHT " + atom("</think>") + " /\\s{0,4}/\n";
+    rules += "THOUGHT: /(?s:.*)/ & ~/(?s:.*)<\\/think>(?s:.*)/\n";
   } else {
     rules += "thoughts: thought /\\s{0,4}/\n";
     rules += "thought[lazy]: /(?s:.*)<\\/think>/\n";

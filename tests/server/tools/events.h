@@ -1,10 +1,11 @@
-// Runs a parser over a text cut somewhere and puts its events together again.
+// Runs a parser over a text cut somewhere, puts its events together again, and says what must hold of any.
 #pragma once
 
 #include <span>
 #include <string>
 #include <vector>
 
+#include "server/tools/json_scanner.h"
 #include "server/tools/output_parser.h"
 
 namespace wring::testing {
@@ -66,6 +67,47 @@ inline OutputEvents Parse(const OutputParserOptions& options, std::span<const st
 inline std::string ParsedText(const OutputParserOptions& options,
                               std::span<const std::string> pieces) {
   return Shown(Parse(options, pieces));
+}
+
+// Empty, or what is wrong with `events` as those of `text`.
+inline std::string Fault(const OutputParserOptions& options, std::string_view text,
+                         const OutputEvents& events) {
+  std::string content;
+  size_t calls = 0;
+  bool open = false;
+  std::string arguments;
+  for (const auto& e : events) {
+    switch (e.kind) {
+      case OutputEvent::Kind::kContent:
+      case OutputEvent::Kind::kReasoning:
+        if (open) return "text in a call";
+        if (e.kind == OutputEvent::Kind::kContent) content += e.text;
+        break;
+      case OutputEvent::Kind::kCallBegin:
+        if (open || e.name.empty() || e.index != calls) return "a call begins wrongly";
+        open = true;
+        arguments.clear();
+        break;
+      case OutputEvent::Kind::kCallArguments:
+        if (!open || e.index != calls) return "arguments of no call";
+        arguments += e.text;
+        break;
+      case OutputEvent::Kind::kCallEnd:
+        if (!open || e.index != calls) return "the end of no call";
+        if (e.complete != IsJsonObject(arguments)) return "arguments that are no object";
+        ++calls;
+        open = false;
+        break;
+    }
+  }
+  if (open) return "a call without an end";
+  // Content is the text without what was syntax, in order.
+  size_t at = 0;
+  for (const char c : text) at += at < content.size() && content[at] == c ? 1 : 0;
+  if (at < content.size()) return "content that is not in the text";
+  const bool thinks = options.reasoning || options.starts_thinking;
+  if (calls == 0 && !thinks && content != text) return "text was lost or came twice";
+  return "";
 }
 
 }  // namespace wring::testing

@@ -1,11 +1,9 @@
-// Texts that meet every branch of the parsers, and what must hold of the events of any text.
+// Texts that meet every branch of the parsers.
 #pragma once
 
-#include <algorithm>
 #include <string>
 
 #include "events.h"
-#include "server/tools/json_scanner.h"
 #include "support/random_schema.h"
 
 namespace wring::testing {
@@ -75,47 +73,6 @@ inline std::string RandomPart(Random& random) {
   std::string part(kParts[random.Below(std::size(kParts))]);
   if (random.Chance(0.1)) part.resize(random.Below(static_cast<uint32_t>(part.size()) + 1));
   return part;
-}
-
-// Empty, or what is wrong with `events` as those of `text`.
-inline std::string Fault(const OutputParserOptions& options, std::string_view text,
-                         const OutputEvents& events) {
-  std::string content;
-  size_t calls = 0;
-  bool open = false;
-  std::string arguments;
-  for (const auto& e : events) {
-    switch (e.kind) {
-      case OutputEvent::Kind::kContent:
-      case OutputEvent::Kind::kReasoning:
-        if (open) return "text in a call";
-        if (e.kind == OutputEvent::Kind::kContent) content += e.text;
-        break;
-      case OutputEvent::Kind::kCallBegin:
-        if (open || e.name.empty() || e.index != calls) return "a call begins wrongly";
-        open = true;
-        arguments.clear();
-        break;
-      case OutputEvent::Kind::kCallArguments:
-        if (!open || e.index != calls) return "arguments of no call";
-        arguments += e.text;
-        break;
-      case OutputEvent::Kind::kCallEnd:
-        if (!open || e.index != calls) return "the end of no call";
-        if (e.complete != IsJsonObject(arguments)) return "arguments that are no object";
-        ++calls;
-        open = false;
-        break;
-    }
-  }
-  if (open) return "a call without an end";
-  // Content is the text without what was syntax, in order.
-  size_t at = 0;
-  for (const char c : text) at += at < content.size() && content[at] == c ? 1 : 0;
-  if (at < content.size()) return "content that is not in the text";
-  const bool thinks = options.reasoning || options.starts_thinking;
-  if (calls == 0 && !thinks && content != text) return "text was lost or came twice";
-  return "";
 }
 
 }  // namespace wring::testing
