@@ -18,7 +18,7 @@ function keyInput(id: string): HTMLInputElement {
 function number(id: string, value: number | undefined, min: number, max: number, step: string): HTMLInputElement {
   return h('input', {
     id, type: 'number', inputMode: step === '1' ? 'numeric' : 'decimal', min: String(min), max: String(max), step,
-    placeholder: 'as the server has it', value: value === undefined ? '' : String(value),
+    placeholder: 'default', value: value === undefined ? '' : String(value),
   });
 }
 
@@ -89,6 +89,7 @@ export async function showSettings(changed: () => void): Promise<void> {
     field('System prompt', system),
     h('div', { class: 'pair' }, field('Temperature', temperature), field('Top p', topP)),
     h('div', { class: 'pair' }, field('Max tokens', maxTokens), field('Seed', seed)),
+    h('small', {}, 'What is left empty is not sent, and the server’s own value holds.'),
     field('Tools, as JSON', tools, 'Offered to the model; its calls are shown, nothing runs them.'),
     field('API key', key, 'Kept until this tab is closed, and sent to this server only.'),
     h('div', { class: 'buttons' }, h('button', { type: 'submit', class: 'button primary', value: 'ok' }, 'Save')));
