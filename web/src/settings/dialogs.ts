@@ -55,6 +55,7 @@ export function askKey(): Promise<boolean> {
 async function showKeyDialog(): Promise<boolean> {
   const key = keyInput('key-asked');
   key.required = true;
+  key.autofocus = true;
   const form = h('form', { method: 'dialog' },
     h('p', {}, apiKey() === '' ? 'This server asks for an API key.' : 'This server does not accept the API key; enter another one.'),
     field('API key', key, 'Kept until this tab is closed, and sent to this server only.'),
@@ -76,7 +77,7 @@ export async function showSettings(changed: () => void): Promise<void> {
   };
   listModels();
   refreshModels().then(listModels, (error: unknown) => (modelNote.textContent = failureOf(error).sentence));
-  const system = h('textarea', { id: 'set-system', rows: 3, value: now.system, placeholder: 'none' });
+  const system = h('textarea', { id: 'set-system', rows: 3, autofocus: window.matchMedia('(pointer: fine)').matches, value: now.system, placeholder: 'none' });
   const temperature = number('set-temperature', now.temperature, 0, 2, 'any');
   const topP = number('set-top-p', now.topP, 0, 1, 'any');
   const maxTokens = number('set-max-tokens', now.maxTokens, 1, 1e9, '1');
