@@ -72,6 +72,8 @@ function json(response, status, value, headers = {}) {
 const error = (message, type = 'invalid_request_error') => ({ error: { message, type, param: null, code: null } });
 
 async function handle(request, response, folder, seen, state) {
+  // A browser asks a second time by itself when a connection that it kept is dropped, which would hide the drop.
+  response.shouldKeepAlive = false;
   const path = new URL(request.url, 'http://host').pathname;
   if (path.startsWith('/v1/') || path === '/metrics') {
     if (state.key !== '' && request.headers.authorization !== `Bearer ${state.key}`) {
@@ -135,7 +137,8 @@ async function chat(request, response, seen, state) {
       if (tokens === 5 && once('break off')) return response.destroy();
       if (tokens === 5 && once('error inside')) {
         response.write(`data: ${JSON.stringify(error('the context is full', 'server_error'))}\n\n`);
-        return response.end();
+        response.end();
+        gone = true;
       }
     }
   };

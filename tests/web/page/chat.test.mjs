@@ -44,8 +44,9 @@ test('Escape stops', () => withPage({}, async (page) => {
 test('the last answer is made again in its place', () => withPage({}, async (page, { seen }) => {
   await ask(page, 'hi');
   await done(page);
+  const asked = page.waitForRequest('**/v1/chat/completions');
   await page.getByRole('button', { name: 'Regenerate' }).click();
-  await page.waitForFunction(() => document.querySelector('.answer.writing'));
+  await asked;
   await done(page);
   assert.equal(await answers(page).count(), 1);
   if (!realServer) assert.equal(seen.requests[1].messages.length, 1);
@@ -216,9 +217,9 @@ test('everything is reached and done by the keyboard', () => withPage({}, async 
   await page.keyboard.press('Enter');
   await done(page);
   assert.equal(await page.evaluate(() => document.activeElement.id), 'message', 'the focus stays where one writes');
-  await page.reload();
-  await page.evaluate(() => document.activeElement.blur());
-  const order = [];
+  // From the top of the page on.
+  await page.locator('.skip').focus();
+  const order = [['Skip to the message', '']];
   for (let i = 0; i < 24; i++) {
     await page.keyboard.press('Tab');
     if (await page.evaluate(() => document.activeElement === document.body)) break; // the browser's own bar

@@ -19,6 +19,7 @@ export class ChatView {
   private current = this.conversations[0] ?? newConversation();
   private running: { conversation: Conversation; abort: AbortController } | undefined;
   private saved = 0;
+  private leaving = false;
   private readonly notice = h('p', { class: 'notice', role: 'alert', hidden: true });
   private readonly status = h('p', { class: 'off-screen', role: 'status' });
   private readonly thread = new Thread({ again: () => this.again(), askKey: () => this.enterKey() });
@@ -38,7 +39,13 @@ export class ChatView {
       if (this.root.classList.contains('drawer')) this.showDrawer(false);
       else this.stop();
     });
-    window.addEventListener('pagehide', () => this.running && this.save(this.running.conversation));
+    // Saved as it is, so without its end; what the browser then does to its connection is nobody's failure.
+    window.addEventListener('pagehide', () => {
+      if (this.running) this.save(this.running.conversation);
+      this.leaving = true;
+      this.stop();
+    });
+    window.addEventListener('pageshow', () => (this.leaving = false));
   }
 
   /** The button that opens the list where there is no room for it beside the messages. */
@@ -168,7 +175,7 @@ export class ChatView {
 
   private save(conversation: Conversation): void {
     this.saved = Date.now();
-    if (!this.conversations.includes(conversation)) return; // deleted while its answer was being written
+    if (this.leaving || !this.conversations.includes(conversation)) return; // deleted while its answer was being written
     const kept = saveConversation(conversation);
     this.notice.hidden = kept;
     if (!kept) this.notice.textContent = 'This browser’s storage is full or forbidden, so this conversation ends with the page; delete old ones to make room.';

@@ -4,7 +4,7 @@ import { h } from '../ui/dom';
 import { type Panel, show } from './panels';
 
 const keep = 150; // points: five minutes of a reading every two seconds
-const height = 150;
+const height = 160;
 
 export class Chart {
   private readonly legend = h('ul', { class: 'legend' });
@@ -73,15 +73,16 @@ export class Chart {
     this.plot = new uPlot({
       width: this.plotBox.clientWidth || 300, height,
       legend: { show: false },
-      padding: [8, 8, 0, 0],
+      padding: [8, 26, 0, 0], // to the right, half of the newest time's label
       cursor: { y: false, drag: { x: false, y: false }, points: { show: !this.panel.stacked } },
       hooks: { setCursor: [(plot) => this.point(plot.cursor.idx ?? null)] },
       scales: { y: { range: (_, __, max) => [0, unit === 'share' ? 1 : unit === 'count' ? Math.max(4, Math.ceil((max ?? 0) * 1.1)) : (max || 1) * 1.1] } },
       axes: [
-        { ...axis, space: 70, values: (_, splits) => splits.map((at) => new Date(at * 1000).toLocaleTimeString('en-GB')) },
+        { ...axis, size: 26, space: 70, values: (_, splits) => splits.map((at) => new Date(at * 1000).toLocaleTimeString('en-GB')) },
         { ...axis, size: 62, space: 30, values: (_, splits) => splits.map((at) => show(at, unit)),
-          // Bytes are ticked in powers of two, else the labels are odd fractions.
-          ...(unit === 'bytes' ? { incrs: Array.from({ length: 45 }, (_, i) => 2 ** i) } : {}) },
+          // Bytes are ticked in powers of two, else the labels are odd fractions; half a request there is none.
+          ...(unit === 'bytes' ? { incrs: Array.from({ length: 45 }, (_, i) => 2 ** i) } : {}),
+          ...(unit === 'count' ? { incrs: Array.from({ length: 27 }, (_, i) => [1, 2, 5][i % 3]! * 10 ** Math.floor(i / 3)) } : {}) },
       ],
       series: [{}, ...order.map((line): uPlot.Series => {
         const stroke = colour(this.colourOf(line));

@@ -62,7 +62,7 @@ export function show(value: number | null | undefined, unit: Unit): string {
     case 'count':
       return String(Math.round(value * 100) / 100);
     case 'rate':
-      return value < 10 ? value.toFixed(1) : Math.round(value).toLocaleString('en');
+      return value < 10 ? trim(Math.round(value * 10) / 10) : Math.round(value).toLocaleString('en');
     case 'share':
       return `${(value * 100).toFixed(value > 0 && value < 0.1 ? 1 : 0)} %`;
     case 'seconds':

@@ -18,7 +18,7 @@ function keyInput(id: string): HTMLInputElement {
 function number(id: string, value: number | undefined, min: number, max: number, step: string): HTMLInputElement {
   return h('input', {
     id, type: 'number', inputMode: step === '1' ? 'numeric' : 'decimal', min: String(min), max: String(max), step,
-    placeholder: 'as the server has it', value: value === undefined ? '' : String(value),
+    placeholder: 'default', value: value === undefined ? '' : String(value),
   });
 }
 
@@ -55,6 +55,7 @@ export function askKey(): Promise<boolean> {
 async function showKeyDialog(): Promise<boolean> {
   const key = keyInput('key-asked');
   key.required = true;
+  key.autofocus = true;
   const form = h('form', { method: 'dialog' },
     h('p', {}, apiKey() === '' ? 'This server asks for an API key.' : 'This server does not accept the API key; enter another one.'),
     field('API key', key, 'Kept until this tab is closed, and sent to this server only.'),
@@ -76,7 +77,7 @@ export async function showSettings(changed: () => void): Promise<void> {
   };
   listModels();
   refreshModels().then(listModels, (error: unknown) => (modelNote.textContent = failureOf(error).sentence));
-  const system = h('textarea', { id: 'set-system', rows: 3, value: now.system, placeholder: 'none' });
+  const system = h('textarea', { id: 'set-system', rows: 3, autofocus: window.matchMedia('(pointer: fine)').matches, value: now.system, placeholder: 'none' });
   const temperature = number('set-temperature', now.temperature, 0, 2, 'any');
   const topP = number('set-top-p', now.topP, 0, 1, 'any');
   const maxTokens = number('set-max-tokens', now.maxTokens, 1, 1e9, '1');
@@ -89,6 +90,7 @@ export async function showSettings(changed: () => void): Promise<void> {
     field('System prompt', system),
     h('div', { class: 'pair' }, field('Temperature', temperature), field('Top p', topP)),
     h('div', { class: 'pair' }, field('Max tokens', maxTokens), field('Seed', seed)),
+    h('small', {}, 'What is left empty is not sent, and the server’s own value holds.'),
     field('Tools, as JSON', tools, 'Offered to the model; its calls are shown, nothing runs them.'),
     field('API key', key, 'Kept until this tab is closed, and sent to this server only.'),
     h('div', { class: 'buttons' }, h('button', { type: 'submit', class: 'button primary', value: 'ok' }, 'Save')));
