@@ -1,22 +1,14 @@
 #include "engine/loop.h"
 
-#include <sys/random.h>
-
 #include <algorithm>
+
+#include "base/random.h"
 
 namespace wring {
 namespace {
 
 constexpr uint32_t kPromptSlots =
     64;  // rows whose logits are computed at once for prompt log-probabilities
-
-Hash128 DrawSecret() {
-  Hash128 secret{};
-  // At most 256 bytes come whole once the kernel's generator is up, which it is before any user's process.
-  while (getrandom(secret.data(), sizeof secret, 0) != sizeof secret) {
-  }
-  return secret;
-}
 
 // The arithmetic of attention over one position, relative to the linear layers'.
 double AttentionShare(const ModelSpec& spec, const Weights& weights) {
@@ -54,7 +46,7 @@ Status Engine::Loop::Allocate() {
     layouts_.Add(std::move(layout));
   }
   WRING_ASSIGN(pool_, PagePool::Create(HostDevice(), options_.pool_bytes));
-  cache_ = std::make_unique<PrefixCache>(pool_.get(), DrawSecret(),
+  cache_ = std::make_unique<PrefixCache>(pool_.get(), RandomBits(),
                                          AttentionShare(spec, *model_.weights));
   ExecutorOptions executor;
   executor.exact = options_.exact;

@@ -85,8 +85,10 @@ ApiResult<PromptIds> EncodePrompts(const Model& model, const GenerateCall& call)
   }
   for (const Prompt& p : call.prompts) {
     if (call.suffix) {
-      auto ids = FillInTheMiddle(model, p, *call.suffix);
-      if (!ids.ok()) return ids.error();
+      if (model.tokenizer == nullptr) return NoTokenizer(model);
+      if (p.is_ids) return MakeError(400, "with a suffix the prompt must be text", "prompt");
+      auto ids = FimPrompt(*model.tokenizer, p.text, *call.suffix, call.add_special_tokens);
+      if (!ids.ok()) return MakeError(400, ids.status().message(), "suffix");
       out.prompts.push_back(*std::move(ids));
     } else if (p.is_ids) {
       out.prompts.push_back(p.ids);

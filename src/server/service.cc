@@ -166,13 +166,15 @@ void Service::SendJson(const Call& call, std::string body, int status) {
   Send(call, {status, "application/json", std::move(body), {}});
 }
 
+void Service::CountRejection(const ApiError& error) {
+  metrics_
+      .AddCounter("wring:requests_rejected_total", "Requests refused with 429, by reason.",
+                  {{"reason", error.code.empty() ? "load" : error.code}})
+      .Add();
+}
+
 void Service::SendError(const Call& call, const ApiError& error) {
-  if (error.status == 429) {
-    metrics_
-        .AddCounter("wring:requests_rejected_total", "Requests refused with 429, by reason.",
-                    {{"reason", error.code.empty() ? "load" : error.code}})
-        .Add();
-  }
+  if (error.status == 429) CountRejection(error);
   HttpReply reply{error.status, "application/json", ErrorBody(call.protocol, error), {}};
   if (error.retry_after > 0) {
     reply.headers.emplace_back("Retry-After",

@@ -81,6 +81,7 @@ class Service {
 
   void Send(const Call& call, HttpReply reply);
   void SendJson(const Call& call, std::string body, int status = 200);
+  void CountRejection(const ApiError& error);
   // Also counts it.
   void SendError(const Call& call, const ApiError& error);
 
