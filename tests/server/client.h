@@ -12,6 +12,7 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -37,6 +38,12 @@ inline bool Eventually(const std::function<bool()>& holds) {
     std::this_thread::sleep_for(milliseconds(2));
   }
   return holds();
+}
+
+inline size_t ResidentBytes() {
+  size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages >> pages;
+  return pages * static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }
 
 struct Answer {
