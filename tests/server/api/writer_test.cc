@@ -7,75 +7,13 @@
 #include <fstream>
 #include <sstream>
 
-#include "base/rng.h"
 #include "server/api/json_value.h"
+#include "server/api/parse.h"
 #include "server/api/replies.h"
+#include "steps.h"
 
 namespace wring::server {
 namespace {
-
-using Kind = OutputEvent::Kind;
-
-AnswerInfo Info(bool stream, uint32_t choices = 1) {
-  AnswerInfo info;
-  info.id = "1";
-  info.created = 1700000000;
-  info.model = "m";
-  info.fingerprint = "fp_1";
-  info.seed = 42;
-  info.choices = choices;
-  info.output.stream = stream;
-  info.output.include_usage = stream;
-  info.echo = R"({"instructions":null,"metadata":{},"parallel_tool_calls":true,"temperature":1.0,)"
-              R"("text":{"format":{"type":"text"}},"tool_choice":"auto","tools":[],"top_p":1.0})";
-  // Letters stand for themselves; 300 is the first half of a character.
-  info.token_bytes = [](int32_t id) {
-    return id == 300 ? std::string("\xC3") : std::string(1, static_cast<char>(id));
-  };
-  return info;
-}
-
-struct Step {
-  Delta delta;
-  OutputEvents events;
-};
-
-OutputEvent Event(Kind kind, std::string text) { return {kind, std::move(text), 0, {}, {}, false}; }
-
-// Thinks, says something, calls a tool.
-std::vector<Step> Script() {
-  std::vector<Step> steps(6);
-  steps[0].events = {Event(Kind::kReasoning, "so\n")};
-  steps[1].events = {Event(Kind::kContent, "I \"look\xC3\xA9")};
-  steps[2].events = {Event(Kind::kContent, ".\n")};
-  steps[3].events = {{Kind::kCallBegin, {}, 0, "call_1", "weather", false},
-                     {Kind::kCallArguments, "{\"city\":", 0, {}, {}, false}};
-  steps[4].events = {{Kind::kCallArguments, "\"Bonn\"}", 0, {}, {}, false},
-                     {Kind::kCallEnd, {}, 0, {}, {}, true}};
-  for (auto& step : steps) step.delta.tokens = {1};
-  steps[5].delta.finish = FinishReason::kStop;
-  return steps;
-}
-
-struct Outcome {
-  std::string stream;
-  Ending end;
-};
-
-Outcome Play(Writer& writer, const std::vector<Step>& steps, const ApiError* error = nullptr) {
-  Outcome out;
-  Usage usage;
-  usage.prompt_tokens = 12;
-  usage.cached_tokens = 8;
-  out.stream = writer.OnPrompt(0, usage, {});
-  for (const auto& step : steps) {
-    out.stream += writer.OnDelta(step.delta, step.events);
-    usage.completion_tokens += static_cast<uint32_t>(step.delta.tokens.size());
-  }
-  out.end = error != nullptr ? writer.OnError(*error) : writer.OnEnd(usage);
-  out.stream += out.end.text;
-  return out;
-}
 
 void Golden(const std::string& name, const std::string& text) {
   const std::string path = WRING_SOURCE_DIR "/tests/server/api/golden/" + name;
@@ -205,154 +143,6 @@ TEST(ApiWriter, WithNoTokensAskedForOnlyThePromptIsShown) {
   EXPECT_EQ(whole["usage"]["completion_tokens"], 0);
 }
 
-// --- whole and streamed hold the same ---
-
-std::vector<Json> Frames(const std::string& stream) {
-  std::vector<Json> out;
-  std::istringstream lines(stream);
-  for (std::string line; std::getline(lines, line);) {
-    if (line.rfind("data: {", 0) == 0) out.push_back(Json::parse(line.substr(6)));
-  }
-  return out;
-}
-
-// The parts of an answer that text is in: "content", "reasoning", then for each call its name and arguments.
-using Parts = std::vector<std::string>;
-
-Parts ChatParts(const std::string& text, bool stream) {
-  Parts parts(2);
-  const auto add = [&](const Json& message) {
-    if (const auto* content = FindText(message, "content")) parts[0] += *content;
-    if (const auto* thought = FindText(message, "reasoning_content")) parts[1] += *thought;
-    const Json* calls = FindMember(message, "tool_calls");
-    for (const auto& call : calls != nullptr ? *calls : Json::array()) {
-      if (call.contains("id")) parts.push_back(call["function"]["name"].get<std::string>() + ":");
-      parts.back() += call["function"]["arguments"].get<std::string>();
-    }
-  };
-  if (!stream) {
-    add(Json::parse(text)["choices"][0]["message"]);
-    return parts;
-  }
-  for (const auto& frame : Frames(text)) {
-    if (!frame["choices"].empty()) add(frame["choices"][0]["delta"]);
-  }
-  return parts;
-}
-
-Parts MessagesParts(const std::string& text, bool stream) {
-  Parts parts(2);
-  const auto add = [&](const Json& part, bool whole) {
-    const std::string type = part["type"];
-    if (type == "text" || type == "text_delta") parts[0] += part["text"].get<std::string>();
-    if (type == "thinking" || type == "thinking_delta") {
-      parts[1] += part["thinking"].get<std::string>();
-    }
-    if (type == "tool_use") {
-      parts.push_back(part["name"].get<std::string>() + ":");
-      if (whole) parts.back() += part["input"].dump();
-    }
-    if (type == "input_json_delta") parts.back() += part["partial_json"].get<std::string>();
-  };
-  if (!stream) {
-    const Json whole = Json::parse(text);
-    for (const auto& block : whole["content"]) add(block, true);
-    return parts;
-  }
-  int open = -1;
-  for (const auto& frame : Frames(text)) {
-    if (frame["type"] == "content_block_start") {
-      EXPECT_EQ(open, -1);
-      open = frame["index"];
-      add(frame["content_block"], false);
-    } else if (frame["type"] == "content_block_delta") {
-      EXPECT_EQ(frame["index"], open);
-      add(frame["delta"], false);
-    } else if (frame["type"] == "content_block_stop") {
-      EXPECT_EQ(frame["index"], open);
-      open = -1;
-    }
-  }
-  return parts;
-}
-
-Parts ResponsesParts(const std::string& text, bool stream) {
-  Parts parts(2);
-  if (!stream) {
-    const Json whole = Json::parse(text);
-    for (const auto& item : whole["output"]) {
-      if (item["type"] == "message") parts[0] += item["content"][0]["text"].get<std::string>();
-      if (item["type"] == "reasoning") parts[1] += item["content"][0]["text"].get<std::string>();
-      if (item["type"] == "function_call") {
-        parts.push_back(item["name"].get<std::string>() + ":" +
-                        item["arguments"].get<std::string>());
-      }
-    }
-    return parts;
-  }
-  int number = 0;
-  for (const auto& frame : Frames(text)) {
-    EXPECT_EQ(frame["sequence_number"], number++);
-    const std::string type = frame["type"];
-    if (type == "response.output_text.delta") parts[0] += frame["delta"].get<std::string>();
-    if (type == "response.reasoning_text.delta") parts[1] += frame["delta"].get<std::string>();
-    if (type == "response.output_item.added" && frame["item"]["type"] == "function_call") {
-      parts.push_back(frame["item"]["name"].get<std::string>() + ":");
-    }
-    if (type == "response.function_call_arguments.delta") {
-      parts.back() += frame["delta"].get<std::string>();
-    }
-    if (type == "response.completed") {
-      EXPECT_EQ(ResponsesParts(frame["response"].dump(), false), parts);
-    }
-  }
-  return parts;
-}
-
-std::vector<Step> RandomScript(uint32_t seed) {
-  uint32_t counter = 0;
-  const auto draw = [&](uint32_t below) { return Philox({counter++, seed, 0, 0}, 2)[0] % below; };
-  std::vector<Step> steps(draw(12) + 1);
-  uint32_t calls = 0;
-  for (auto& step : steps) {
-    step.delta.tokens.assign(draw(3), 7);
-    for (uint32_t k = draw(4); k > 0; --k) {
-      const std::string text = fmt::format("{}\"\\\n\xE2\x82\xAC", draw(100));
-      switch (draw(3)) {
-        case 0: step.events.push_back(Event(Kind::kContent, text)); break;
-        case 1: step.events.push_back(Event(Kind::kReasoning, text)); break;
-        default:
-          step.events.push_back(
-              {Kind::kCallBegin, {}, calls, fmt::format("c{}", calls), "f", false});
-          step.events.push_back(
-              {Kind::kCallArguments, fmt::format("{{\"x\":{}", draw(9)), calls, {}, {}, false});
-          step.events.push_back({Kind::kCallArguments, "}", calls, {}, {}, false});
-          step.events.push_back({Kind::kCallEnd, {}, calls++, {}, {}, true});
-      }
-    }
-  }
-  steps.back().delta.finish = FinishReason::kStop;
-  return steps;
-}
-
-TEST(ApiWriter, WholeAndStreamedHoldTheSameText) {
-  const struct {
-    Protocol protocol;
-    Parts (*parts)(const std::string&, bool);
-  } rows[] = {{Protocol::kChat, ChatParts},
-              {Protocol::kMessages, MessagesParts},
-              {Protocol::kResponses, ResponsesParts}};
-  for (uint32_t seed = 0; seed < 200; ++seed) {
-    const auto steps = RandomScript(seed);
-    for (const auto& row : rows) {
-      auto streaming = MakeWriter(row.protocol, Info(true));
-      auto whole = MakeWriter(row.protocol, Info(false));
-      const Parts streamed = row.parts(Play(*streaming, steps).stream, true);
-      ASSERT_EQ(streamed, row.parts(Play(*whole, steps).stream, false)) << seed;
-    }
-  }
-}
-
 TEST(ApiWriter, AnAnswerThatIsCutSaysSo) {
   auto steps = Script();
   steps.resize(4);  // in the middle of the call
@@ -366,6 +156,20 @@ TEST(ApiWriter, AnAnswerThatIsCutSaysSo) {
   EXPECT_EQ(whole["status"], "incomplete");
   EXPECT_EQ(whole["incomplete_details"]["reason"], "max_output_tokens");
   EXPECT_EQ(whole["output"].back()["status"], "incomplete");
+}
+
+// Tools have every member that clients read, given or not.
+TEST(ApiWriter, AResponseRepeatsItsRequest) {
+  const auto call = ParseResponses(
+      R"({"input":"x","instructions":"i","temperature":0.5,"max_output_tokens":9,)"
+      R"("metadata":{"a":"b"},"reasoning":{"effort":"low"},"tool_choice":{"type":"function","name":"f"},)"
+      R"("tools":[{"type":"function","name":"f","parameters":{"type":"object","properties":{}}}]})",
+      {});
+  ASSERT_TRUE(call.ok()) << call.error().message;
+  AnswerInfo info = Info(false);
+  info.echo = call->echo;
+  auto writer = MakeResponsesWriter(info);
+  Golden("responses_echo.json", Play(*writer, Script()).stream + "\n");
 }
 
 TEST(ApiWriter, AStopStringIsNamed) {
