@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "server/api/common_fields.h"
 #include "server/api/conversation.h"
 #include "server/api/parse.h"
@@ -58,6 +56,21 @@ Json NestChoice(const Fields& body) {
   return nested;
 }
 
+// The tools as clients read them in an answer: with every member, given or not.
+Json ToolsAgain(const Fields& body) {
+  Json tools = Json::array();
+  const Json* given = body.Array("tools");
+  if (given == nullptr) return tools;
+  for (const Json& tool : *given) {
+    Json again = tool;
+    for (const char* name : {"description", "parameters", "strict"}) {
+      if (!again.contains(name)) again[name] = nullptr;
+    }
+    tools.push_back(std::move(again));
+  }
+  return tools;
+}
+
 // What the answer says again.
 std::string Echo(const Fields& body, const GenerateCall& call) {
   const auto given = [&](const char* name, Json otherwise) {
@@ -78,7 +91,7 @@ std::string Echo(const Fields& body, const GenerateCall& call) {
                {"temperature", temperature.value_or(1.0)},
                {"text", {{"format", std::move(format)}}},
                {"tool_choice", given("tool_choice", "auto")},
-               {"tools", given("tools", Json::array())},
+               {"tools", ToolsAgain(body)},
                {"top_p", top_p.value_or(1.0)},
                {"truncation", "disabled"}});
 }

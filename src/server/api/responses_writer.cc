@@ -102,7 +102,8 @@ class ResponsesWriter final : public Writer {
 
   Json UsageOf() const {
     return {{"input_tokens", usage_.prompt_tokens},
-            {"input_tokens_details", {{"cached_tokens", usage_.cached_tokens}}},
+            {"input_tokens_details",
+             {{"cached_tokens", usage_.cached_tokens}, {"cache_write_tokens", 0}}},
             {"output_tokens", usage_.completion_tokens},
             {"output_tokens_details", {{"reasoning_tokens", reasoning_tokens_}}},
             {"total_tokens", uint64_t{usage_.prompt_tokens} + usage_.completion_tokens}};
