@@ -62,6 +62,12 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual(got["request_goodput"], 0)
         self.assertEqual(got["on_time"], 100)
 
+    def test_a_server_that_closes_kept_connections_is_asked_anew(self):
+        with Fake("--close", "--ttft-ms", "1", "--itl-ms", "0") as fake:
+            got = load(fake.url, "--concurrency", 4, "--requests", 60, "--output-len", 3, "--timeout", 5, "--warmup", 1)
+            stats = fake.stats()
+        self.assertEqual((got["completed"], stats["finished"]), (60, 61))
+
     def test_trace_prompts_and_chat(self):
         with tempfile.TemporaryDirectory() as folder, Fake("--ttft-ms", "1", "--itl-ms", "0") as fake:
             trace = pathlib.Path(folder) / "t.jsonl"

@@ -105,7 +105,7 @@ class Server:
         writer.write(b"0\r\n\r\n")
         await writer.drain()
         self.stats["finished"] += 1
-        return True
+        return not self.options.close
 
     async def event(self, writer, value):
         await self.piece(writer, b"data: " + json.dumps(value).encode() + b"\n\n")
@@ -122,6 +122,7 @@ async def main():
     parser.add_argument("--itl-ms", type=float, default=2)
     parser.add_argument("--busy-above", type=int, default=0)
     parser.add_argument("--cut", type=float, default=0)
+    parser.add_argument("--close", action="store_true", help="close every connection after its stream, without saying so before")
     parser.add_argument("--fault", choices=["lie"])
     server = Server(parser.parse_args())
     listener = await asyncio.start_server(server.connection, "127.0.0.1", server.options.port, backlog=4096, limit=1 << 24)
