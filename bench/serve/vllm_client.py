@@ -26,9 +26,17 @@ class Absent(type):
 
 
 class NoTokenizer:
-    """It must be there for latencies to be reported; it is asked only about answers whose tokens the server did not count."""
+    """It must be there for latencies to be reported; it is asked only about answers for which vLLM saw no count of tokens.
+
+    llama-server's completions are such: their usage comes with the last choice, where vLLM does not look. Answers run to the
+    length asked for (--ignore-eos), so where all are asked for the same length, that is the count.
+    """
+
+    lengths = set()
 
     def __call__(self, *_, **__):
+        if len(self.lengths) == 1:
+            return types.SimpleNamespace(input_ids=range(next(iter(self.lengths))))
         sys.exit("vllm_serve: the server sends no usage with its streams, so tokens cannot be counted here")
 
 
@@ -90,6 +98,7 @@ def main():
     args = parser.parse_args([*sys.argv[2:], "--dataset-name", "custom"])
     requests = given(args.prompts, SampleRequest)
     args.num_prompts = len(requests)
+    NoTokenizer.lengths = {r.expected_output_len for r in requests} if args.ignore_eos else set()
     serve.get_samples = lambda *_: requests
     serve.main(args)
 
