@@ -73,9 +73,9 @@ Json ToolsAgain(const Fields& body) {
 
 // What the answer says again.
 std::string Echo(const Fields& body, const GenerateCall& call) {
-  const auto given = [&](const char* name, Json otherwise) {
+  const auto given = [&](const char* name, const Json& otherwise) {
     const Json* value = body.Find(name);
-    return value != nullptr ? *value : std::move(otherwise);
+    return value != nullptr ? *value : otherwise;
   };
   const Json text = given("text", Json::object());
   Json format = {{"type", "text"}};
@@ -119,8 +119,8 @@ void ReadNestedTools(const Fields& body, Failure& failure, GenerateCall* call) {
 
 }  // namespace
 
-ApiResult<GenerateCall> ParseResponses(std::string_view body_text, const ParseContext& context) {
-  auto json = ParseObject(body_text);
+ApiResult<GenerateCall> ParseResponses(std::string_view text, const ParseContext& context) {
+  auto json = ParseObject(text);
   if (!json.ok()) return json.error();
   Failure failure;
   const Fields body(*json, "", failure);
@@ -135,8 +135,8 @@ ApiResult<GenerateCall> ParseResponses(std::string_view body_text, const ParseCo
   call.output.stream = body.Flag("stream").value_or(false);
   call.request.max_tokens = static_cast<uint32_t>(body.Integer("max_output_tokens").value_or(0));
   ReadConstraint(body, &call);
-  if (const Json* text = body.Object("text")) {
-    if (const Json* format = FindMember(*text, "format")) {
+  if (const Json* shape = body.Object("text")) {
+    if (const Json* format = FindMember(*shape, "format")) {
       ReadFormat(*format, "text.format", failure, &call);
     }
   }
