@@ -66,7 +66,7 @@ void Service::WatchServer(const HttpServer* http) {
                                   const Pulse::Reading reading = http->pulse().Read();
                                   HistogramReading h;
                                   for (const uint32_t us : Pulse::kEdges)
-                                    h.edges.push_back(us * 1e-6);
+                                    h.edges.push_back(us / 1e6);
                                   h.buckets.assign(reading.buckets.begin(), reading.buckets.end());
                                   h.sum = static_cast<double>(reading.sum_us) * 1e-6;
                                   return h;
@@ -145,7 +145,7 @@ void Service::Send(const Call& call, HttpReply reply) {
   const HttpRequest& request = call.exchange->request();
   Answered(reply.status).Add();
   for (auto& header : cors_.For(request)) reply.headers.push_back(std::move(header));
-  const bool bad = reply.status >= 500;
+  const bool bad = reply.status >= 500 && reply.status != 503;  // 503 is how loading looks
   if (log_->Wants(bad ? LogLevel::kWarning : LogLevel::kInfo)) {
     log_->Write(bad ? LogLevel::kWarning : LogLevel::kInfo, "request",
                 {{"id", request.id},
