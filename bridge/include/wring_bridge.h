@@ -25,6 +25,12 @@ void wring_bridge_free(WringBytes bytes);
 /* Reading or using a template, a grammar or a tokenizer.json has a budget of memory (256 MiB and up); none is larger
  * than this from now on. Whoever runs many, such as a fuzzer, wants it small. */
 void wring_bridge_limit_memory(size_t bytes);
+/* Bytes that work which was stopped holds for good: grammars, and templates and tokenizers. Past `most` of a kind,
+ * nothing more of it is begun. */
+typedef struct {
+  uint64_t grammars, models, most;
+} WringLost;
+WringLost wring_bridge_lost(void);
 
 /* ---- tokenizers ---- */
 typedef struct WringTokenizer WringTokenizer;
@@ -71,9 +77,12 @@ bool wring_template_render(const WringTemplate* t, WringView context_json, Wring
 /* ---- grammars: compile on a worker thread, never on an I/O or engine thread ---- */
 typedef struct WringGrammar WringGrammar;
 /* kind: 0 JSON schema, 1 regular expression, 2 Lark. Compilation stops with an error at the library's limits of
- * grammar size, or when it has taken longer than max_ms. The first grammar of a tokenizer makes what all share. */
+ * grammar size, or when it has taken longer than max_ms. The first grammar of a tokenizer makes what all share.
+ * *refused: it failed because of what other grammars hold, not because of this one. */
 WringGrammar* wring_grammar_compile(const WringTokenizer* tokenizer, int32_t kind, WringView source,
-                                    uint64_t max_ms, WringBytes* error);
+                                    uint64_t max_ms, bool* refused, WringBytes* error);
+/* Another of the same, as it stands; fails when all together would hold too much. */
+WringGrammar* wring_grammar_copy(const WringGrammar* grammar, WringBytes* error);
 void wring_grammar_free(WringGrammar* grammar);
 /* Allowed next tokens: bit id of `count` words, which may be more or fewer than the tokenizer's ids need.
  * *may_end: the text may end here. */

@@ -31,7 +31,7 @@ pub fn confine<T: Send + 'static>(
 ) -> Result<T, (bool, String)> {
     let memory = MEMORY.saturating_add(bytes.saturating_mul(MEMORY_A_BYTE));
     let time = TIME + TIME_A_BYTE.saturating_mul(u32::try_from(bytes).unwrap_or(u32::MAX));
-    confined::run(memory, time, work).map_err(|stopped| match stopped {
+    confined::run(&confined::MODELS, memory, time, work).map_err(|stopped| match stopped {
         confined::Stopped::Failed(message) => (false, message),
         confined::Stopped::OverBudget => (
             true,

@@ -4,8 +4,8 @@
 //! The libraries have no hook between two allocations (`x ~ x` in a template doubles a text in one step), and
 //! Rust ends the process when an allocation fails. So the allocator itself keeps the account of a confined
 //! thread: past its budget or its deadline the thread stops for good at its next allocation, and whoever waits
-//! for it gets an error. What it holds by then is lost, at most the budget: an object that was stopped once is not
-//! used again, and past MAX_LOST in all nothing more is begun.
+//! for it gets an error. What it holds by then is lost, at most the budget: a template or tokenizer that was stopped
+//! once is not used again, and past Ledger::MOST in all nothing more of its kind is begun.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -18,10 +18,34 @@ use std::time::{Duration, Instant};
 /// Nested values are dropped and printed by recursion; untouched pages of a stack cost nothing.
 const STACK: usize = 256 << 20;
 
-/// Requests may carry grammars, so whoever sends them could take the machine's memory a budget at a time. A process
-/// that refuses templates and grammars is better than one that the system ends.
-const MAX_LOST: isize = 2 << 30;
-static LOST: AtomicIsize = AtomicIsize::new(0);
+/// What stopped work of one kind holds for good. Requests may carry grammars, so whoever sends them could take the
+/// machine's memory a budget at a time. A process that refuses them is better than one that the system ends; and
+/// grammars, which clients send, have a ledger of their own, so that conversations go on when theirs is full.
+pub struct Ledger {
+    lost: AtomicIsize,
+    refusal: &'static str,
+}
+
+impl Ledger {
+    pub const MOST: isize = 2 << 30;
+    pub fn lost(&self) -> isize {
+        self.lost.load(Ordering::Relaxed)
+    }
+    pub fn full(&self) -> bool {
+        self.lost() > Self::MOST
+    }
+}
+
+pub static GRAMMARS: Ledger = Ledger {
+    lost: AtomicIsize::new(0),
+    refusal: "grammars had to be stopped too often and hold memory: start the program again",
+};
+/// Templates and tokenizers.
+pub static MODELS: Ledger = Ledger {
+    lost: AtomicIsize::new(0),
+    refusal: "templates or tokenizers had to be stopped too often: start the program again",
+};
+
 /// A bound on every budget, from wring_bridge_limit_memory.
 static MOST: AtomicUsize = AtomicUsize::new(usize::MAX);
 
@@ -31,6 +55,7 @@ const LATE: u8 = 2;
 
 struct Account {
     waiter: Thread,
+    ledger: &'static Ledger,
     budget: isize,
     state: AtomicU8,
     done: AtomicBool,
@@ -68,7 +93,10 @@ fn stop(account: &Account) -> ! {
         account
             .state
             .compare_exchange(RUNNING, OVER_BUDGET, Ordering::AcqRel, Ordering::Acquire);
-    LOST.fetch_add(USED.get().max(0), Ordering::Relaxed);
+    account
+        .ledger
+        .lost
+        .fetch_add(USED.get().max(0), Ordering::Relaxed);
     account.waiter.unpark();
     loop {
         // Safety: pause only waits.
@@ -96,6 +124,24 @@ unsafe impl GlobalAlloc for Accounting {
     }
 }
 
+/// As in wring_bridge.h.
+#[repr(C)]
+pub struct WringLost {
+    grammars: u64,
+    models: u64,
+    most: u64,
+}
+
+#[no_mangle]
+pub extern "C" fn wring_bridge_lost() -> WringLost {
+    let bytes = |n: isize| u64::try_from(n).unwrap_or(0);
+    WringLost {
+        grammars: bytes(GRAMMARS.lost()),
+        models: bytes(MODELS.lost()),
+        most: bytes(Ledger::MOST),
+    }
+}
+
 /// # Safety
 /// See wring_bridge.h.
 #[no_mangle]
@@ -110,22 +156,26 @@ pub enum Stopped {
     Late,
 }
 
+/// What the work on this thread holds now.
+pub fn used() -> usize {
+    usize::try_from(USED.get()).unwrap_or(0)
+}
+
 /// Runs `work` within `memory` bytes and `time`.
 pub fn run<T: Send + 'static>(
+    ledger: &'static Ledger,
     memory: usize,
     time: Duration,
     work: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, Stopped> {
-    if LOST.load(Ordering::Relaxed) > MAX_LOST {
-        return Err(Stopped::Failed(
-            "templates, grammars or tokenizers had to be stopped too often: start the program again"
-                .to_string(),
-        ));
+    if ledger.full() {
+        return Err(Stopped::Failed(ledger.refusal.to_string()));
     }
     let memory = memory.min(MOST.load(Ordering::Relaxed));
     let deadline = Instant::now() + time;
     let account = Arc::new(Account {
         waiter: thread::current(),
+        ledger,
         budget: isize::try_from(memory).unwrap_or(isize::MAX),
         state: AtomicU8::new(RUNNING),
         done: AtomicBool::new(false),

@@ -1,5 +1,6 @@
 //! Grammar masks by llguidance.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,10 +21,36 @@ const MEMORY: usize = 512 << 20;
 /// since a small model left alone with free whitespace writes nothing else.
 const WHITESPACE: &str = r"[\x20\x0A\x0D\x09]{1,20}";
 
+/// What the compiled grammars of all requests may hold together. Hundreds of requests may wait, each with copies for
+/// its choices.
+const MAX_HELD: usize = 2 << 30;
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+/// A share of HELD.
+struct Share(usize);
+
+impl Share {
+    fn take(bytes: usize) -> Option<Share> {
+        let fits = |held: usize| held.checked_add(bytes).filter(|sum| *sum <= MAX_HELD);
+        HELD.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
+            .ok()
+            .map(|_| Share(bytes))
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        HELD.fetch_sub(self.0, Ordering::Relaxed);
+    }
+}
+
 pub struct WringGrammar {
     matcher: Matcher,
     end: u32,
+    share: Share,
 }
+
+const TOO_MANY: &str = "the grammars of all requests hold 2 GiB: try again later";
 
 struct Vocabulary {
     trie: TokTrie,
@@ -84,6 +111,17 @@ fn reason(message: &str) -> String {
     line.trim_end_matches('.').to_string()
 }
 
+/// Why there is no next token.
+fn cannot_go_on(message: &str) -> String {
+    if message.contains("NoExtension") {
+        return "the grammar allows nothing here, not even an end: correct it".to_string();
+    }
+    format!(
+        "the grammar became too large while it was followed ({}): make it simpler",
+        reason(message)
+    )
+}
+
 fn compile(factory: &ParserFactory, kind: i32, source: String) -> Result<Matcher, String> {
     let (what, grammar) = match kind {
         0 => ("JSON schema", schema(&source)?),
@@ -109,9 +147,12 @@ pub unsafe extern "C" fn wring_grammar_compile(
     kind: i32,
     source: WringView,
     max_ms: u64,
+    refused: *mut bool,
     error: *mut WringBytes,
 ) -> *mut WringGrammar {
+    *refused = false;
     guard(std::ptr::null_mut(), error, || {
+        *refused = confined::GRAMMARS.full();
         let source = source.text()?.to_string();
         if source.len() > MAX_SOURCE {
             return Err(format!(
@@ -121,8 +162,10 @@ pub unsafe extern "C" fn wring_grammar_compile(
         }
         // Not on the confined thread: one that is stopped there would keep the others from it.
         let factory = (*tokenizer).grammar_factory()?;
-        let matcher = confined::run(MEMORY, Duration::from_millis(max_ms), move || {
-            compile(&factory, kind, source)
+        let time = Duration::from_millis(max_ms);
+        let (matcher, bytes) = confined::run(&confined::GRAMMARS, MEMORY, time, move || {
+            let matcher = compile(&factory, kind, source)?;
+            Ok((matcher, confined::used()))
         })
         .map_err(|stopped| match stopped {
             confined::Stopped::Failed(message) => message,
@@ -134,7 +177,31 @@ pub unsafe extern "C" fn wring_grammar_compile(
             }
         })?;
         let end = (*tokenizer).vocab_size();
-        Ok(Box::into_raw(Box::new(WringGrammar { matcher, end })))
+        *refused = true;
+        let share = Share::take(bytes).ok_or(TOO_MANY)?;
+        Ok(Box::into_raw(Box::new(WringGrammar {
+            matcher,
+            end,
+            share,
+        })))
+    })
+}
+
+/// # Safety
+/// See wring_bridge.h.
+#[no_mangle]
+pub unsafe extern "C" fn wring_grammar_copy(
+    grammar: *const WringGrammar,
+    error: *mut WringBytes,
+) -> *mut WringGrammar {
+    guard(std::ptr::null_mut(), error, || {
+        let grammar = &*grammar;
+        let share = Share::take(grammar.share.0).ok_or(TOO_MANY)?;
+        Ok(Box::into_raw(Box::new(WringGrammar {
+            matcher: grammar.matcher.deep_clone(),
+            end: grammar.end,
+            share,
+        })))
     })
 }
 
@@ -160,7 +227,7 @@ pub unsafe extern "C" fn wring_grammar_mask(
         let mask = grammar
             .matcher
             .compute_mask_or_eos()
-            .map_err(|e| format!("the grammar cannot go on: {}", reason(&e.to_string())))?;
+            .map_err(|e| cannot_go_on(&e.to_string()))?;
         let out = std::slice::from_raw_parts_mut(words, count);
         out.fill(0);
         for (to, from) in out.iter_mut().zip(mask.as_slice()) {
@@ -187,7 +254,10 @@ pub unsafe extern "C" fn wring_grammar_commit(
         (*grammar)
             .matcher
             .consume_token(id)
-            .map_err(|e| format!("token {id} is not allowed here: {}", reason(&e.to_string())))?;
+            .map_err(|e| match e.to_string() {
+                e if e.contains("Parser Error") || e.contains("lexer error") => cannot_go_on(&e),
+                e => format!("token {id} is not allowed here: {}", reason(&e)),
+            })?;
         Ok(true)
     })
 }

@@ -15,9 +15,17 @@ use crate::confined;
 const FUEL: u64 = 5_000_000;
 const MAX_OUTPUT: usize = 16 << 20;
 const RECURSION: usize = 200;
-/// What a template may hold while it is read or rendered, and how long that may take.
+/// What a template may hold while it is read or rendered, and how long that may take: a base, and so much a byte of
+/// the conversation, which a client makes as large as it likes. A small piece cut out of a text takes 24 bytes, and a
+/// text is there three times.
 const MEMORY: usize = 256 << 20;
+const MEMORY_A_BYTE: usize = 64;
 const TIME: Duration = Duration::from_secs(10);
+const TIME_A_BYTE: Duration = Duration::from_micros(5);
+/// Values of a conversation. Each takes up to 1 KiB (an object with one field, read, converted and written again)
+/// though it may come as three bytes, so MEMORY would not be enough for more, and the template would be given up,
+/// for everybody, because of what one client sent.
+const MAX_VALUES: usize = 1 << 18;
 
 pub struct WringTemplate {
     environment: Arc<Environment<'static>>,
@@ -27,17 +35,26 @@ pub struct WringTemplate {
 
 /// The error, and whether the work was stopped.
 fn confine<T: Send + 'static>(
+    bytes: usize,
     work: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, (bool, String)> {
-    confined::run(MEMORY, TIME, work).map_err(|stopped| match stopped {
+    let memory = MEMORY.saturating_add(bytes.saturating_mul(MEMORY_A_BYTE));
+    let time = TIME + TIME_A_BYTE.saturating_mul(u32::try_from(bytes).unwrap_or(u32::MAX));
+    confined::run(&confined::MODELS, memory, time, work).map_err(|stopped| match stopped {
         confined::Stopped::Failed(message) => (false, message),
         confined::Stopped::OverBudget => (
             true,
-            "the chat template needs more than 256 MiB: use another template".to_string(),
+            format!(
+                "the chat template needs more than {} MiB: use another template",
+                memory >> 20
+            ),
         ),
         confined::Stopped::Late => (
             true,
-            "the chat template takes longer than 10 s: use another template".to_string(),
+            format!(
+                "the chat template takes longer than {} s: use another template",
+                time.as_secs()
+            ),
         ),
     })
 }
@@ -268,7 +285,7 @@ pub unsafe extern "C" fn wring_template_compile(
 ) -> *mut WringTemplate {
     guard(std::ptr::null_mut(), error, || {
         let source = source.text()?.to_string();
-        let environment = confine(move || compile(source)).map_err(|(_, message)| message)?;
+        let environment = confine(0, move || compile(source)).map_err(|(_, message)| message)?;
         Ok(Box::into_raw(Box::new(WringTemplate {
             environment: Arc::new(environment),
             stopped: AtomicBool::new(false),
@@ -293,6 +310,21 @@ fn compile(source: String) -> Result<Environment<'static>, String> {
         .add_template_owned("chat", source)
         .map_err(|e| format!("the chat template cannot be read: {}", describe(&e)))?;
     Ok(environment)
+}
+
+/// Values of a JSON text: each but the first follows a comma or begins a list or an object.
+fn count_values(json: &str) -> usize {
+    let (mut count, mut in_text, mut escaped) = (1, false, false);
+    for b in json.bytes() {
+        match b {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_text,
+            b'"' => in_text = !in_text,
+            b',' | b'[' | b'{' if !in_text => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 fn render(environment: &Environment<'static>, context_json: &str) -> Result<Vec<u8>, String> {
@@ -328,13 +360,19 @@ pub unsafe extern "C" fn wring_template_render(
         }
         let environment = template.environment.clone();
         let context = context_json.text()?.to_string();
-        let text =
-            confine(move || render(&environment, &context)).map_err(|(stopped, message)| {
+        if count_values(&context) > MAX_VALUES {
+            return Err(format!(
+                "the conversation has more than {MAX_VALUES} messages, fields and values: shorten it"
+            ));
+        }
+        let text = confine(context.len(), move || render(&environment, &context)).map_err(
+            |(stopped, message)| {
                 if stopped {
                     template.stopped.store(true, Ordering::Release);
                 }
                 message
-            })?;
+            },
+        )?;
         *out = WringBytes::from_vec(text);
         Ok(true)
     })

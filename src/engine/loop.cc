@@ -113,6 +113,7 @@ void Engine::Loop::Post(std::function<void()> work) {
 }
 
 void Engine::Loop::Main() {
+  if (observer_ != nullptr) Report();  // the pool's figures hold before the first request, too
   while (Receive()) Turn();
   running_.clear();
 }

@@ -15,6 +15,10 @@ bool UsesTools(const GenerateCall& g) {
   return !g.tools.empty() && g.tool_choice.mode != ToolChoice::Mode::kNone;
 }
 
+bool NeedsGrammar(const GenerateCall& g) {
+  return g.constraint || (UsesTools(g) && g.tool_choice.mode != ToolChoice::Mode::kAuto);
+}
+
 // What the answer must follow, if anything: a forced call first, since the model may then write nothing else.
 ApiResult<std::optional<Constraint>> ConstraintOf(const Backend& b, const GenerateCall& g,
                                                   const std::string& rendered, bool reasoning) {
@@ -33,15 +37,21 @@ ApiResult<std::optional<Constraint>> ConstraintOf(const Backend& b, const Genera
   return g.constraint;
 }
 
-// One grammar a choice: each is used up by its answer.
+// One grammar an answer, since each is used up by its answer: compiled once, which may take seconds, then copied.
 ApiResult<std::vector<std::shared_ptr<Grammar>>> Compile(const Model& model,
                                                          const std::optional<Constraint>& c,
-                                                         uint32_t choices) {
+                                                         uint32_t answers) {
   std::vector<std::shared_ptr<Grammar>> all;
   if (!c) return all;
-  for (uint32_t i = 0; i < choices; ++i) {
-    auto grammar = Grammar::Compile(*model.tokenizer, c->kind, c->source);
-    if (!grammar.ok()) return MakeError(400, grammar.status().message(), c->field);
+  for (uint32_t i = 0; i < answers; ++i) {
+    auto grammar = all.empty() ? Grammar::Compile(*model.tokenizer, c->kind, c->source)
+                               : all.front()->Copy();
+    if (!grammar.ok()) {
+      const bool later = grammar.status().code() == Code::kLimit;
+      ApiError error = MakeError(later ? 503 : 400, grammar.status().message(), c->field);
+      if (later) error.retry_after = 1;
+      return error;
+    }
     all.push_back(*std::move(grammar));
   }
   return all;
@@ -145,11 +155,14 @@ ApiResult<std::shared_ptr<Answering>> Prepare(Service& service, const Call& call
                          TemplateThinks(model.chat_template_source);
   auto constraint = ConstraintOf(b, g, ids->rendered, reasoning);
   if (!constraint.ok()) return constraint.error();
+  auto grammars = Compile(model, *constraint, prompts * choices);
+  if (!grammars.ok()) return grammars.error();
   for (uint32_t p = 0; p < prompts; ++p) {
     EngineRequest r = Complete(service, call, g);
-    auto grammars = Compile(model, *constraint, choices);
-    if (!grammars.ok()) return grammars.error();
-    r.grammars = *std::move(grammars);
+    if (!grammars->empty()) {
+      const auto first = grammars->begin() + p * choices;
+      r.grammars.assign(first, first + choices);
+    }
     r.prompt = ids->prompts[p];
     requests->push_back(std::move(r));
   }
@@ -174,6 +187,11 @@ ParseContext MakeParseContext(Service& service) {
 
 void Generate(Service& service, const Call& call, ApiResult<GenerateCall> parsed) {
   if (call.exchange->gone()) return;
+  if (parsed.ok() && !call.slow && NeedsGrammar(*parsed)) {
+    auto kept = std::make_shared<ApiResult<GenerateCall>>(std::move(parsed));
+    return service.RunSlowly(
+        call, [&service, kept](const Call& c) { Generate(service, c, std::move(*kept)); });
+  }
   if (!parsed.ok()) return service.SendError(call, parsed.error());
   if (service.backend()->engine() == nullptr) {
     return service.SendError(call, MakeError(400,
@@ -182,6 +200,7 @@ void Generate(Service& service, const Call& call, ApiResult<GenerateCall> parsed
   }
   std::vector<EngineRequest> requests;
   auto answering = Prepare(service, call, *parsed, &requests);
+  service.NoteLost();
   if (!answering.ok()) return service.SendError(call, answering.error());
   uint64_t tokens = 0;
   for (const EngineRequest& r : requests) {

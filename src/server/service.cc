@@ -12,9 +12,22 @@ Service::Service(const ServiceOptions& options, ApiKeys keys, Cors cors, std::un
       cors_(std::move(cors)),
       log_(std::move(log)),
       engine_metrics_(&metrics_),
-      workers_(options.text_workers, options.text_queue) {
+      workers_(options.text_workers, options.text_queue),
+      slow_workers_(options.slow_workers, options.slow_queue) {
   metrics_.AddComputed("wring:text_queue_depth", "Requests that wait for a text worker.",
                        [this] { return static_cast<double>(workers_.waiting()); });
+  metrics_.AddComputed("wring:slow_queue_depth",
+                       "Requests with grammars or large bodies that wait for a worker.",
+                       [this] { return static_cast<double>(slow_workers_.waiting()); });
+  metrics_.AddComputed("wring:lost_bytes",
+                       "Memory held for good by grammars and templates that had to be stopped.", [] {
+                         const LostMemory lost = Grammar::Lost();
+                         return static_cast<double>(lost.grammars + lost.models);
+                       });
+  metrics_.AddComputed("wring:restart_due",
+                       "1 when so much is lost that grammars or templates are refused until the "
+                       "server is started again.",
+                       [] { return Grammar::Lost().refuses() ? 1.0 : 0.0; });
 }
 
 Service::~Service() { Close(); }
@@ -36,12 +49,13 @@ std::string Service::load_error() const {
 
 size_t Service::in_flight() const {
   Backend* b = backend_.load(std::memory_order_acquire);
-  return workers_.waiting() +
+  return workers_.waiting() + slow_workers_.waiting() +
          (b != nullptr && b->engine() != nullptr ? b->engine()->in_flight() : 0);
 }
 
 void Service::Close() {
   workers_.Stop();
+  slow_workers_.Stop();
   backend_.store(nullptr, std::memory_order_release);
   owned_.reset();
 }
@@ -129,11 +143,39 @@ void Service::Handle(std::shared_ptr<Exchange> exchange) {
     log_->Write(LogLevel::kInfo, "body", {{"id", request.id}, {"body", request.body}});
   }
   if (found->where == Where::kHere) return found->run(*this, call);
+  if (request.body.size() >= options_.large_body) {
+    return RunSlowly(call, [this, found](const Call& c) { found->run(*this, c); });
+  }
   if (!workers_.Post([this, found, call] { found->run(*this, call); })) {
     ApiError error = MakeError(429, "too many requests wait to be read: try again later");
     error.retry_after = 1;
     SendError(call, error);
   }
+}
+
+void Service::RunSlowly(Call call, std::function<void(const Call&)> work) {
+  call.slow = true;
+  if (!slow_workers_.Post([call, work = std::move(work)] {
+        if (!call.exchange->gone()) work(call);
+      })) {
+    ApiError error = MakeError(429,
+                               "too many requests with grammars or large bodies wait to be read: "
+                               "try again later");
+    error.retry_after = 5;
+    SendError(call, error);
+  }
+}
+
+void Service::NoteLost() {
+  const LostMemory lost = Grammar::Lost();
+  const uint64_t total = lost.grammars + lost.models;
+  const uint64_t before = noted_lost_.exchange(total, std::memory_order_relaxed);
+  if (total <= before) return;
+  log_->Write(LogLevel::kWarning, "stopped",
+              {{"what", "a grammar or template took too much time or memory"},
+               {"lost_bytes", total - before},
+               {"lost_bytes_total", total},
+               {"restart_due", lost.refuses()}});
 }
 
 Counter& Service::Answered(int status) {

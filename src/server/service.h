@@ -27,6 +27,11 @@ struct ServiceOptions {
   bool reasoning = true;      // <think> is split from the answer
   size_t text_workers = 2;
   size_t text_queue = 4096;  // requests that may wait for a text worker
+  // Grammars and large bodies take seconds. They have workers of their own, so that nobody waits behind them who has
+  // a second's work at most.
+  size_t slow_workers = 2;
+  size_t slow_queue = 64;
+  size_t large_body = 256 << 10;  // bytes from which a body is one: 0.3 s of tokenising
 };
 
 class Service;
@@ -36,6 +41,7 @@ struct Call {
   std::shared_ptr<Exchange> exchange;
   const ApiKey* key = nullptr;          // null where no keys are asked for
   Protocol protocol = Protocol::kChat;  // whose shape errors have
+  bool slow = false;                    // it is on a slow worker
 };
 
 enum class Access : uint8_t { kOpen, kKey, kAdmin };
@@ -82,6 +88,10 @@ class Service {
   void Send(const Call& call, HttpReply reply);
   void SendJson(const Call& call, std::string body, int status = 200);
   void CountRejection(const ApiError& error);
+  // Goes on with a call on a slow worker, or refuses it when too much waits for one.
+  void RunSlowly(Call call, std::function<void(const Call&)> work);
+  // Logs what was lost since the last time, if anything was: work on a grammar or a template had to be stopped.
+  void NoteLost();
   // Also counts it.
   void SendError(const Call& call, const ApiError& error);
 
@@ -97,10 +107,11 @@ class Service {
   Metrics metrics_;
   EngineMetrics engine_metrics_;
   KeyLimits limits_;
-  WorkQueue workers_;
+  WorkQueue workers_, slow_workers_;
   std::unique_ptr<Backend> owned_;
   std::atomic<Backend*> backend_{nullptr};
   std::atomic<bool> draining_{false};
+  std::atomic<uint64_t> noted_lost_{0};
   mutable std::mutex mutex_;
   Status failed_;
 };

@@ -31,9 +31,18 @@ class BridgeGrammar final : public Grammar {
       return {};
     return bridge::Failure(Code::kInvalid, error);
   }
+  Result<std::unique_ptr<Grammar>> Copy() const override {
+    WringBytes error = {};
+    WringGrammar* handle = wring_grammar_copy(handle_.get(), &error);
+    if (handle == nullptr) return bridge::Failure(Code::kLimit, error);
+    return std::unique_ptr<Grammar>(new BridgeGrammar(handle, stop_ids_, end_));
+  }
   bool finished() const override { return wring_grammar_finished(handle_.get()); }
 
  private:
+  BridgeGrammar(WringGrammar* handle, std::vector<int32_t> stop_ids, uint32_t end)
+      : handle_(handle), stop_ids_(std::move(stop_ids)), end_(end) {}
+
   std::unique_ptr<WringGrammar, bridge::Deleter<wring_grammar_free>> handle_;
   std::vector<int32_t> stop_ids_;
   uint32_t end_;  // the bridge's id for the end of the text
@@ -67,10 +76,17 @@ Result<std::unique_ptr<Grammar>> Grammar::Compile(const Tokenizer& tokenizer, Gr
     kind = GrammarKind::kLark;
   }
   WringBytes error = {};
-  WringGrammar* handle = wring_grammar_compile(tokenizer.handle(), static_cast<int32_t>(kind),
-                                               bridge::View(source), max_milliseconds, &error);
-  if (handle == nullptr) return bridge::Failure(Code::kInvalid, error);
+  bool refused = false;
+  WringGrammar* handle =
+      wring_grammar_compile(tokenizer.handle(), static_cast<int32_t>(kind), bridge::View(source),
+                            max_milliseconds, &refused, &error);
+  if (handle == nullptr) return bridge::Failure(refused ? Code::kLimit : Code::kInvalid, error);
   return std::unique_ptr<Grammar>(new BridgeGrammar(handle, tokenizer));
+}
+
+LostMemory Grammar::Lost() {
+  const WringLost lost = wring_bridge_lost();
+  return {lost.grammars, lost.models, lost.most};
 }
 
 }  // namespace wring

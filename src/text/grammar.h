@@ -24,9 +24,17 @@ enum class GrammarKind : int32_t {
 // kGbnf when the first rule is written with "::=", else kLark.
 GrammarKind GrammarNotation(std::string_view source);
 
+// Bytes held for good by work on grammars, and on templates and tokenizers, that had to be stopped; past `most`, more
+// of the kind is refused until the process is started again.
+struct LostMemory {
+  uint64_t grammars = 0, models = 0, most = 0;
+  bool refuses() const { return grammars > most || models > most; }
+};
+
 class Grammar {
  public:
   virtual ~Grammar() = default;
+  // kInvalid when it is the grammar's fault, kLimit when there is no memory for it now.
   static Result<std::unique_ptr<Grammar>> Compile(const Tokenizer& tokenizer, GrammarKind kind,
                                                   std::string_view source,
                                                   uint64_t max_milliseconds = 10'000);
@@ -37,8 +45,12 @@ class Grammar {
   virtual Status Mask(std::span<uint32_t> words) = 0;
   // Takes a token; kInvalid when the mask did not allow it. A stop id ends the text.
   virtual Status Commit(int32_t id) = 0;
+  // Another, as it stands; costs less than compiling. kLimit when there is no memory for it now.
+  virtual Result<std::unique_ptr<Grammar>> Copy() const = 0;
   // The text is whole and nothing can follow it.
   virtual bool finished() const = 0;
+
+  static LostMemory Lost();
 };
 
 }  // namespace wring

@@ -1,9 +1,14 @@
-// GET /health: the process lives. GET /ready: it can answer.
+// GET /health: the process lives, and whether it should be started again soon. GET /ready: it can answer.
 #include "server/routes/routes.h"
 
 namespace wring::server {
 
-void Health(Service& service, const Call& call) { service.SendJson(call, R"({"status":"ok"})"); }
+void Health(Service& service, const Call& call) {
+  if (!Grammar::Lost().refuses()) return service.SendJson(call, R"({"status":"ok"})");
+  service.SendJson(call,
+                   R"({"status":"degraded","reason":"grammars or templates are refused because )"
+                   R"(those that had to be stopped hold too much memory: start the server again"})");
+}
 
 void Ready(Service& service, const Call& call) {
   std::string why = service.load_error();
