@@ -10,6 +10,7 @@
 #include "cli/models.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "server/http/loopback.h"
 #include "server/service.h"
 
 namespace wring::cli {
@@ -60,11 +61,6 @@ void AllowDescriptors(rlim_t wanted) {
   }
 }
 
-bool IsLoopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || host == "[::1]" || host.starts_with("127.") ||
-         host.starts_with("unix:");
-}
-
 // "::1" and 8080 become "[::1]:8080".
 std::string AddressOf(const std::string& host, int64_t port) {
   if (host.starts_with("unix:")) return host;
@@ -111,7 +107,8 @@ Result<std::unique_ptr<Service>> ServiceFrom(const Arguments& a) {
     WRING_ASSIGN(keys, server::ApiKeys::Load(a.Text("--api-keys"), &warning));
     if (!warning.empty()) Note(warning + "\n");
   }
-  if (keys.empty() && !IsLoopback(a.Text("--host"))) {
+  if (keys.empty() && !a.Text("--host").starts_with("unix:") &&
+      !server::IsLoopbackName(a.Text("--host"))) {
     return Error(Code::kInvalid,
                  "{} can be reached by others: give --api-keys FILE, or listen on 127.0.0.1",
                  a.Text("--host"));

@@ -44,8 +44,8 @@ ApiResult<std::vector<std::shared_ptr<Grammar>>> Compile(const Model& model,
   std::vector<std::shared_ptr<Grammar>> all;
   if (!c) return all;
   for (uint32_t i = 0; i < answers; ++i) {
-    auto grammar = all.empty() ? Grammar::Compile(*model.tokenizer, c->kind, c->source)
-                               : all.front()->Copy();
+    auto grammar =
+        all.empty() ? Grammar::Compile(*model.tokenizer, c->kind, c->source) : all.front()->Copy();
     if (!grammar.ok()) {
       const bool later = grammar.status().code() == Code::kLimit;
       ApiError error = MakeError(later ? 503 : 400, grammar.status().message(), c->field);
@@ -206,7 +206,9 @@ void Generate(Service& service, const Call& call, ApiResult<GenerateCall> parsed
   for (const EngineRequest& r : requests) {
     tokens += r.prompt.size() + uint64_t{r.choices} * r.max_tokens;
   }
-  if ((*answering)->Charge(tokens)) (*answering)->Submit(std::move(requests));
+  if (auto allowance = Allowance::Take(service, call, tokens)) {
+    (*answering)->Submit(std::move(requests), *std::move(allowance));
+  }
 }
 
 }  // namespace wring::server

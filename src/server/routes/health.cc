@@ -5,16 +5,16 @@ namespace wring::server {
 
 void Health(Service& service, const Call& call) {
   if (!Grammar::Lost().refuses()) return service.SendJson(call, R"({"status":"ok"})");
-  service.SendJson(call,
-                   R"({"status":"degraded","reason":"grammars or templates are refused because )"
-                   R"(those that had to be stopped hold too much memory: start the server again"})");
+  service.SendJson(
+      call, R"({"status":"degraded","reason":"grammars or templates are refused because )"
+            R"(those that had to be stopped hold too much memory: start the server again"})");
 }
 
 void Ready(Service& service, const Call& call) {
-  std::string why = service.load_error();
+  std::string why;
   if (service.draining()) {
     why = "the server is shutting down";
-  } else if (why.empty() && service.backend() == nullptr) {
+  } else if (service.backend() == nullptr) {
     why = "the model is being loaded";
   }
   if (why.empty()) return service.SendJson(call, R"({"status":"ready"})");
