@@ -118,7 +118,8 @@ bool Engine::Loop::Start() {
   }
   const uint32_t cached = b.kv.length();
   // Cached prefixes that others use cannot be freed, so this may hope for too much: Reserve finds out.
-  const uint64_t needed = b.kv.layout().pool_bytes(b.left() + kBlockTokens);
+  // Blocks, not whole slabs: sequences share those.
+  const uint64_t needed = b.kv.layout().bytes_per_token() * (b.left() + kBlockTokens);
   const uint64_t free = pool_->free_bytes() + pool_->used_bytes(PoolOwner::kPrefixCache);
   if (!running_.empty() && needed > free) {
     b.kv.Clear();
