@@ -38,17 +38,10 @@ Answering::~Answering() {
 }
 
 bool Answering::Charge(uint64_t tokens) {
-  if (call_.key == nullptr) return true;
-  const KeyLimits::Verdict verdict = service_.limits().Begin(*call_.key, tokens);
-  charges_ = verdict.ok;
+  const bool ok = service_.Charge(call_, tokens);
+  charges_ = ok && call_.key != nullptr;
   charged_ = tokens;
-  if (verdict.ok) return true;
-  ApiError error = MakeError(
-      429, fmt::format("this API key has used up its {}: try again later", verdict.limit));
-  error.code = "rate_limit_exceeded";
-  error.retry_after = std::max(1.0, verdict.retry_after_s);
-  service_.SendError(call_, error);
-  return false;
+  return ok;
 }
 
 void Answering::Submit(std::vector<EngineRequest> requests) {

@@ -153,6 +153,17 @@ void Service::Handle(std::shared_ptr<Exchange> exchange) {
   }
 }
 
+bool Service::Charge(const Call& call, uint64_t tokens) {
+  if (call.key == nullptr) return true;
+  const KeyLimits::Verdict verdict = limits_.Begin(*call.key, tokens);
+  if (verdict.ok) return true;
+  ApiError error = MakeError(
+      429, fmt::format("this API key has used up its {}: try again later", verdict.limit));
+  error.retry_after = std::max(1.0, verdict.retry_after_s);
+  SendError(call, error);
+  return false;
+}
+
 void Service::RunSlowly(Call call, std::function<void(const Call&)> work) {
   call.slow = true;
   if (!slow_workers_.Post([call, work = std::move(work)] {

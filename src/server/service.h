@@ -88,6 +88,9 @@ class Service {
   void Send(const Call& call, HttpReply reply);
   void SendJson(const Call& call, std::string body, int status = 200);
   void CountRejection(const ApiError& error);
+  // Takes a request of so many tokens from what its key allows, which KeyLimits::End gives back; false, and answered,
+  // when there is too little.
+  bool Charge(const Call& call, uint64_t tokens);
   // Goes on with a call on a slow worker, or refuses it when too much waits for one.
   void RunSlowly(Call call, std::function<void(const Call&)> work);
   // Logs what was lost since the last time, if anything was: work on a grammar or a template had to be stopped.

@@ -26,11 +26,14 @@ void Embeddings(Service& service, const Call& call) {
   texts.add_special_tokens = parsed->add_special_tokens;
   auto ids = EncodePrompts(*b.encoder(), texts);
   if (!ids.ok()) return service.SendError(call, ids.error());
-  std::vector<std::vector<float>> vectors;
   uint64_t tokens = 0;
+  for (const auto& prompt : ids->prompts) tokens += prompt.size();
+  if (!service.Charge(call, tokens)) return;
+  const auto give_back = [&](const ApiKey* key) { service.limits().End(*key, tokens, tokens); };
+  const std::unique_ptr<const ApiKey, decltype(give_back)> charged(call.key, give_back);
+  std::vector<std::vector<float>> vectors;
   for (size_t i = 0; i < ids->prompts.size(); ++i) {
     if (call.exchange->gone()) return;
-    tokens += ids->prompts[i].size();
     auto vector = b.Embed(std::move(ids->prompts[i]));
     if (!vector.ok()) {
       return service.SendError(
