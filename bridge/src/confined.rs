@@ -5,7 +5,7 @@
 //! Rust ends the process when an allocation fails. So the allocator itself keeps the account of a confined
 //! thread: past its budget or its deadline the thread stops for good at its next allocation, and whoever waits
 //! for it gets an error. What it holds by then is lost, at most the budget: a template or tokenizer that was stopped
-//! once is not used again, and past Ledger::MOST in all nothing more of its kind is begun.
+//! once is not used again, and past Ledger::most() in all nothing more of its kind is begun.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -27,12 +27,16 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    pub const MOST: isize = 2 << 30;
+    const MOST: usize = 2 << 30;
+    /// Where budgets are smaller, so is this: four of the largest, grammars'.
+    pub fn most() -> usize {
+        Self::MOST.min(MOST.load(Ordering::Relaxed).saturating_mul(4))
+    }
     pub fn lost(&self) -> isize {
         self.lost.load(Ordering::Relaxed)
     }
     pub fn full(&self) -> bool {
-        self.lost() > Self::MOST
+        usize::try_from(self.lost()).unwrap_or(0) > Self::most()
     }
 }
 
@@ -138,7 +142,7 @@ pub extern "C" fn wring_bridge_lost() -> WringLost {
     WringLost {
         grammars: bytes(GRAMMARS.lost()),
         models: bytes(MODELS.lost()),
-        most: bytes(Ledger::MOST),
+        most: Ledger::most() as u64,
     }
 }
 

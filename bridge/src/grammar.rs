@@ -1,7 +1,10 @@
 //! Grammar masks by llguidance.
 
+use std::collections::hash_map::RandomState;
+use std::collections::VecDeque;
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use llguidance::api::TopLevelGrammar;
@@ -48,6 +51,20 @@ pub struct WringGrammar {
     matcher: Matcher,
     end: u32,
     share: Share,
+}
+
+/// Sources that were stopped, and what was said: whoever sends one again, and programs do, costs nothing more.
+static STOPPED: Mutex<VecDeque<(u64, String)>> = Mutex::new(VecDeque::new());
+const MAX_STOPPED: usize = 256;
+
+fn stopped() -> MutexGuard<'static, VecDeque<(u64, String)>> {
+    STOPPED.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+/// Keyed by chance, so that nobody can have another's grammar refused.
+fn hash(kind: i32, source: &str) -> u64 {
+    static KEYS: OnceLock<RandomState> = OnceLock::new();
+    KEYS.get_or_init(RandomState::new).hash_one((kind, source))
 }
 
 const TOO_MANY: &str = "the grammars of all requests hold 2 GiB: try again later";
@@ -160,6 +177,11 @@ pub unsafe extern "C" fn wring_grammar_compile(
                 source.len()
             ));
         }
+        let hash = hash(kind, &source);
+        if let Some((_, message)) = stopped().iter().find(|(h, _)| *h == hash) {
+            *refused = false;
+            return Err(message.clone());
+        }
         // Not on the confined thread: one that is stopped there would keep the others from it.
         let factory = (*tokenizer).grammar_factory()?;
         let time = Duration::from_millis(max_ms);
@@ -167,14 +189,20 @@ pub unsafe extern "C" fn wring_grammar_compile(
             let matcher = compile(&factory, kind, source)?;
             Ok((matcher, confined::used()))
         })
-        .map_err(|stopped| match stopped {
-            confined::Stopped::Failed(message) => message,
-            confined::Stopped::OverBudget => {
-                "the grammar needs more than 512 MiB: make it simpler".to_string()
-            }
-            confined::Stopped::Late => {
-                format!("the grammar takes longer than {max_ms} ms to compile: make it simpler")
-            }
+        .map_err(|why| {
+            let message = match why {
+                confined::Stopped::Failed(message) => return message,
+                confined::Stopped::OverBudget => {
+                    "the grammar needs more than 512 MiB: make it simpler".to_string()
+                }
+                confined::Stopped::Late => {
+                    format!("the grammar takes longer than {max_ms} ms to compile: make it simpler")
+                }
+            };
+            let mut list = stopped();
+            list.truncate(MAX_STOPPED - 1);
+            list.push_front((hash, message.clone()));
+            message
         })?;
         let end = (*tokenizer).vocab_size();
         *refused = true;

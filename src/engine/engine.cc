@@ -9,11 +9,14 @@
 namespace wring {
 namespace {
 
-uint64_t DefaultPool(const KvLayout& layout, uint32_t context) {
+uint64_t MachineMemory() {
   const auto pages = static_cast<uint64_t>(std::max(0L, sysconf(_SC_PHYS_PAGES)));
-  const uint64_t memory = pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  return pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+uint64_t DefaultPool(const KvLayout& layout, uint32_t context) {
   const uint64_t one = layout.pool_bytes(context);
-  return std::max(one, std::min(16 * one, memory / 4));
+  return std::max(one, std::min(16 * one, MachineMemory() / 4));
 }
 
 }  // namespace
@@ -44,6 +47,12 @@ Result<std::unique_ptr<Engine>> Engine::Create(Model& model, const EngineOptions
   o.sequences = std::clamp(o.sequences, 1U, o.rows);
   WRING_ASSIGN(const KvLayout layout,
                KvLayout::For(o.codec, spec.kv_heads, spec.head_dim, spec.layer_windows()));
+  // The system would grant it, page by page, and end the process when it has been believed for long enough.
+  if (o.pool_bytes > MachineMemory()) {
+    return Error(Code::kLimit,
+                 "a pool of {} MiB is more than this machine's memory of {} MiB: ask for less",
+                 o.pool_bytes >> 20, MachineMemory() >> 20);
+  }
   if (o.pool_bytes == 0) o.pool_bytes = DefaultPool(layout, engine->context_);
   WRING_ASSIGN(engine->loop_, Loop::Create(model, o, engine->context_, observer));
   return engine;

@@ -49,7 +49,7 @@ ApiResult<std::vector<std::shared_ptr<Grammar>>> Compile(const Model& model,
     if (!grammar.ok()) {
       const bool later = grammar.status().code() == Code::kLimit;
       ApiError error = MakeError(later ? 503 : 400, grammar.status().message(), c->field);
-      if (later) error.retry_after = 1;
+      if (later && !Grammar::Lost().refuses()) error.retry_after = 1;
       return error;
     }
     all.push_back(*std::move(grammar));

@@ -31,7 +31,6 @@ void Embeddings(Service& service, const Call& call) {
   texts.add_special_tokens = parsed->add_special_tokens;
   auto ids = EncodePrompts(*b.encoder(), texts);
   if (!ids.ok()) return service.SendError(call, ids.error());
-  std::vector<std::vector<float>> vectors;
   uint64_t tokens = 0;
   for (const auto& prompt : ids->prompts) tokens += prompt.size();
   auto allowance = Allowance::Take(service, call, tokens);
