@@ -58,7 +58,7 @@ std::optional<Refusal> Engine::Check(const EngineRequest& r) const {
   };
   if (r.prompt.empty()) return no(Code::kInvalid, "the prompt has no tokens: give at least one");
   if (r.prompt.size() > context_) {
-    return no(Code::kInvalid,
+    return no(Code::kLimit,
               fmt::format("the prompt has {} tokens, more than the context of {}: shorten it",
                           r.prompt.size(), context_));
   }

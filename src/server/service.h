@@ -36,13 +36,15 @@ struct Call {
   std::shared_ptr<Exchange> exchange;
   const ApiKey* key = nullptr;          // null where no keys are asked for
   Protocol protocol = Protocol::kChat;  // whose shape errors have
+  std::string_view rest = {};  // of the path, of routes that end with "*"; the exchange's bytes
 };
 
 enum class Access : uint8_t { kOpen, kKey, kAdmin };
 enum class Where : uint8_t { kHere, kWorker };  // on the I/O thread, or a text worker
 
 struct Route {
-  std::string_view method, path;
+  std::string_view method,
+      path;  // "/v1/models/*": whatever follows, which may hold slashes, is Call::rest
   Access access = Access::kKey;
   Where where = Where::kWorker;
   bool needs_model = true;

@@ -1,13 +1,17 @@
-// GET /v1/models
+// GET /v1/models, /v1/models/NAME
 #include <nlohmann/json.hpp>
 
+#include "server/prompt.h"
 #include "server/routes/routes.h"
 
 namespace wring::server {
+namespace {
 
-void ListModels(Service& service, const Call& call) {
-  Backend& b = *service.backend();
-  nlohmann::ordered_json data = nlohmann::ordered_json::array();
+using Json = nlohmann::ordered_json;
+
+// Those that are served: one that writes, one that embeds, or both.
+Json Served(Backend& b) {
+  Json data = Json::array();
   const auto add = [&](const std::string& name, uint32_t context) {
     data.push_back({{"id", name},
                     {"object", "model"},
@@ -17,9 +21,27 @@ void ListModels(Service& service, const Call& call) {
   };
   if (b.engine() != nullptr) add(b.name(), b.engine()->context());
   if (b.encoder() != nullptr) add(b.embedding_name(), b.encoder()->spec.context);
-  const nlohmann::ordered_json body = {{"object", "list"}, {"data", std::move(data)}};
-  service.SendJson(call,
-                   body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  return data;
+}
+
+std::string Dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace
+
+void ListModels(Service& service, const Call& call) {
+  const Json body = {{"object", "list"}, {"data", Served(*service.backend())}};
+  service.SendJson(call, Dump(body));
+}
+
+void ShowModel(Service& service, const Call& call) {
+  Backend& b = *service.backend();
+  for (const auto& model : Served(b)) {
+    if (model["id"] == call.rest) return service.SendJson(call, Dump(model));
+  }
+  const std::string& served = b.engine() != nullptr ? b.name() : b.embedding_name();
+  service.SendError(call, *CheckModel(std::string(call.rest), served));
 }
 
 }  // namespace wring::server
