@@ -37,6 +37,7 @@ demo: setup ## build, fetch the default model, run it on PROMPT
 test: setup ## every test
 	@$(call build,release)
 	@tools/fetch-model smollm2-135m-instruct all-minilm-l6-v2 >/dev/null
+	@tests/clients/prepare || echo "make test: the tests with real clients will be skipped." >&2
 	@ctest --preset release -j $(JOBS)
 
 .PHONY: bench

@@ -52,10 +52,14 @@ class Responses(unittest.TestCase):
         self.assertEqual({e.item_id for e in events[3:-2]}, {end.response.output[0].id})
 
     def test_the_clients_own_reader_of_streams(self):
-        with client().responses.stream(model=serving.CHAT, input="Name three colours.", max_output_tokens=40, temperature=0) as stream:
+        # It counts only what was completed as final, so the answer must have an end.
+        options = {"model": serving.CHAT, "input": "Describe a person.", "text_format": Person, "max_output_tokens": 100, "temperature": 0}
+        with client().responses.stream(**options) as stream:
             for _ in stream:
                 pass
-            self.assertEqual(stream.get_final_response().output_text, ask().output_text)
+            final = stream.get_final_response()
+        self.assertEqual(final.output_text, client().responses.parse(**options).output_text)
+        self.assertIsInstance(final.output_parsed, Person)
 
     def test_a_schema(self):
         answer = ask(input="Describe a person.", text={"format": {"type": "json_schema", "name": "person", "schema": SCHEMA, "strict": True}},

@@ -87,7 +87,7 @@ class Keys(unittest.TestCase):
     def setUpClass(cls):
         file = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory())) / "keys.json"
         file.touch(mode=0o600)
-        file.write_text(json.dumps([{"name": "good", "key": "sk-good"}, {"name": "slow", "key": "sk-slow", "requests_per_minute": 1}]))
+        file.write_text(json.dumps([{"name": "good", "key": "sk-good-key"}, {"name": "slow", "key": "sk-slow-key", "requests_per_minute": 1}]))
         cls.server = serving.Server(serving.CHAT, "--api-keys", os.fspath(file))
         cls.addClassCleanup(cls.server.stop)
 
@@ -96,16 +96,16 @@ class Keys(unittest.TestCase):
             return asking.chat.completions.create(model=serving.CHAT, messages=QUESTION, max_completion_tokens=3)
 
     def test_keys(self):
-        self.assertTrue(self.ask("sk-good").choices)
+        self.assertTrue(self.ask("sk-good-key").choices)
         with self.assertRaises(openai.AuthenticationError) as caught:
-            self.ask("sk-bad")
+            self.ask("sk-bad-key")
         self.assertEqual(caught.exception.code, "invalid_api_key")
-        self.assertNotIn("sk-bad", str(caught.exception))
+        self.assertNotIn("sk-bad-key", str(caught.exception))
 
     def test_limits(self):
-        self.ask("sk-slow")
+        self.ask("sk-slow-key")
         with self.assertRaises(openai.RateLimitError) as caught:
-            self.ask("sk-slow")
+            self.ask("sk-slow-key")
         wait = int(caught.exception.response.headers["retry-after"])
         self.assertIn(wait, range(1, 61))
         self.assertEqual(caught.exception.type, "rate_limit_error")
