@@ -1,4 +1,5 @@
-// GET /v1/models, /v1/models/NAME
+// GET /v1/models, /v1/models/NAME: OpenAI's fields and Anthropic's, whose clients ask the same paths.
+#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "server/prompt.h"
@@ -9,6 +10,13 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+std::string Rfc3339(std::time_t time) {
+  std::tm utc = {};
+  gmtime_r(&time, &utc);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", utc.tm_year + 1900, utc.tm_mon + 1,
+                     utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
+}
+
 // Those that are served: one that writes, one that embeds, or both.
 Json Served(Backend& b) {
   Json data = Json::array();
@@ -17,6 +25,9 @@ Json Served(Backend& b) {
                     {"object", "model"},
                     {"created", b.loaded_at()},
                     {"owned_by", "wring"},
+                    {"type", "model"},
+                    {"display_name", name},
+                    {"created_at", Rfc3339(b.loaded_at())},
                     {"max_model_len", context}});
   };
   if (b.engine() != nullptr) add(b.name(), b.engine()->context());
@@ -31,7 +42,11 @@ std::string Dump(const Json& json) {
 }  // namespace
 
 void ListModels(Service& service, const Call& call) {
-  const Json body = {{"object", "list"}, {"data", Served(*service.backend())}};
+  Json data = Served(*service.backend());
+  Json body = {{"object", "list"}, {"has_more", false}};
+  body["first_id"] = data.front()["id"];
+  body["last_id"] = data.back()["id"];
+  body["data"] = std::move(data);
   service.SendJson(call, Dump(body));
 }
 

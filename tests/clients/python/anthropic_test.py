@@ -1,4 +1,5 @@
 """Anthropic's Python client."""
+import datetime
 import unittest
 
 import anthropic
@@ -90,6 +91,8 @@ class Messages(unittest.TestCase):
             client().messages.create(model="claude-opus-4", messages=MESSAGES, max_tokens=5)
 
     def test_models(self):
-        listed = [model.id for model in client().models.list()]
-        self.assertIn(serving.CHAT, listed)
-        self.assertEqual(client().models.retrieve(serving.CHAT).id, serving.CHAT)
+        listed = list(client().models.list())
+        self.assertEqual([model.id for model in listed], [serving.CHAT, serving.EMBEDDING])
+        one = client().models.retrieve(serving.CHAT)
+        self.assertEqual((one.id, one.type, one.display_name), (serving.CHAT, "model", serving.CHAT))
+        self.assertLess(abs((datetime.datetime.now(datetime.timezone.utc) - one.created_at).total_seconds()), 3600)

@@ -1,11 +1,7 @@
 """OpenAI's Python client: embeddings, models, and the errors that it has classes for."""
 import base64
-import json
 import math
-import os
-import pathlib
 import struct
-import tempfile
 import unittest
 
 import openai
@@ -80,32 +76,3 @@ class Errors(unittest.TestCase):
         self.assertEqual((caught.exception.code, caught.exception.param), ("model_not_found", "model"))
         with self.assertRaises(openai.NotFoundError):
             client().files.list()
-
-
-class Keys(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        file = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory())) / "keys.json"
-        file.touch(mode=0o600)
-        file.write_text(json.dumps([{"name": "good", "key": "sk-good-key"}, {"name": "slow", "key": "sk-slow-key", "requests_per_minute": 1}]))
-        cls.server = serving.Server(serving.CHAT, "--api-keys", os.fspath(file))
-        cls.addClassCleanup(cls.server.stop)
-
-    def ask(self, key, retries=0):
-        with openai.OpenAI(base_url=self.server.v1, api_key=key, max_retries=retries) as asking:
-            return asking.chat.completions.create(model=serving.CHAT, messages=QUESTION, max_completion_tokens=3)
-
-    def test_keys(self):
-        self.assertTrue(self.ask("sk-good-key").choices)
-        with self.assertRaises(openai.AuthenticationError) as caught:
-            self.ask("sk-bad-key")
-        self.assertEqual(caught.exception.code, "invalid_api_key")
-        self.assertNotIn("sk-bad-key", str(caught.exception))
-
-    def test_limits(self):
-        self.ask("sk-slow-key")
-        with self.assertRaises(openai.RateLimitError) as caught:
-            self.ask("sk-slow-key")
-        wait = int(caught.exception.response.headers["retry-after"])
-        self.assertIn(wait, range(1, 61))
-        self.assertEqual(caught.exception.type, "rate_limit_error")

@@ -107,6 +107,13 @@ class Tools(unittest.TestCase):
         self.assertIn("tool_calls.function.arguments.delta", kinds)
         self.assertIn("tool_calls.function.arguments.done", kinds)
 
+    def test_an_answer_in_json_beside_tools(self):
+        schema = {"type": "object", "properties": {"name": {"enum": ["get_out"]}, "arguments": {"const": {}}}, "required": ["name", "arguments"], "additionalProperties": False}
+        form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+        message = ask(response_format=form).choices[0].message
+        self.assertIsNone(message.tool_calls, "no tool has this name")
+        jsonschema.validate(json.loads(message.content), schema)
+
     def test_results_go_back(self):
         call = ask(tool_choice="required", parallel_tool_calls=False).choices[0].message
         result = {"role": "tool", "tool_call_id": call.tool_calls[0].id, "content": '{"degrees": 20}'}
