@@ -46,6 +46,7 @@ test: setup ## every test; WRING_SKIP_BROWSER=1 installs no Chromium for the pag
 	@if [ -z "$(WRING_SKIP_BROWSER)" ]; then tools/setup web; fi
 	@$(call build,release)
 	@tools/fetch-model smollm2-135m-instruct all-minilm-l6-v2 >/dev/null
+	@tests/clients/prepare || echo "make test: the tests with real clients will be skipped." >&2
 	@ctest --preset release -j $(JOBS)
 
 .PHONY: bench

@@ -123,24 +123,18 @@ void Service::Handle(std::shared_ptr<Exchange> exchange) {
   call.exchange = std::move(exchange);
   call.arrived = std::chrono::steady_clock::now();
   if (auto preflight = cors_.Preflight(request)) return call.exchange->Send(*std::move(preflight));
-  const Route* found = nullptr;
-  bool path = false;
-  for (const Route& route : Routes()) {
-    if (route.path != request.path) continue;
-    path = true;
-    if (route.method == request.method || (route.method == "GET" && request.method == "HEAD")) {
-      found = &route;
-      break;
-    }
-  }
+  const FoundRoute match = FindRoute(request.method, request.path);
+  const Route* found = match.route;
   if (found == nullptr && ShowPage(*this, call)) return;
   if (found == nullptr) {
-    return SendError(call, path ? MakeError(405, fmt::format("{} cannot be asked with {}",
-                                                             request.path, request.method))
-                                : MakeError(404, fmt::format("there is no route {}; docs/server.md "
-                                                             "lists them",
-                                                             request.path)));
+    return SendError(call, match.path_exists
+                               ? MakeError(405, fmt::format("{} cannot be asked with {}",
+                                                            request.path, request.method))
+                               : MakeError(404, fmt::format("there is no route {}; docs/server.md "
+                                                            "lists them",
+                                                            request.path)));
   }
+  call.rest = match.rest;
   call.protocol = found->protocol;
   if (auto refused = Refuse(*found, request, &call.key)) return SendError(call, *refused);
   if (options_.log_prompts && !request.body.empty()) {

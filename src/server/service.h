@@ -43,13 +43,15 @@ struct Call {
   Protocol protocol = Protocol::kChat;  // whose shape errors have
   bool slow = false;                    // it is on a slow worker
   std::chrono::steady_clock::time_point arrived = {};
+  std::string_view rest = {};  // of the path, of routes that end with "*"; the exchange's bytes
 };
 
 enum class Access : uint8_t { kOpen, kKey, kAdmin };
 enum class Where : uint8_t { kHere, kWorker };  // on the I/O thread, or a text worker
 
 struct Route {
-  std::string_view method, path;
+  std::string_view method,
+      path;  // "/v1/models/*": whatever follows, which may hold slashes, is Call::rest
   Access access = Access::kKey;
   Where where = Where::kWorker;
   bool needs_model = true;

@@ -335,6 +335,13 @@ TEST(EngineTest, RefusesWhatCannotBeComputed) {
   EXPECT_NE(why([](auto& r) { r.prompt.assign(5000, 1); }).find("context"), std::string::npos);
   EXPECT_NE(why([](auto& r) { r.choices = 0; }).find("choices"), std::string::npos);
   EXPECT_NE(why([](auto& r) { r.sampling.top_p = 7; }).find("top"), std::string::npos);
+  // Too long is kLimit without a time: no waiting would help. The API tells it by that.
+  EngineRequest too_long;
+  too_long.prompt.assign(5000, 1);
+  const auto refusal = engine->Submit(std::move(too_long), std::make_shared<Recorder>());
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(refusal->status.code(), Code::kLimit);
+  EXPECT_EQ(refusal->retry_after, 0);
 }
 
 TEST(EngineTest, AFullQueueRefusesWithATimeToWait) {

@@ -49,7 +49,11 @@ void ReadTools(const Fields& body, GenerateCall* call) {
     call->tools = *std::move(parsed);
   }
   const Json* choice = body.Find("tool_choice");
-  auto parsed = ParseToolChoice(choice != nullptr ? *choice : Json(), call->tools);
+  auto allowed = TakeAllowedTools(choice != nullptr ? *choice : Json(), &call->tools);
+  if (!allowed.ok()) {
+    return body.failure().Add(MakeError(400, allowed.status().message(), "tool_choice"));
+  }
+  auto parsed = ParseToolChoice(*allowed, call->tools);
   if (!parsed.ok()) {
     return body.failure().Add(MakeError(400, parsed.status().message(), "tool_choice"));
   }

@@ -78,6 +78,15 @@ std::string TokenizeReply(std::span<const int32_t> ids, uint32_t max_model_len, 
   return Dump(out);
 }
 
+std::string TokenizerInfoReply(std::string_view bos_token, std::string_view eos_token,
+                               std::string_view chat_template) {
+  const auto nullable = [](std::string_view text) { return text.empty() ? Json() : Json(text); };
+  return Dump({{"bos_token", nullable(bos_token)},
+               {"eos_token", nullable(eos_token)},
+               {"pad_token", nullptr},
+               {"chat_template", nullable(chat_template)}});
+}
+
 std::string DetokenizeReply(std::string_view text) {
   return Dump({{"prompt", text}, {"content", text}});
 }

@@ -22,6 +22,9 @@ std::string EmbeddingReply(const EmbeddingCall& call, std::string_view model,
 // `token_bytes`: for token_strs, may be empty otherwise.
 std::string TokenizeReply(std::span<const int32_t> ids, uint32_t max_model_len, bool token_strs,
                           const std::function<std::string(int32_t)>& token_bytes);
+// As vLLM's, whose harnesses ask it for what they would else read from a tokenizer's files; null for what is empty.
+std::string TokenizerInfoReply(std::string_view bos_token, std::string_view eos_token,
+                               std::string_view chat_template);
 // {"prompt", "content"}: the same text under vLLM's and llama.cpp's name.
 std::string DetokenizeReply(std::string_view text);
 std::string ApplyTemplateReply(std::string_view text);

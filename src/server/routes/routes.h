@@ -9,6 +9,14 @@ namespace wring::server {
 
 std::span<const Route> Routes();
 
+struct FoundRoute {
+  const Route* route = nullptr;  // null: none
+  bool path_exists = false;      // for another method
+  std::string_view rest;         // of the path, where the route's own ends with "*"
+};
+// The route of a request; a path without "*" goes before one with it. GET routes answer HEAD, too.
+FoundRoute FindRoute(std::string_view method, std::string_view path);
+
 // The files of the page; false when the path is none of them.
 bool ShowPage(Service& service, const Call& call);
 
@@ -20,6 +28,8 @@ void Messages(Service& service, const Call& call);
 void CountTokens(Service& service, const Call& call);
 void Embeddings(Service& service, const Call& call);
 void ListModels(Service& service, const Call& call);
+void ShowModel(Service& service, const Call& call);
+void TokenizerInfo(Service& service, const Call& call);
 void Tokenize(Service& service, const Call& call);
 void Detokenize(Service& service, const Call& call);
 void ApplyTemplate(Service& service, const Call& call);

@@ -1,4 +1,5 @@
-// POST /tokenize, /detokenize, /apply-template: what the model's tokenizer and template do, without the model.
+// POST /tokenize, /detokenize, /apply-template, GET /tokenizer_info: what the model's tokenizer and template do,
+// without the model.
 #include "server/allowance.h"
 #include "server/api/parse.h"
 #include "server/api/replies.h"
@@ -20,6 +21,12 @@ ParseContext ContextOf(const Model& model) {
 }
 
 }  // namespace
+
+void TokenizerInfo(Service& service, const Call& call) {
+  const Model& model = TextModel(*service.backend());
+  service.SendJson(
+      call, TokenizerInfoReply(model.bos_token, model.eos_token, model.chat_template_source));
+}
 
 void Tokenize(Service& service, const Call& call) {
   const auto allowance = Allowance::Take(service, call, 0);

@@ -48,6 +48,7 @@ void CallParser::Hold(char c, State next) {
 // The opening whose marker is `text`, or begins with it.
 const CallOpening* CallParser::OpeningOf(std::string_view text, bool whole) const {
   for (const auto& opening : spec_->openings) {
+    if (opening.first && content_) continue;
     const auto marker = MarkerOf(opening);
     if (whole ? marker == text : marker.starts_with(text)) return &opening;
   }
@@ -250,6 +251,7 @@ void CallParser::Content(std::string_view text) {
   if (text.empty()) return;
   AddText(*events_, OutputEvent::Kind::kContent, text);
   after_call_ = false;
+  content_ = true;
 }
 
 void CallParser::BeginCall(const std::string& name) {

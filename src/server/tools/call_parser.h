@@ -71,6 +71,7 @@ class CallParser final : public OutputParser, private CallSink {
   size_t marker_ = 0;  // where in held_ a marker may have begun
   const CallOpening* opening_ = nullptr;
   bool in_array_ = false;
+  bool content_ = false;     // some has come
   bool after_call_ = false;  // no content has come since the last call
   std::optional<CallObject> object_;
   JsonScanner scanner_;

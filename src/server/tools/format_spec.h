@@ -17,6 +17,7 @@ struct CallOpening {
   std::string_view close = {};   // may be missing at the end of the text
   // Other text begins so too: a call must name a known tool and have arguments.
   bool shared = false;
+  bool first = false;   // only where no other text has come before
   bool array = false;   // [{...}, {...}]
   bool named = false;   // name{...} and name[ARGS]{...}
   bool python = false;  // name(key=value) up to `close`

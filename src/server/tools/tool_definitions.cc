@@ -133,6 +133,32 @@ Result<ToolChoice> ParseToolChoice(const Json& choice, const std::vector<Tool>& 
                "{{\"type\": \"function\", \"function\": {{\"name\": ...}}}}");
 }
 
+Result<Json> TakeAllowedTools(const Json& choice, std::vector<Tool>* tools) {
+  if (!choice.is_object() || !IsText(Member(choice, "type"), "allowed_tools")) return choice;
+  const Json& nested = Member(choice, "allowed_tools");
+  const Json& allowed = nested.is_object() ? nested : choice;
+  const Json& mode = Member(allowed, "mode");
+  const Json& list = Member(allowed, "tools");
+  if ((!IsText(mode, "auto") && !IsText(mode, "required")) || !list.is_array() || list.empty()) {
+    return Error(Code::kInvalid,
+                 "tool_choice.allowed_tools must have a mode, \"auto\" or \"required\", and tools, "
+                 "an array of some");
+  }
+  std::vector<std::string> names;
+  for (const auto& entry : list) {
+    const Json& function = entry.is_object() ? Member(entry, "function") : entry;
+    const Json& holder = function.is_object() ? function : entry;
+    const Json& name = holder.is_object() ? Member(holder, "name") : holder;
+    if (!name.is_string() || !HasTool(*tools, name.get_ref<const std::string&>())) {
+      return Error(Code::kInvalid, "tool_choice.allowed_tools names what is not among the tools");
+    }
+    names.push_back(name.get<std::string>());
+  }
+  std::erase_if(
+      *tools, [&](const Tool& tool) { return std::ranges::find(names, tool.name) == names.end(); });
+  return mode;
+}
+
 Result<std::vector<Tool>> ParseAnthropicTools(const Json& tools) {
   WRING_TRY(CheckList(tools));
   std::vector<Tool> out;

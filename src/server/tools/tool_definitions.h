@@ -35,6 +35,12 @@ Result<std::vector<Tool>> ParseTools(const nlohmann::ordered_json& tools);
 Result<ToolChoice> ParseToolChoice(const nlohmann::ordered_json& choice,
                                    const std::vector<Tool>& tools);
 
+// OpenAI's {"type": "allowed_tools", "allowed_tools": {"mode", "tools": [{"type", "function": {"name"}}]}}, or flat as
+// the Responses API has it: leaves these of the tools, in their order, and gives the mode back, "auto" or "required".
+// Any other choice comes back as it is.
+Result<nlohmann::ordered_json> TakeAllowedTools(const nlohmann::ordered_json& choice,
+                                                std::vector<Tool>* tools);
+
 // Anthropic's: {"name", "description", "input_schema"}, and {"type": "auto" | "any" | "tool" | "none", "name",
 // "disable_parallel_tool_use"}.
 Result<std::vector<Tool>> ParseAnthropicTools(const nlohmann::ordered_json& tools);

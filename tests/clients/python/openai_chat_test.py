@@ -216,6 +216,18 @@ class Leaving(unittest.TestCase):
         stream.close()
         self.gone(before)
 
+    def test_a_task_that_is_cancelled(self):
+        before = serving.chat_server().metric("wring:requests_cancelled_total")
+
+        async def leave():
+            async with openai.AsyncOpenAI(base_url=serving.chat_server().v1, api_key="none", max_retries=0) as many:
+                call = many.chat.completions.create(model=serving.CHAT, messages=QUESTION, max_tokens=4000, extra_body={"ignore_eos": True})
+                with self.assertRaises(asyncio.TimeoutError):
+                    await asyncio.wait_for(call, 0.5)
+
+        asyncio.run(leave())
+        self.gone(before)
+
     def test_a_client_that_does_not_wait(self):
         before = serving.chat_server().metric("wring:requests_cancelled_total")
         with self.assertRaises(openai.APITimeoutError):

@@ -93,6 +93,46 @@ TEST(ToolDefinitionsTest, Choices) {
     EXPECT_TRUE(Why(ParseToolChoice(odd, tools)).starts_with("tool_choice must be")) << odd;
 }
 
+TEST(ToolDefinitionsTest, AllowedToolsLeaveOutTheOthers) {
+  const std::vector<Tool> all = {{"f", "", ""}, {"g", "", ""}, {"h", "", ""}};
+  const auto take = [&](const char* json, std::vector<Tool>* tools) {
+    *tools = all;
+    return TakeAllowedTools(Json::parse(json), tools);
+  };
+  std::vector<Tool> left;
+  const auto nested = take(R"({"type": "allowed_tools", "allowed_tools": {"mode": "required",
+    "tools": [{"type": "function", "function": {"name": "h"}}, {"type": "function", "function": {"name": "f"}}]}})",
+                           &left);
+  ASSERT_TRUE(nested.ok()) << nested.status().message();
+  EXPECT_EQ(*nested, "required");
+  ASSERT_EQ(left.size(), 2U);
+  EXPECT_EQ(left[0].name, "f");
+  EXPECT_EQ(left[1].name, "h");
+  const auto flat = take(
+      R"({"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "g"}]})",
+      &left);
+  ASSERT_TRUE(flat.ok()) << flat.status().message();
+  EXPECT_EQ(*flat, "auto");
+  ASSERT_EQ(left.size(), 1U);
+  EXPECT_EQ(left[0].name, "g");
+  EXPECT_EQ(*take(R"("required")", &left), "required");
+  EXPECT_EQ(left.size(), 3U);
+
+  for (const char* odd : {R"({"type": "allowed_tools"})",
+                          R"({"type": "allowed_tools", "mode": "none", "tools": [{"name": "f"}]})",
+                          R"({"type": "allowed_tools", "mode": "auto", "tools": []})"}) {
+    EXPECT_TRUE(Why(take(odd, &left)).starts_with("tool_choice.allowed_tools must have")) << odd;
+  }
+  for (const char* odd :
+       {R"([1])", R"([{"name": "absent"}])", R"([{"function": {}}])", R"([null])"}) {
+    const std::string json =
+        fmt::format(R"({{"type": "allowed_tools", "mode": "auto", "tools": {}}})", odd);
+    EXPECT_EQ(Why(take(json.c_str(), &left)),
+              "tool_choice.allowed_tools names what is not among the tools")
+        << odd;
+  }
+}
+
 TEST(ToolDefinitionsTest, Anthropic) {
   const auto tools = ParseAnthropicTools(Json::parse(
       R"([{"name": "f", "description": "d", "input_schema": {"type": "object", "properties": {"b": {}, "a": {}}}},
