@@ -38,8 +38,13 @@ Json Nullable(const std::string& text) { return text.empty() ? Json() : Json(tex
 
 ApiError MakeError(int status, std::string message, std::string param) {
   const Kind& kind = KindOf(status);
-  return {status, std::string(kind.type), std::string(kind.code), std::move(param),
-          std::move(message)};
+  ApiError error;
+  error.status = status;
+  error.type = kind.type;
+  error.code = kind.code;
+  error.param = std::move(param);
+  error.message = std::move(message);
+  return error;
 }
 
 ApiError ErrorFrom(const Status& status) {

@@ -36,6 +36,7 @@ void Embeddings(Service& service, const Call& call) {
   auto allowance = Allowance::Take(service, call, tokens);
   if (!allowance) return;
   allowance->Used(tokens);
+  std::vector<std::vector<float>> vectors;
   for (size_t i = 0; i < ids->prompts.size(); ++i) {
     if (call.exchange->gone()) return;
     auto vector = b.Embed(std::move(ids->prompts[i]));
