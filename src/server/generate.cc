@@ -44,8 +44,8 @@ ApiResult<std::vector<std::shared_ptr<Grammar>>> Compile(const Model& model,
   std::vector<std::shared_ptr<Grammar>> all;
   if (!c) return all;
   for (uint32_t i = 0; i < answers; ++i) {
-    auto grammar = all.empty() ? Grammar::Compile(*model.tokenizer, c->kind, c->source)
-                               : all.front()->Copy();
+    auto grammar =
+        all.empty() ? Grammar::Compile(*model.tokenizer, c->kind, c->source) : all.front()->Copy();
     if (!grammar.ok()) {
       const bool later = grammar.status().code() == Code::kLimit;
       ApiError error = MakeError(later ? 503 : 400, grammar.status().message(), c->field);

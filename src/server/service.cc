@@ -20,7 +20,8 @@ Service::Service(const ServiceOptions& options, ApiKeys keys, Cors cors, std::un
                        "Requests with grammars or large bodies that wait for a worker.",
                        [this] { return static_cast<double>(slow_workers_.waiting()); });
   metrics_.AddComputed("wring:lost_bytes",
-                       "Memory held for good by grammars and templates that had to be stopped.", [] {
+                       "Memory held for good by grammars and templates that had to be stopped.",
+                       [] {
                          const LostMemory lost = Grammar::Lost();
                          return static_cast<double>(lost.grammars + lost.models);
                        });

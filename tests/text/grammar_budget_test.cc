@@ -46,7 +46,8 @@ TEST_F(GrammarBudget, ACopyGoesItsOwnWay) {
 
 // Clients send grammars: theirs must not cost the others the templates.
 TEST_F(GrammarBudget, ExhaustedGrammarsAreRefusedAndTemplatesAreNot) {
-  ASSERT_TRUE(Grammar::Compile(*tokenizer_, GrammarKind::kRegex, "a").ok());  // makes what all share
+  ASSERT_TRUE(
+      Grammar::Compile(*tokenizer_, GrammarKind::kRegex, "a").ok());  // makes what all share
   auto chat = ChatTemplate::Compile("{{ messages[0].content }}");
   ASSERT_TRUE(chat.ok());
   wring_bridge_limit_memory(4 << 20);
@@ -81,7 +82,8 @@ TEST_F(GrammarBudget, NoConversationEndsATemplate) {
   };
   EXPECT_NE((*chat)->Render(list("0", 4'000'000)).status().message().find("shorten it"),
             std::string::npos);
-  for (const auto& [item, count] : {std::pair{"0", 260'000}, {"[]", 130'000}, {R"({"a":0})", 130'000}}) {
+  for (const auto& [item, count] :
+       {std::pair{"0", 260'000}, {"[]", 130'000}, {R"({"a":0})", 130'000}}) {
     (void)(*chat)->Render(list(item, static_cast<size_t>(count)));
     EXPECT_TRUE((*chat)->Render(R"({"x":[1]})").ok()) << item;
   }

@@ -5,9 +5,9 @@ namespace wring::server {
 
 void Health(Service& service, const Call& call) {
   if (!Grammar::Lost().refuses()) return service.SendJson(call, R"({"status":"ok"})");
-  service.SendJson(call,
-                   R"({"status":"degraded","reason":"grammars or templates are refused because )"
-                   R"(those that had to be stopped hold too much memory: start the server again"})");
+  service.SendJson(
+      call, R"({"status":"degraded","reason":"grammars or templates are refused because )"
+            R"(those that had to be stopped hold too much memory: start the server again"})");
 }
 
 void Ready(Service& service, const Call& call) {
