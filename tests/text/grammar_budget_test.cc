@@ -72,7 +72,9 @@ TEST_F(GrammarBudget, ExhaustedGrammarsAreRefusedAndTemplatesAreNot) {
   EXPECT_TRUE(Grammar::Lost().refuses());
   EXPECT_EQ(compile("{}").code(), Code::kLimit);
   EXPECT_EQ(Grammar::Lost().models, before.models);
-  if (before.models == 0) EXPECT_EQ(*(*chat)->Render(R"({"messages":[{"content":"hi"}]})"), "hi");
+  if (before.models == 0) {
+    EXPECT_EQ(*(*chat)->Render(R"({"messages":[{"content":"hi"}]})"), "hi");
+  }
 }
 
 // A conversation is a client's, and the template everybody's: however odd, it may not take the template's budget.
