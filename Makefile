@@ -1,5 +1,5 @@
 # The commands of every day; CMakePresets.json says how each build is configured.
-#   make demo | test | bench | quality | goldens | lint | asan | tsan | neon | fuzz | build | setup | clean | help
+#   make demo | serve | test | bench | quality | goldens | lint | asan | tsan | neon | fuzz | build | setup | clean | help
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .SUFFIXES:
@@ -10,6 +10,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 JOBS ?= $(shell nproc)
 MODEL ?= smollm2-135m-instruct
 PROMPT ?= Why is the sky blue?
+PORT ?= 8080
 BENCH_MODELS ?= smollm2-135m-instruct qwen2.5-coder-0.5b-instruct qwen2.5-coder-1.5b-instruct
 wring := build/release/wring
 # $(call build,PRESET,TARGET...): configured once; after that ninja asks CMake again only when something changed.
@@ -28,13 +29,21 @@ setup: ## install the system packages that are missing
 build: setup ## Release build in build/release
 	@$(call build,release)
 
+# The prompt travels in the environment: a quotation mark in it must not become the shell's.
 .PHONY: demo
-demo: setup ## build, fetch the default model, run it on PROMPT
+demo: export DEMO_PROMPT := $(value PROMPT)
+demo: setup ## build, fetch MODEL, serve it, ask it PROMPT, end the server
 	@$(call build,release,wring_cli)
-	@model=$$(tools/fetch-model $(MODEL)) && $(wring) run "$$model" "$(PROMPT)" --max-tokens 200 --stats
+	@model=$$(tools/fetch-model $(MODEL)) && WRING=$(wring) tools/demo "$$model" "$$DEMO_PROMPT"
+
+.PHONY: serve
+serve: setup ## build, fetch MODEL, serve it at http://127.0.0.1:PORT until Ctrl-C
+	@$(call build,release,wring_cli)
+	@model=$$(tools/fetch-model $(MODEL)) && exec $(wring) serve "$$model" --port $(PORT)
 
 .PHONY: test
-test: setup ## every test
+test: setup ## every test; WRING_SKIP_BROWSER=1 installs no Chromium for the page's
+	@if [ -z "$(WRING_SKIP_BROWSER)" ]; then tools/setup web; fi
 	@$(call build,release)
 	@tools/fetch-model smollm2-135m-instruct all-minilm-l6-v2 >/dev/null
 	@ctest --preset release -j $(JOBS)

@@ -74,6 +74,7 @@ void Answer::Event(std::string_view data, double now, Record& record) {
 }
 
 bool Answer::End() {
+  if (!head_read_) return false;  // to Beast an end before the first byte is a whole message
   boost::system::error_code error;
   if (!parser_.is_done()) parser_.put_eof(error);
   return !error && parser_.is_done();

@@ -10,6 +10,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/error.hpp>
 #include <boost/beast/http/read.hpp>
+#include <cerrno>
 #include <utility>
 
 #include "serve/answer.h"
@@ -41,6 +42,13 @@ asio::awaitable<void> Sleep(double seconds) {
   co_await timer.async_wait(kTuple);
 }
 
+// Whether the server has not closed a kept connection yet, as some do after every stream.
+bool Alive(Connection& link) {
+  char byte = 0;
+  const ssize_t got = recv(link.stream.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
 }  // namespace
 
 Client::Client(asio::io_context& context, const Options& options)
@@ -58,10 +66,10 @@ std::string Client::Head(const std::string& target, size_t body_bytes) const {
 }
 
 asio::awaitable<Client::Link> Client::Open(bool fresh, bool slow, Clock::time_point until) {
-  if (!fresh && !slow && !idle_.empty()) {
+  while (!fresh && !slow && !idle_.empty()) {
     Link link = std::move(idle_.back());
     idle_.pop_back();
-    co_return link;
+    if (Alive(*link)) co_return link;
   }
   error_code error;
   tcp::resolver resolver(context_);
@@ -143,6 +151,7 @@ asio::awaitable<void> Client::Receive(Connection& link, const Job& job, Record& 
   const auto leave_after = job.vanish == Vanish::kTokens
                                ? 1 + static_cast<size_t>(job.draw * std::max(job.output_len, 1U))
                                : SIZE_MAX;
+  bool ended = false;
   while (!answer.complete()) {
     const auto [error, got] = co_await link.stream.async_read_some(
         link.buffer.prepare(job.slow ? kSlowRead : kRead), kTuple);
@@ -164,7 +173,8 @@ asio::awaitable<void> Client::Receive(Connection& link, const Job& job, Record& 
       record.outcome = Outcome::kTimeout;
       co_return;
     }
-    if (error && !(error == asio::error::eof && answer.End())) {
+    ended = error == asio::error::eof;
+    if (error && !(ended && answer.End())) {
       *stale = link.used && !answer.begun();
       record.outcome = answer.begun() ? Outcome::kCut : Outcome::kUnreachable;
       record.note = error.message();
@@ -173,7 +183,7 @@ asio::awaitable<void> Client::Receive(Connection& link, const Job& job, Record& 
     if (job.slow) co_await Sleep(std::chrono::duration<double>(kSlowPause).count());
   }
   record.outcome = answer.Judge(record);
-  *reuse = answer.keep_alive() && link.buffer.size() == 0 && !job.slow;
+  *reuse = !ended && answer.keep_alive() && link.buffer.size() == 0 && !job.slow;
 }
 
 asio::awaitable<void> Client::Run(const Job& job, const std::string& body, Record& record) {

@@ -31,7 +31,7 @@ ThreadPool::~ThreadPool() {
   {
     std::lock_guard lock(mutex_);
     stop_.store(true);
-    next_.fetch_add(uint64_t{1} << kChunkBits);
+    next_.fetch_add(uint64_t{1} << (2 * kChunkBits));
   }
   wake_.notify_all();
   for (auto& w : workers_) w.join();
@@ -41,13 +41,15 @@ ThreadPool::~ThreadPool() {
 uint64_t ThreadPool::TakeChunks(size_t thread) {
   while (true) {
     uint64_t next = next_.load(std::memory_order_acquire);
-    // Read before the swap and used only if it succeeds: then the job had a chunk left, so nobody was writing.
+    const uint64_t chunks = (next >> kChunkBits) & kChunkMask;
+    const uint64_t index = next & kChunkMask;
+    if (index >= chunks || stop_.load(std::memory_order_relaxed)) return JobOf(next);
+    // Read before the swap and used only if it succeeds: then this job had a chunk left, so nobody wrote the next.
     const auto call = job_.call.load(std::memory_order_relaxed);
     const void* fn = job_.fn.load(std::memory_order_relaxed);
     const size_t count = job_.count.load(std::memory_order_relaxed);
     const size_t chunk = job_.chunk.load(std::memory_order_relaxed);
-    const size_t begin = (next & ((uint64_t{1} << kChunkBits) - 1)) * chunk;
-    if (begin >= count || stop_.load(std::memory_order_relaxed)) return next >> kChunkBits;
+    const size_t begin = index * chunk;
     if (!next_.compare_exchange_weak(next, next + 1, std::memory_order_acq_rel)) continue;
     call(fn, begin, std::min(begin + chunk, count), thread);
     left_.fetch_sub(1, std::memory_order_release);
@@ -56,14 +58,17 @@ uint64_t ThreadPool::TakeChunks(size_t thread) {
 
 void ThreadPool::Run(const Job& job) {
   // Each take is 1/(4 x threads) of the items, so that the last chunk is small against the whole.
-  const size_t chunk = std::max(job.grain, job.count / (4 * threads()));
+  const size_t pieces = 4 * std::min<size_t>(threads(), 1024);
+  const size_t chunk = std::max(job.grain, (job.count + pieces - 1) / pieces);
+  const size_t chunks = (job.count + chunk - 1) / chunk;
   job_.call.store(job.call, std::memory_order_relaxed);
   job_.fn.store(job.fn, std::memory_order_relaxed);
   job_.count.store(job.count, std::memory_order_relaxed);
   job_.chunk.store(chunk, std::memory_order_relaxed);
-  left_.store((job.count + chunk - 1) / chunk, std::memory_order_relaxed);
-  const uint64_t number = (next_.load(std::memory_order_relaxed) >> kChunkBits) + 1;
-  next_.store(number << kChunkBits);  // seq_cst: publishes job_, and orders against sleepers_ below
+  left_.store(chunks, std::memory_order_relaxed);
+  const uint64_t number = JobOf(next_.load(std::memory_order_relaxed)) + 1;
+  next_.store((number << kChunkBits | chunks)
+              << kChunkBits);  // seq_cst: publishes job_, and orders against sleepers_ below
   if (sleepers_.load() != 0) {
     std::lock_guard lock(mutex_);
     wake_.notify_all();
@@ -82,7 +87,7 @@ void ThreadPool::Run(const Job& job) {
 
 void ThreadPool::Work(size_t thread) {
   uint64_t seen = 0;
-  const auto number = [&] { return next_.load() >> kChunkBits; };
+  const auto number = [&] { return JobOf(next_.load()); };
   while (true) {
     for (int spin = 0; number() == seen && spin < kSpins; ++spin) Pause();
     if (number() == seen) {

@@ -57,9 +57,12 @@ class ThreadPool {
   void Work(size_t thread);
   uint64_t TakeChunks(size_t thread);
 
-  // (number of the job) << kChunkBits | next chunk. Taking a chunk is a compare-and-swap of both, so that a worker
-  // that slept through a job cannot take from it, and Run need not wait for workers that took nothing.
-  static constexpr int kChunkBits = 20;
+  // Number of the job, its chunks, and the next of them, in one word: taking a chunk is a compare-and-swap of all
+  // three, so that a worker that slept through a job cannot take from it, nor from one that is being written, and Run
+  // need not wait for workers that took nothing. A job has at most 4 chunks a thread, and there are at most 1,024.
+  static constexpr int kChunkBits = 13;
+  static constexpr uint64_t kChunkMask = (uint64_t{1} << kChunkBits) - 1;
+  static uint64_t JobOf(uint64_t state) { return state >> (2 * kChunkBits); }
   SharedJob job_;
   std::atomic<uint64_t> next_{0};
   std::atomic<size_t> left_{0};  // chunks of the job that are not done

@@ -1,5 +1,6 @@
 // wring serve: listens at once, loads the model, answers until it is told to end.
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include "cli/models.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "server/http/loopback.h"
 #include "server/service.h"
 
 namespace wring::cli {
@@ -45,9 +47,18 @@ class Signals {
   int descriptor_;
 };
 
-bool IsLoopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || host == "[::1]" || host.starts_with("127.") ||
-         host.starts_with("unix:");
+// A connection is a descriptor; the shell's limit of 1,024 is made for programs that use select().
+void AllowDescriptors(rlim_t wanted) {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+  limit.rlim_cur = std::min(limit.rlim_max, wanted);
+  setrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur < wanted) {
+    Note(
+        fmt::format("only {} files may be open, so fewer connections than --connections: raise "
+                    "the limit (ulimit -Hn)\n",
+                    limit.rlim_cur));
+  }
 }
 
 // "::1" and 8080 become "[::1]:8080".
@@ -96,7 +107,8 @@ Result<std::unique_ptr<Service>> ServiceFrom(const Arguments& a) {
     WRING_ASSIGN(keys, server::ApiKeys::Load(a.Text("--api-keys"), &warning));
     if (!warning.empty()) Note(warning + "\n");
   }
-  if (keys.empty() && !IsLoopback(a.Text("--host"))) {
+  if (keys.empty() && !a.Text("--host").starts_with("unix:") &&
+      !server::IsLoopbackName(a.Text("--host"))) {
     return Error(Code::kInvalid,
                  "{} can be reached by others: give --api-keys FILE, or listen on 127.0.0.1",
                  a.Text("--host"));
@@ -135,6 +147,7 @@ Status Serve(const Arguments& a) {
   http_options.limits.bodies_bytes =
       std::max(http_options.limits.bodies_bytes, 4 * http_options.limits.body_bytes);
   http_options.limits.connections = static_cast<size_t>(a.Integer("--connections"));
+  AllowDescriptors(http_options.limits.connections + 256);  // model files, logs, the loop's own
   WRING_ASSIGN(const auto http, server::HttpServer::Listen(http_options, [&](auto exchange) {
                  service->Handle(std::move(exchange));
                }));

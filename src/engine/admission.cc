@@ -17,19 +17,21 @@ double Admission::Backlog() const {
 }
 
 std::optional<Refusal> Admission::Try(uint64_t prompt_tokens, uint64_t most_output,
-                                      double seconds_left, Ticket* ticket) {
-  const auto refuse = [&](std::string why, double wait) {
-    return Refusal{Status(Code::kLimit, std::move(why)), std::max(1.0, std::ceil(wait))};
+                                      double seconds_left, uint32_t idle, Ticket* ticket) {
+  const auto refuse = [&](std::string_view reason, std::string why, double wait) {
+    return Refusal{Status(Code::kLimit, std::move(why)), std::max(1.0, std::ceil(wait)), reason};
   };
   // A place becomes free when the mean request of those outstanding is done.
   const double place = Backlog() / std::max(1U, waiting_requests_);
-  if (waiting_requests_ >= limits_.waiting_requests) {
-    return refuse(fmt::format("{} requests wait already, the most that may: try again later",
+  if (waiting_requests_ >= limits_.waiting_requests + idle) {
+    return refuse("queue_requests",
+                  fmt::format("{} requests wait already, the most that may: try again later",
                               waiting_requests_),
                   place);
   }
   if (waiting_requests_ > 0 && waiting_tokens_ + prompt_tokens > limits_.waiting_tokens) {
-    return refuse(fmt::format("{} prompt tokens wait already, of at most {}: try again later",
+    return refuse("queue_tokens",
+                  fmt::format("{} prompt tokens wait already, of at most {}: try again later",
                               waiting_tokens_, limits_.waiting_tokens),
                   place);
   }
@@ -42,7 +44,8 @@ std::optional<Refusal> Admission::Try(uint64_t prompt_tokens, uint64_t most_outp
   if (seconds_left >= 0 && speed > 0 && outstanding_ > 0) {
     const double needed = (outstanding_ + units) / speed;
     if (needed > kSafety * seconds_left) {
-      return refuse(fmt::format("the deadline of {:.3g} s cannot be met: what was taken before "
+      return refuse("deadline",
+                    fmt::format("the deadline of {:.3g} s cannot be met: what was taken before "
                                 "needs {:.3g} s; try again later",
                                 seconds_left, outstanding_ / speed),
                     needed - kSafety * seconds_left);

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "base/result.h"
 
@@ -25,7 +26,8 @@ struct AdmissionLimits {
 // A request that was not taken, and when trying again makes sense.
 struct Refusal {
   Status status;
-  double retry_after = 1;  // seconds
+  double retry_after = 1;        // seconds; 0: never, as it is
+  std::string_view reason = "";  // in one word, for metrics: "queue_requests", "deadline"
 };
 
 class Admission {
@@ -42,9 +44,10 @@ class Admission {
     double units = 0;  // still to be computed
   };
 
+  // `idle`: answers that could run and do not, so that as many more may wait: they begin with the next step.
   // `most_output`: tokens over all choices. `seconds_left`: until its deadline; negative: none.
   std::optional<Refusal> Try(uint64_t prompt_tokens, uint64_t most_output, double seconds_left,
-                             Ticket* ticket);
+                             uint32_t idle, Ticket* ticket);
   void Started(const Ticket& ticket);
   // `units` of the ticket's request were computed, or need not be (cached).
   void Computed(Ticket* ticket, double units);

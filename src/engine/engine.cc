@@ -63,13 +63,15 @@ Engine::~Engine() = default;
 
 std::optional<Refusal> Engine::Check(const EngineRequest& r) const {
   const auto no = [](Code code, std::string why) {
-    return Refusal{Status(code, std::move(why)), 0};
+    return Refusal{Status(code, std::move(why)), 0, "invalid"};
   };
   if (r.prompt.empty()) return no(Code::kInvalid, "the prompt has no tokens: give at least one");
   if (r.prompt.size() > context_) {
-    return no(Code::kInvalid,
-              fmt::format("the prompt has {} tokens, more than the context of {}: shorten it",
-                          r.prompt.size(), context_));
+    return Refusal{
+        Status(Code::kLimit,
+               fmt::format("the prompt has {} tokens, more than the context of {}: shorten it",
+                           r.prompt.size(), context_)),
+        0, "context"};
   }
   for (const int32_t id : r.prompt) {
     if (id < 0 || static_cast<uint32_t>(id) >= model_.spec.vocab) {
@@ -82,7 +84,7 @@ std::optional<Refusal> Engine::Check(const EngineRequest& r) const {
                                           r.choices, options_.sequences));
   }
   const Status sampling = CheckSampling(r.sampling);
-  if (!sampling.ok()) return Refusal{sampling, 0};
+  if (!sampling.ok()) return Refusal{sampling, 0, "invalid"};
   const CodecId codec = r.codec.value_or(options_.codec);
   if (!loop_->layouts().has(codec)) {
     return no(Code::kInvalid,
@@ -91,9 +93,11 @@ std::optional<Refusal> Engine::Check(const EngineRequest& r) const {
   const uint64_t needed = loop_->layouts().of(codec).pool_bytes(
       std::min<uint64_t>(r.prompt.size() + std::max(r.max_tokens, 1U), context_));
   if (needed > loop_->pool_bytes()) {
-    return no(Code::kLimit, fmt::format("the request needs {} MiB of cache and the pool has {}: "
-                                        "shorten it, or give the server a larger pool",
-                                        needed >> 20, loop_->pool_bytes() >> 20));
+    return Refusal{
+        Status(Code::kLimit, fmt::format("the request needs {} MiB of cache and the pool has {}: "
+                                         "shorten it, or give the server a larger pool",
+                                         needed >> 20, loop_->pool_bytes() >> 20)),
+        0, "pool"};
   }
   return std::nullopt;
 }

@@ -44,6 +44,7 @@ struct EngineReport {
            prefix_hits = 0;  // prompt tokens looked up and found, since the start
   std::array<uint64_t, kPoolOwners> pool_used{};
   uint64_t pool_free = 0, pool_waste = 0;
+  uint64_t pool_freeable = 0;  // of prefix_cache: what no running answer uses
 };
 
 // Times of a request that ended, in seconds.

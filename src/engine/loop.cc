@@ -93,7 +93,9 @@ std::optional<Refusal> Engine::Loop::Submit(std::shared_ptr<Flight> flight) {
                           : std::max(0.0, std::chrono::duration<double>(r.deadline - now).count());
   {
     const std::lock_guard lock(mutex_);
-    if (auto refusal = admission_.Try(r.prompt.size(), output, left, &flight->ticket)) {
+    const auto started = static_cast<uint32_t>(in_flight()) - admission_.waiting_requests();
+    const uint32_t idle = options_.sequences - std::min(options_.sequences, started);
+    if (auto refusal = admission_.Try(r.prompt.size(), output, left, idle, &flight->ticket)) {
       return refusal;
     }
     flight->submitted = now;
@@ -113,6 +115,7 @@ void Engine::Loop::Post(std::function<void()> work) {
 }
 
 void Engine::Loop::Main() {
+  if (observer_ != nullptr) Report();
   if (observer_ != nullptr) Report();  // the pool's figures hold before the first request, too
   while (Receive()) Turn();
   running_.clear();
@@ -140,6 +143,7 @@ void Engine::Loop::Report() {
     report_.pool_used[o] = pool_->used_bytes(static_cast<PoolOwner>(o));
   }
   report_.pool_free = pool_->free_bytes();
+  report_.pool_freeable = cache_->FreeableBytes();
   report_.pool_waste = pool_->waste_bytes();
   observer_->OnStep(report_);
   report_.seconds = 0;

@@ -117,11 +117,11 @@ bool Engine::Loop::Start() {
     if (b.left() == 0) b.kv.Truncate(b.kv.length() - 1);  // somebody wants the last token's logits
   }
   const uint32_t cached = b.kv.length();
-  // Cached prefixes that others use cannot be freed, so this may hope for too much: Reserve finds out.
-  // Blocks, not whole slabs: sequences share those.
-  const uint64_t needed = b.kv.layout().bytes_per_token() * (b.left() + kBlockTokens);
-  const uint64_t free = pool_->free_bytes() + pool_->used_bytes(PoolOwner::kPrefixCache);
-  if (!running_.empty() && needed > free) {
+  // Each of those that run will soon want another column; who is let in without leaving room for that would only be
+  // preempted again.
+  const uint64_t needed =
+      b.kv.layout().bytes_per_token() * (b.left() + kBlockTokens * (1 + running_.size()));
+  if (!running_.empty() && needed > pool_->free_bytes() + cache_->FreeableBytes()) {
     b.kv.Clear();
     return false;
   }

@@ -66,6 +66,7 @@ Hash128 PrefixCache::Insert(const Hash128& parent, std::span<const int32_t> toke
       pool_->SetOwner(*block, PoolOwner::kPrefixCache);
       bytes += block->bytes();
     }
+    entry.bytes = bytes;
     entry.cost = (1 + attention_share_ * index * kBlockTokens) / static_cast<double>(bytes);
     if (up != entries_.end() && up->second.children++ == 0) {
       leaves_.erase({up->second.worth, up->second.touched});
@@ -75,7 +76,16 @@ Hash128 PrefixCache::Insert(const Hash128& parent, std::span<const int32_t> toke
   return name;
 }
 
-bool PrefixCache::InUse(const Entry& entry) const {
+// Blocks of a prefix are used from its beginning, so an entry in use has no parent that is free.
+uint64_t PrefixCache::FreeableBytes() const {
+  uint64_t bytes = 0;
+  for (const auto& [name, entry] : entries_) {
+    if (!InUse(entry)) bytes += entry.bytes;
+  }
+  return bytes;
+}
+
+bool PrefixCache::InUse(const Entry& entry) {
   return std::ranges::any_of(entry.column, [](const auto& b) { return b.use_count() > 1; });
 }
 

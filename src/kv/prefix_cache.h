@@ -48,6 +48,8 @@ class PrefixCache {
 
   // Frees the blocks of the entry that is worth least and that nobody else uses; false when there is none.
   bool Evict();
+  // Bytes that Evict could free.
+  uint64_t FreeableBytes() const;
   // All of them.
   void Clear();
 
@@ -61,6 +63,7 @@ class PrefixCache {
     Hash128 parent;
     std::vector<int32_t> tokens;
     BlockColumn column;
+    uint64_t bytes = 0;
     double cost = 0;  // over bytes
     double worth = 0;
     uint64_t touched = 0;
@@ -70,7 +73,7 @@ class PrefixCache {
 
   Hash128 NameOf(const Hash128& parent, std::span<const int32_t> tokens) const;
   void Touch(const Hash128& name, Entry& entry);
-  bool InUse(const Entry& entry) const;
+  static bool InUse(const Entry& entry);
 
   PagePool* pool_;
   Hash128 secret_;

@@ -1,5 +1,7 @@
 #include "server/answering.h"
 
+#include <cmath>
+
 #include "server/http/event_stream.h"
 
 namespace wring::server {
@@ -31,22 +33,10 @@ Answering::Answering(Service& service, Call call, uint32_t prompts, uint32_t cho
       parsers_(std::move(parsers)),
       left_(prompts) {}
 
-Answering::~Answering() {
-  if (charges_) {
-    service_.limits().End(*call_.key, charged_, usage_.prompt_tokens + usage_.completion_tokens);
-  }
-}
-
-bool Answering::Charge(uint64_t tokens) {
-  const bool ok = service_.Charge(call_, tokens);
-  charges_ = ok && call_.key != nullptr;
-  charged_ = tokens;
-  return ok;
-}
-
-void Answering::Submit(std::vector<EngineRequest> requests) {
+void Answering::Submit(std::vector<EngineRequest> requests, Allowance allowance) {
   Engine& engine = *service_.backend()->engine();
   const std::lock_guard lock(mutex_);  // nothing is written before all were taken
+  allowance_ = std::move(allowance);
   for (uint32_t p = 0; p < requests.size(); ++p) {
     requests[p].cancel = cancel_;
     auto refusal =
@@ -81,12 +71,14 @@ void Answering::OnEnd(const Status& status, const Usage& usage) {
   usage_.prompt_tokens += usage.prompt_tokens;
   usage_.cached_tokens += usage.cached_tokens;
   usage_.completion_tokens += usage.completion_tokens;
+  allowance_->Used(usage_.prompt_tokens + usage_.completion_tokens);
   --left_;
   if (done_) return;
   if (!status.ok()) return Fail(ErrorFrom(status));
   if (left_ > 0) return;
   done_ = true;
   End(writer_->OnEnd(usage_));
+  LogEnd(nullptr);
 }
 
 void Answering::Write(const std::string& events) {
@@ -119,6 +111,21 @@ void Answering::Fail(const ApiError& error) {
   cancel_->Cancel();
   if (error.status == 429) service_.CountRejection(error);
   End(writer_->OnError(error));
+  LogEnd(&error);
+}
+
+// What the request cost; the line of the answer's status was written when the answer began.
+void Answering::LogEnd(const ApiError* error) {
+  const double ms =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - call_.arrived)
+          .count();
+  service_.log().Write(LogLevel::kInfo, "answered",
+                       {{"id", call_.exchange->request().id},
+                        {"prompt_tokens", usage_.prompt_tokens},
+                        {"cached_tokens", usage_.cached_tokens},
+                        {"completion_tokens", usage_.completion_tokens},
+                        {"ms", std::round(ms * 1000) / 1000},
+                        {"error", error != nullptr ? std::string_view(error->message) : ""}});
 }
 
 }  // namespace wring::server

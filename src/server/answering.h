@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "engine/request.h"
+#include "server/allowance.h"
 #include "server/api/call.h"
 #include "server/api/writer.h"
-#include "server/service.h"
 #include "server/tools/output_parser.h"
 
 namespace wring::server {
@@ -19,12 +19,9 @@ class Answering : public std::enable_shared_from_this<Answering> {
   // `parsers`: one a choice, or none where the text is the answer.
   Answering(Service& service, Call call, uint32_t prompts, uint32_t choices,
             std::unique_ptr<Writer> writer, std::vector<std::unique_ptr<OutputParser>> parsers);
-  ~Answering();
 
   // Submits one request a prompt, all or none; what is refused is answered. The client's going away cancels them.
-  void Submit(std::vector<EngineRequest> requests);
-  // Takes `tokens` from the key's allowance; false, and answered, when there is too little.
-  bool Charge(uint64_t tokens);
+  void Submit(std::vector<EngineRequest> requests, Allowance allowance);
 
  private:
   class Listener;
@@ -35,6 +32,7 @@ class Answering : public std::enable_shared_from_this<Answering> {
   void Write(const std::string& events);
   void End(const Ending& ending);
   void Fail(const ApiError& error);
+  void LogEnd(const ApiError* error);
 
   Service& service_;
   const Call call_;
@@ -47,8 +45,7 @@ class Answering : public std::enable_shared_from_this<Answering> {
   Usage usage_;
   uint32_t left_;  // prompts that have not ended
   bool begun_ = false, done_ = false;
-  uint64_t charged_ = 0;
-  bool charges_ = false;
+  std::optional<Allowance> allowance_;
 };
 
 }  // namespace wring::server

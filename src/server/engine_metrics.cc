@@ -13,7 +13,9 @@ const std::vector<double> kBatch = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512};
 constexpr const char* kOwners[kPoolOwners] = {"kv_cache", "adapter", "prefix_cache", "speculative"};
 constexpr const char* kPool = "wring:pool_bytes";
 constexpr const char* kPoolHelp =
-    "Bytes of the page pool by owner; kv_cache holds what only running requests use.";
+    "Bytes of the page pool by owner. A complete block of a running answer belongs to "
+    "prefix_cache; "
+    "kv_cache is what only running answers hold.";
 constexpr const char* kEnded = "wring:request_success_total";
 constexpr const char* kEndedHelp = "Requests that were answered whole.";
 constexpr const char* kFailed = "wring:requests_failed_total";
@@ -73,7 +75,8 @@ void EngineMetrics::OnStep(const EngineReport& r) {
   }
   pool_free_.Set(static_cast<double>(r.pool_free));
   pool_waste_.Set(static_cast<double>(r.pool_waste));
-  pool_usage_.Set(static_cast<double>(r.pool_used[0]) / static_cast<double>(total));
+  pool_usage_.Set(static_cast<double>(total - r.pool_free - r.pool_freeable) /
+                  static_cast<double>(total));
   preempted_.Add(r.preempted - last_.preempted);
   prefix_queries_.Add(r.prefix_queries - last_.prefix_queries);
   prefix_hits_.Add(r.prefix_hits - last_.prefix_hits);

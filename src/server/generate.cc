@@ -206,7 +206,9 @@ void Generate(Service& service, const Call& call, ApiResult<GenerateCall> parsed
   for (const EngineRequest& r : requests) {
     tokens += r.prompt.size() + uint64_t{r.choices} * r.max_tokens;
   }
-  if ((*answering)->Charge(tokens)) (*answering)->Submit(std::move(requests));
+  if (auto allowance = Allowance::Take(service, call, tokens)) {
+    (*answering)->Submit(std::move(requests), *std::move(allowance));
+  }
 }
 
 }  // namespace wring::server

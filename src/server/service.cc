@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "server/http/loopback.h"
 #include "server/routes/routes.h"
 
 namespace wring::server {
@@ -38,16 +39,6 @@ void Service::Open(std::unique_ptr<Backend> backend) {
   backend_.store(owned_.get(), std::memory_order_release);
 }
 
-void Service::Fail(const Status& status) {
-  const std::lock_guard lock(mutex_);
-  failed_ = status;
-}
-
-std::string Service::load_error() const {
-  const std::lock_guard lock(mutex_);
-  return failed_.message();
-}
-
 size_t Service::in_flight() const {
   Backend* b = backend_.load(std::memory_order_acquire);
   return workers_.waiting() + slow_workers_.waiting() +
@@ -70,6 +61,9 @@ void Service::WatchServer(const HttpServer* http) {
   counted("wring:http_requests_total", "Requests that reached a route.", &Counts::requests);
   counted("wring:http_malformed_total", "Requests that were malformed, too large or too slow.",
           &Counts::refused);
+  counted("wring:http_connections_total", "Connections accepted.", &Counts::accepted);
+  counted("wring:http_connections_refused_total", "Connections beyond --connections.",
+          &Counts::overloaded);
   counted("wring:http_clients_gone_total", "Clients that left before their answer had gone out.",
           &Counts::gone);
   counted("wring:http_slow_readers_total", "Clients cut off because they did not read.",
@@ -81,7 +75,7 @@ void Service::WatchServer(const HttpServer* http) {
                                   const Pulse::Reading reading = http->pulse().Read();
                                   HistogramReading h;
                                   for (const uint32_t us : Pulse::kEdges)
-                                    h.edges.push_back(us * 1e-6);
+                                    h.edges.push_back(us / 1e6);
                                   h.buckets.assign(reading.buckets.begin(), reading.buckets.end());
                                   h.sum = static_cast<double>(reading.sum_us) * 1e-6;
                                   return h;
@@ -90,6 +84,14 @@ void Service::WatchServer(const HttpServer* http) {
 
 std::optional<ApiError> Service::Refuse(const Route& route, const HttpRequest& request,
                                         const ApiKey** key) {
+  // Without keys the address is all that keeps others away, and a page can give its own name this machine's address
+  // (DNS rebinding).
+  const std::string_view host = request.Header("host");
+  if (keys_.empty() && !host.empty() && !IsLoopbackName(NameInHost(host))) {
+    return MakeError(403,
+                     "without API keys the server answers only to localhost, 127.0.0.1 and "
+                     "[::1]: ask for one of these, or start it with --api-keys");
+  }
   if (route.access != Access::kOpen && !keys_.empty()) {
     *key = keys_.Find(request);
     if (*key == nullptr) {
@@ -108,9 +110,8 @@ std::optional<ApiError> Service::Refuse(const Route& route, const HttpRequest& r
     return error;
   }
   if (route.needs_model && backend() == nullptr) {
-    const std::string why = load_error();
-    ApiError error = MakeError(503, why.empty() ? "the model is being loaded: try again" : why);
-    if (why.empty()) error.retry_after = 1;
+    ApiError error = MakeError(503, "the model is being loaded: try again");
+    error.retry_after = 1;
     return error;
   }
   return std::nullopt;
@@ -118,7 +119,9 @@ std::optional<ApiError> Service::Refuse(const Route& route, const HttpRequest& r
 
 void Service::Handle(std::shared_ptr<Exchange> exchange) {
   const HttpRequest& request = exchange->request();
-  Call call{std::move(exchange), nullptr, Protocol::kChat};
+  Call call;
+  call.exchange = std::move(exchange);
+  call.arrived = std::chrono::steady_clock::now();
   if (auto preflight = cors_.Preflight(request)) return call.exchange->Send(*std::move(preflight));
   const Route* found = nullptr;
   bool path = false;
@@ -149,20 +152,10 @@ void Service::Handle(std::shared_ptr<Exchange> exchange) {
   }
   if (!workers_.Post([this, found, call] { found->run(*this, call); })) {
     ApiError error = MakeError(429, "too many requests wait to be read: try again later");
+    error.reason = "text_queue";
     error.retry_after = 1;
     SendError(call, error);
   }
-}
-
-bool Service::Charge(const Call& call, uint64_t tokens) {
-  if (call.key == nullptr) return true;
-  const KeyLimits::Verdict verdict = limits_.Begin(*call.key, tokens);
-  if (verdict.ok) return true;
-  ApiError error = MakeError(
-      429, fmt::format("this API key has used up its {}: try again later", verdict.limit));
-  error.retry_after = std::max(1.0, verdict.retry_after_s);
-  SendError(call, error);
-  return false;
 }
 
 void Service::RunSlowly(Call call, std::function<void(const Call&)> work) {
@@ -174,6 +167,7 @@ void Service::RunSlowly(Call call, std::function<void(const Call&)> work) {
                                "too many requests with grammars or large bodies wait to be read: "
                                "try again later");
     error.retry_after = 5;
+    error.reason = "slow_queue";
     SendError(call, error);
   }
 }
@@ -199,7 +193,8 @@ void Service::Send(const Call& call, HttpReply reply) {
   const HttpRequest& request = call.exchange->request();
   Answered(reply.status).Add();
   for (auto& header : cors_.For(request)) reply.headers.push_back(std::move(header));
-  const bool bad = reply.status >= 500;
+  reply.headers.emplace_back("X-Request-Id", std::to_string(request.id));
+  const bool bad = reply.status >= 500 && reply.status != 503;  // 503 is how loading looks
   if (log_->Wants(bad ? LogLevel::kWarning : LogLevel::kInfo)) {
     log_->Write(bad ? LogLevel::kWarning : LogLevel::kInfo, "request",
                 {{"id", request.id},
@@ -223,7 +218,7 @@ void Service::SendJson(const Call& call, std::string body, int status) {
 void Service::CountRejection(const ApiError& error) {
   metrics_
       .AddCounter("wring:requests_rejected_total", "Requests refused with 429, by reason.",
-                  {{"reason", error.code.empty() ? "load" : error.code}})
+                  {{"reason", error.reason}})
       .Add();
 }
 

@@ -42,6 +42,7 @@ struct Call {
   const ApiKey* key = nullptr;          // null where no keys are asked for
   Protocol protocol = Protocol::kChat;  // whose shape errors have
   bool slow = false;                    // it is on a slow worker
+  std::chrono::steady_clock::time_point arrived = {};
 };
 
 enum class Access : uint8_t { kOpen, kKey, kAdmin };
@@ -65,8 +66,6 @@ class Service {
   void Handle(std::shared_ptr<Exchange> exchange);
   // From now on routes that need a model are served.
   void Open(std::unique_ptr<Backend> backend);
-  // The model could not be loaded; /ready says why.
-  void Fail(const Status& status);
   // Requests that come are refused; those in flight go on.
   void Drain() { draining_.store(true, std::memory_order_relaxed); }
   // Requests that are not answered yet.
@@ -82,15 +81,11 @@ class Service {
   KeyLimits& limits() { return limits_; }
   Log& log() { return *log_; }
   bool draining() const { return draining_.load(std::memory_order_relaxed); }
-  std::string load_error() const;
   void WatchServer(const HttpServer* http);
 
   void Send(const Call& call, HttpReply reply);
   void SendJson(const Call& call, std::string body, int status = 200);
   void CountRejection(const ApiError& error);
-  // Takes a request of so many tokens from what its key allows, which KeyLimits::End gives back; false, and answered,
-  // when there is too little.
-  bool Charge(const Call& call, uint64_t tokens);
   // Goes on with a call on a slow worker, or refuses it when too much waits for one.
   void RunSlowly(Call call, std::function<void(const Call&)> work);
   // Logs what was lost since the last time, if anything was: work on a grammar or a template had to be stopped.
@@ -115,8 +110,6 @@ class Service {
   std::atomic<Backend*> backend_{nullptr};
   std::atomic<bool> draining_{false};
   std::atomic<uint64_t> noted_lost_{0};
-  mutable std::mutex mutex_;
-  Status failed_;
 };
 
 }  // namespace wring::server

@@ -26,6 +26,21 @@ TEST(ThreadPoolTest, CoversEveryItemOnceJobAfterJob) {
   }
 }
 
+// A worker that is late may look at a job while the next, of another size, is being written.
+TEST(ThreadPoolTest, LateWorkersTakeNothingFromTheNextJob) {
+  for (size_t threads : {2UL, 4UL}) {
+    ThreadPool pool(threads);
+    for (uint32_t round = 0; round < 60'000; ++round) {
+      const size_t count = round % 2 == 0 ? 1 + round % 7 : 900;
+      std::atomic<size_t> items{0};
+      pool.ParallelFor(count, round % 2 == 0 ? 0 : 1, [&](size_t begin, size_t end, size_t) {
+        items.fetch_add(end - begin, std::memory_order_relaxed);
+      });
+      ASSERT_EQ(items.load(), count) << "round " << round;
+    }
+  }
+}
+
 TEST(ThreadPoolTest, WakesWorkersThatSleep) {
   ThreadPool pool(2);
   for (int round = 0; round < 5; ++round) {

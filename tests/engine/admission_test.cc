@@ -12,15 +12,15 @@ namespace {
 TEST(AdmissionTest, BoundsTheQueueByRequestsAndByTokens) {
   Admission a({.waiting_requests = 2, .waiting_tokens = 1000});
   Admission::Ticket t[4];
-  EXPECT_FALSE(a.Try(5000, 1, -1, &t[0])) << "one alone may be longer than the bound";
-  EXPECT_TRUE(a.Try(10, 1, -1, &t[1]));
+  EXPECT_FALSE(a.Try(5000, 1, -1, 0, &t[0])) << "one alone may be longer than the bound";
+  EXPECT_TRUE(a.Try(10, 1, -1, 0, &t[1]));
   a.Started(t[0]);
-  EXPECT_FALSE(a.Try(900, 1, -1, &t[1]));
-  const auto tokens = a.Try(200, 1, -1, &t[2]);
+  EXPECT_FALSE(a.Try(900, 1, -1, 0, &t[1]));
+  const auto tokens = a.Try(200, 1, -1, 0, &t[2]);
   ASSERT_TRUE(tokens);
   EXPECT_NE(tokens->status.message().find("tokens"), std::string::npos);
-  EXPECT_FALSE(a.Try(50, 1, -1, &t[2]));
-  const auto requests = a.Try(1, 1, -1, &t[3]);
+  EXPECT_FALSE(a.Try(50, 1, -1, 0, &t[2]));
+  const auto requests = a.Try(1, 1, -1, 0, &t[3]);
   ASSERT_TRUE(requests);
   EXPECT_NE(requests->status.message().find("requests"), std::string::npos);
   EXPECT_GE(requests->retry_after, 1);
@@ -30,7 +30,7 @@ TEST(AdmissionTest, CountsWhatIsOutstandingAndForgetsWhatEnded) {
   Admission a({});
   a.Measured(1000, 1);
   Admission::Ticket t;
-  ASSERT_FALSE(a.Try(400, 50, -1, &t));
+  ASSERT_FALSE(a.Try(400, 50, -1, 0, &t));
   EXPECT_NEAR(a.Backlog(), 0.5, 1e-9);
   a.Started(t);
   a.Computed(&t, 400);
@@ -46,7 +46,7 @@ TEST(AdmissionTest, RefusesADeadlineThatCannotBeMet) {
   Admission::Ticket t;
   int taken = 0;
   std::optional<Refusal> refusal;
-  while (!(refusal = a.Try(100, 50, 10, &t))) ++taken;
+  while (!(refusal = a.Try(100, 50, 10, 0, &t))) ++taken;
   EXPECT_NEAR(taken, 10 * Admission::kSafety * 1000 / 200, 1);
   EXPECT_GE(refusal->retry_after, 1);
   EXPECT_NE(refusal->status.message().find("deadline"), std::string::npos);
@@ -71,7 +71,7 @@ TEST(AdmissionTest, UnderTwiceTheLoadHalfIsServedInTime) {
         0) {  // 10 a second of 200 units
       ++offered;
       Job job;
-      if (!a.Try(100, 50, 5, &job.ticket)) {
+      if (!a.Try(100, 50, 5, 0, &job.ticket)) {
         ++taken;
         job.left = 200;
         job.arrived = now;

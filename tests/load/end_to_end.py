@@ -36,6 +36,42 @@ def load(url, *options, code=0):
     return json.loads(done.stdout) if done.stdout else done.stderr
 
 
+def scenario(name, fake, *options):
+    """(exit code, line) of one of bench/serve/scenarios."""
+    command = [sys.executable, HERE.parents[1] / "bench/serve/scenarios" / name, "--url", fake.url, "--pid", fake.process.pid, "--load", LOAD, *options]
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=120)
+    return done.returncode, done.stdout + done.stderr
+
+
+class Scenarios(unittest.TestCase):
+    def check(self, code, got):
+        self.assertEqual(got[0], code, got[1])
+
+    def test_streams(self):
+        with Fake("--ttft-ms", "500") as fake:
+            # The fake server's loop reads requests while it counts, so only what is held is judged here.
+            self.check(0, scenario("streams", fake, "--streams", 200))
+            self.check(1, scenario("streams", fake, "--streams", 20, "--delay-ms", 0.1))
+
+    def test_disconnects(self):
+        with Fake() as fake:
+            self.check(0, scenario("disconnects", fake, "--minutes", 0.1, "--slow", 0))
+        with Fake("--leak", "64") as fake:
+            self.check(1, scenario("disconnects", fake, "--minutes", 0.05, "--slow", 0))
+
+    def test_overload(self):
+        small = ("--minutes", 0.1, "--saturation-s", 3, "--deadline", 2, "--concurrency", 8)
+        with Fake("--busy-above", "8", "--itl-ms", "1") as fake:
+            self.check(0, scenario("overload", fake, *small, "--throughput", 0.3, "--in-time", 0.9, "--growth", 0.5))
+            self.check(1, scenario("overload", fake, *small, "--deadline", 0.001))
+
+    def test_shared_prefix(self):
+        with Fake("--ttft-ms", "1", "--ms-per-token", "0.3") as fake:
+            self.check(0, scenario("shared_prefix", fake, "--rounds", 2))
+        with Fake("--ttft-ms", "1000") as fake:
+            self.check(1, scenario("shared_prefix", fake, "--rounds", 1))
+
+
 class EndToEnd(unittest.TestCase):
     def test_closed_loop_measures_what_the_server_did(self):
         with Fake("--ttft-ms", "100", "--itl-ms", "10") as fake:
@@ -61,6 +97,12 @@ class EndToEnd(unittest.TestCase):
         self.assertGreater(got["peak_concurrency"], 30)
         self.assertEqual(got["request_goodput"], 0)
         self.assertEqual(got["on_time"], 100)
+
+    def test_a_server_that_closes_kept_connections_is_asked_anew(self):
+        with Fake("--close", "--ttft-ms", "1", "--itl-ms", "0") as fake:
+            got = load(fake.url, "--concurrency", 4, "--requests", 60, "--output-len", 3, "--timeout", 5, "--warmup", 1)
+            stats = fake.stats()
+        self.assertEqual((got["completed"], stats["finished"]), (60, 61))
 
     def test_trace_prompts_and_chat(self):
         with tempfile.TemporaryDirectory() as folder, Fake("--ttft-ms", "1", "--itl-ms", "0") as fake:

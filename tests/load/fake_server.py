@@ -19,6 +19,7 @@ class Server:
     def __init__(self, options):
         self.options = options
         self.random = random.Random(1)
+        self.seen = set()
         self.stats = {"requests": 0, "active": 0, "peak": 0, "finished": 0, "busy": 0, "cut": 0, "gone": 0, "broken_bodies": 0, "connections": 0}
 
     async def connection(self, reader, writer):
@@ -62,12 +63,18 @@ class Server:
     async def get(self, path, writer):
         if path == "/v1/models":
             return await self.whole(writer, 200, {"data": [{"id": "fake"}]})
+        if path == "/metrics":
+            n = self.stats["requests"]
+            return await self.whole(writer, 200, f"""wring:io_loop_delay_seconds_bucket{{le="0.001"}} {n}
+wring:io_loop_delay_seconds_bucket{{le="+Inf"}} {n}
+wring:pool_bytes{{owner="kv_cache"}} {self.options.leak + self.stats["active"]}
+""")
         if path == "/stats":
             return await self.whole(writer, 200, self.stats)
         return await self.whole(writer, 404, {"error": {"message": f"no {path}"}})
 
     async def whole(self, writer, status, value, more=""):
-        body = json.dumps(value).encode()
+        body = (value if isinstance(value, str) else json.dumps(value)).encode()
         writer.write(f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{more}\r\n".encode() + body)
         await writer.drain()
         return True
@@ -83,7 +90,9 @@ class Server:
         cut = self.random.random() < self.options.cut
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
         await writer.drain()
-        await asyncio.sleep(self.options.ttft_ms / 1e3)
+        start = json.dumps(prompt)[:64]
+        await asyncio.sleep((self.options.ttft_ms + (0 if start in self.seen else self.options.ms_per_token * len(prompt))) / 1e3)
+        self.seen.add(start)
         if chat:
             await self.event(writer, {"choices": [{"delta": {"role": "assistant", "content": ""}, "finish_reason": None}]})
         for i in range(count):
@@ -105,7 +114,7 @@ class Server:
         writer.write(b"0\r\n\r\n")
         await writer.drain()
         self.stats["finished"] += 1
-        return True
+        return not self.options.close
 
     async def event(self, writer, value):
         await self.piece(writer, b"data: " + json.dumps(value).encode() + b"\n\n")
@@ -122,6 +131,9 @@ async def main():
     parser.add_argument("--itl-ms", type=float, default=2)
     parser.add_argument("--busy-above", type=int, default=0)
     parser.add_argument("--cut", type=float, default=0)
+    parser.add_argument("--close", action="store_true", help="close every connection after its stream, without saying so before")
+    parser.add_argument("--leak", type=int, default=0, help="bytes that the cache still holds, as /metrics says")
+    parser.add_argument("--ms-per-token", type=float, default=0, help="of a prompt that begins as none before did")
     parser.add_argument("--fault", choices=["lie"])
     server = Server(parser.parse_args())
     listener = await asyncio.start_server(server.connection, "127.0.0.1", server.options.port, backlog=4096, limit=1 << 24)

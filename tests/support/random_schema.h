@@ -167,7 +167,7 @@ class SchemaValidator {
   std::string Check(const Json& s, const Json& v) const {
     if (s.is_boolean()) return s.get<bool>() ? "" : Wrong("false", s, v);
     if (s.contains("$ref")) {
-      const std::string why =
+      std::string why =
           Check(root_.at(Json::json_pointer(s["$ref"].get<std::string>().substr(1))), v);
       if (!why.empty()) return why;
     }

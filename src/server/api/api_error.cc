@@ -64,6 +64,7 @@ ApiError ErrorFrom(const Refusal& refusal) {
   }
   ApiError error = MakeError(429, refusal.status.message());
   error.retry_after = refusal.retry_after;
+  error.reason = refusal.reason;
   return error;
 }
 

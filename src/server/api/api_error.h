@@ -22,6 +22,7 @@ struct ApiError {
   std::string param;            // the field, "messages[0].content"; "" for none
   std::string message;
   double retry_after = 0;  // seconds, for the Retry-After header; 0 for none
+  std::string reason;      // of a 429, in one word, for metrics
 };
 
 template <typename T>

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "server/api/common_fields.h"
 #include "server/api/conversation.h"
 #include "server/api/parse.h"
@@ -58,11 +56,26 @@ Json NestChoice(const Fields& body) {
   return nested;
 }
 
+// The tools as clients read them in an answer: with every member, given or not.
+Json ToolsAgain(const Fields& body) {
+  Json tools = Json::array();
+  const Json* given = body.Array("tools");
+  if (given == nullptr) return tools;
+  for (const Json& tool : *given) {
+    Json again = tool;
+    for (const char* name : {"description", "parameters", "strict"}) {
+      if (!again.contains(name)) again[name] = nullptr;
+    }
+    tools.push_back(std::move(again));
+  }
+  return tools;
+}
+
 // What the answer says again.
 std::string Echo(const Fields& body, const GenerateCall& call) {
-  const auto given = [&](const char* name, Json otherwise) {
+  const auto given = [&](const char* name, const Json& otherwise) {
     const Json* value = body.Find(name);
-    return value != nullptr ? *value : std::move(otherwise);
+    return value != nullptr ? *value : otherwise;
   };
   const Json text = given("text", Json::object());
   Json format = {{"type", "text"}};
@@ -78,7 +91,7 @@ std::string Echo(const Fields& body, const GenerateCall& call) {
                {"temperature", temperature.value_or(1.0)},
                {"text", {{"format", std::move(format)}}},
                {"tool_choice", given("tool_choice", "auto")},
-               {"tools", given("tools", Json::array())},
+               {"tools", ToolsAgain(body)},
                {"top_p", top_p.value_or(1.0)},
                {"truncation", "disabled"}});
 }
@@ -106,8 +119,8 @@ void ReadNestedTools(const Fields& body, Failure& failure, GenerateCall* call) {
 
 }  // namespace
 
-ApiResult<GenerateCall> ParseResponses(std::string_view body_text, const ParseContext& context) {
-  auto json = ParseObject(body_text);
+ApiResult<GenerateCall> ParseResponses(std::string_view text, const ParseContext& context) {
+  auto json = ParseObject(text);
   if (!json.ok()) return json.error();
   Failure failure;
   const Fields body(*json, "", failure);
@@ -122,8 +135,8 @@ ApiResult<GenerateCall> ParseResponses(std::string_view body_text, const ParseCo
   call.output.stream = body.Flag("stream").value_or(false);
   call.request.max_tokens = static_cast<uint32_t>(body.Integer("max_output_tokens").value_or(0));
   ReadConstraint(body, &call);
-  if (const Json* text = body.Object("text")) {
-    if (const Json* format = FindMember(*text, "format")) {
+  if (const Json* shape = body.Object("text")) {
+    if (const Json* format = FindMember(*shape, "format")) {
       ReadFormat(*format, "text.format", failure, &call);
     }
   }

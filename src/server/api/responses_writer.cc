@@ -102,7 +102,8 @@ class ResponsesWriter final : public Writer {
 
   Json UsageOf() const {
     return {{"input_tokens", usage_.prompt_tokens},
-            {"input_tokens_details", {{"cached_tokens", usage_.cached_tokens}}},
+            {"input_tokens_details",
+             {{"cached_tokens", usage_.cached_tokens}, {"cache_write_tokens", 0}}},
             {"output_tokens", usage_.completion_tokens},
             {"output_tokens_details", {{"reasoning_tokens", reasoning_tokens_}}},
             {"total_tokens", uint64_t{usage_.prompt_tokens} + usage_.completion_tokens}};
@@ -153,7 +154,7 @@ class ResponsesWriter final : public Writer {
   }
 
   // Where an event belongs.
-  Json At(Json members) const {
+  Json At(const Json& members) const {
     Json out = {{"item_id", ItemId(items_.size() - 1)}, {"output_index", items_.size() - 1}};
     if (items_.back().kind != Kind::kCall) out["content_index"] = 0;
     out.update(members);
@@ -180,7 +181,7 @@ class ResponsesWriter final : public Writer {
     item.text += text;
     Json members = {{"delta", text}};
     if (item.kind == Kind::kMessage) members["logprobs"] = Json::array();
-    Emit(kTypes[static_cast<size_t>(item.kind)], At(std::move(members)), out);
+    Emit(kTypes[static_cast<size_t>(item.kind)], At(members), out);
   }
 
   void Close(std::string* out) {
@@ -194,8 +195,8 @@ class ResponsesWriter final : public Writer {
       Json members = {{"text", item.text}};
       const bool message = item.kind == Kind::kMessage;
       if (message) members["logprobs"] = Json::array();
-      Emit(message ? "response.output_text.done" : "response.reasoning_text.done",
-           At(std::move(members)), out);
+      Emit(message ? "response.output_text.done" : "response.reasoning_text.done", At(members),
+           out);
       Emit("response.content_part.done", At({{"part", Part(item.kind, item.text)}}), out);
     }
     const size_t index = items_.size() - 1;

@@ -65,7 +65,7 @@ std::optional<HttpReply> Cors::Preflight(const HttpRequest& request) const {
   }
   HttpReply reply{204, "", "", For(request)};
   if (!Listed(request.Header("origin"))) return reply;
-  reply.headers.emplace_back("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS");
+  reply.headers.emplace_back("Access-Control-Allow-Methods", "GET, POST, OPTIONS");
   // The OpenAI clients for browsers send x-stainless-*; "*" would not cover authorization, and without cookies
   // there is nothing that a header could be misused for.
   reply.headers.emplace_back(

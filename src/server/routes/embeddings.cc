@@ -1,4 +1,5 @@
 // POST /v1/embeddings
+#include "server/allowance.h"
 #include "server/api/parse.h"
 #include "server/api/replies.h"
 #include "server/generate.h"
@@ -8,6 +9,10 @@
 namespace wring::server {
 
 void Embeddings(Service& service, const Call& call) {
+  // Thousands of texts take seconds, and their worker waits for them.
+  if (!call.slow) {
+    return service.RunSlowly(call, [&service](const Call& c) { Embeddings(service, c); });
+  }
   Backend& b = *service.backend();
   if (b.encoder() == nullptr) {
     return service.SendError(call, MakeError(400,
@@ -28,10 +33,9 @@ void Embeddings(Service& service, const Call& call) {
   if (!ids.ok()) return service.SendError(call, ids.error());
   uint64_t tokens = 0;
   for (const auto& prompt : ids->prompts) tokens += prompt.size();
-  if (!service.Charge(call, tokens)) return;
-  const auto give_back = [&](const ApiKey* key) { service.limits().End(*key, tokens, tokens); };
-  const std::unique_ptr<const ApiKey, decltype(give_back)> charged(call.key, give_back);
-  std::vector<std::vector<float>> vectors;
+  auto allowance = Allowance::Take(service, call, tokens);
+  if (!allowance) return;
+  allowance->Used(tokens);
   for (size_t i = 0; i < ids->prompts.size(); ++i) {
     if (call.exchange->gone()) return;
     auto vector = b.Embed(std::move(ids->prompts[i]));

@@ -1,6 +1,7 @@
 // The routes that generate; what differs is how their bodies are read and their answers written.
 #include "server/generate.h"
 
+#include "server/allowance.h"
 #include "server/api/parse.h"
 #include "server/api/replies.h"
 #include "server/prompt.h"
@@ -30,6 +31,8 @@ void CountTokens(Service& service, const Call& call) {
   if (b.generator() == nullptr) {
     return service.SendError(call, MakeError(400, "the model served here reads no messages"));
   }
+  const auto allowance = Allowance::Take(service, call, 0);
+  if (!allowance) return;
   auto parsed =
       ParseMessages(call.exchange->request().body, MakeParseContext(service), /*count_only=*/true);
   if (!parsed.ok()) return service.SendError(call, parsed.error());

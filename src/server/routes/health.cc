@@ -11,10 +11,10 @@ void Health(Service& service, const Call& call) {
 }
 
 void Ready(Service& service, const Call& call) {
-  std::string why = service.load_error();
+  std::string why;
   if (service.draining()) {
     why = "the server is shutting down";
-  } else if (why.empty() && service.backend() == nullptr) {
+  } else if (service.backend() == nullptr) {
     why = "the model is being loaded";
   }
   if (why.empty()) return service.SendJson(call, R"({"status":"ready"})");

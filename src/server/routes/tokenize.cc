@@ -1,4 +1,5 @@
 // POST /tokenize, /detokenize, /apply-template: what the model's tokenizer and template do, without the model.
+#include "server/allowance.h"
 #include "server/api/parse.h"
 #include "server/api/replies.h"
 #include "server/prompt.h"
@@ -21,6 +22,8 @@ ParseContext ContextOf(const Model& model) {
 }  // namespace
 
 void Tokenize(Service& service, const Call& call) {
+  const auto allowance = Allowance::Take(service, call, 0);
+  if (!allowance) return;
   const Model& model = TextModel(*service.backend());
   auto parsed = ParseTokenize(call.exchange->request().body, ContextOf(model));
   if (!parsed.ok()) return service.SendError(call, parsed.error());
@@ -32,6 +35,8 @@ void Tokenize(Service& service, const Call& call) {
 }
 
 void Detokenize(Service& service, const Call& call) {
+  const auto allowance = Allowance::Take(service, call, 0);
+  if (!allowance) return;
   const Model& model = TextModel(*service.backend());
   auto tokens = ParseDetokenize(call.exchange->request().body, ContextOf(model));
   if (!tokens.ok()) return service.SendError(call, tokens.error());
@@ -44,6 +49,8 @@ void Detokenize(Service& service, const Call& call) {
 }
 
 void ApplyTemplate(Service& service, const Call& call) {
+  const auto allowance = Allowance::Take(service, call, 0);
+  if (!allowance) return;
   const Model& model = TextModel(*service.backend());
   auto parsed = ParseApplyTemplate(call.exchange->request().body, ContextOf(model));
   if (!parsed.ok()) return service.SendError(call, parsed.error());

@@ -14,7 +14,7 @@ JsonScanner::Step JsonScanner::Next(char c) {
   if (place_ == Place::kString) return InString(c);
   if (place_ == Place::kNumber) return InNumber(c);
   if (place_ == Place::kLiteral) {
-    if (c != literal_[0]) return Step::kBad;
+    if (!literal_.starts_with(c)) return Step::kBad;
     literal_.remove_prefix(1);
     return literal_.empty() ? Ended() : Step::kMore;
   }

@@ -105,6 +105,23 @@ TEST(LoadAnswer, TellsWhatWentWrong) {
   EXPECT_EQ(outcome, Outcome::kUnfinished);
 }
 
+TEST(LoadAnswer, AnEndIsWholeOnlyWhereTheMessageSaysSo) {
+  const auto ends = [](std::string_view bytes) {
+    Answer answer(false, false);
+    Record record;
+    boost::beast::flat_buffer buffer;
+    std::copy(bytes.begin(), bytes.end(), static_cast<char*>(buffer.prepare(bytes.size()).data()));
+    buffer.commit(bytes.size());
+    EXPECT_TRUE(answer.Take(buffer, 0, record));
+    return answer.End();
+  };
+  EXPECT_FALSE(ends(""));  // a kept connection that was closed
+  EXPECT_FALSE(ends("HTTP/1.1 200"));
+  EXPECT_FALSE(ends(kHead));
+  EXPECT_FALSE(ends("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc"));
+  EXPECT_TRUE(ends("HTTP/1.1 200 OK\r\n\r\nabc"));  // without a length the end is the end
+}
+
 Record Text(uint64_t prompt, std::string text, Outcome outcome) {
   Record r;
   r.job.prompt = prompt;

@@ -67,7 +67,7 @@ TEST(ToolDefinitionsTest, EveryFaultIsASentence) {
   EXPECT_NE(Why(ParseTools(Json::array({Function(std::string(65, 'a'))}))), "");
   EXPECT_EQ(Why(ParseTools(Json::array({Function(std::string(64, 'a'))}))), "");
   Json many = Json::array();
-  for (int i = 0; i < 129; ++i) many.push_back(Function("f" + std::to_string(i)));
+  for (int i = 0; i < 129; ++i) many.push_back(Function(fmt::format("f{}", i)));
   EXPECT_EQ(Why(ParseTools(many)), "there are 129 tools: at most 128 are taken");
 }
 
