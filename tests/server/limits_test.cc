@@ -287,5 +287,25 @@ TEST_F(LimitsTest, DrainCutsWhatDoesNotEnd) {
   exchange->Send({200, "text/plain", "", {}});
 }
 
+// An impatient operator: one thread drains, another stops. Both joined the I/O thread, and one of them for good.
+TEST_F(LimitsTest, StopEndsAnothersDrain) {
+  for (int i = 0; i < 50; ++i) {
+    Start();
+    auto client = Connect();
+    client.Send(Get("/held"));
+    auto exchange = Take();
+    ASSERT_TRUE(exchange);
+    std::atomic<bool> drained{false};
+    std::thread drain([&] {
+      server_->Drain(10 * kPatience);
+      drained = true;
+    });
+    EXPECT_TRUE(Eventually([&] { return !Connect().connected(); }));
+    server_->Stop();
+    EXPECT_TRUE(Eventually([&] { return drained.load(); }));
+    drain.join();
+  }
+}
+
 }  // namespace
 }  // namespace wring::server

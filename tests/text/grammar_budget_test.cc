@@ -46,9 +46,12 @@ TEST_F(GrammarBudget, ACopyGoesItsOwnWay) {
 
 // Clients send grammars: theirs must not cost the others the templates.
 TEST_F(GrammarBudget, ExhaustedGrammarsAreRefusedAndTemplatesAreNot) {
-  ASSERT_TRUE(Grammar::Compile(*tokenizer_, GrammarKind::kRegex, "a").ok());  // makes what all share
+  ASSERT_TRUE(
+      Grammar::Compile(*tokenizer_, GrammarKind::kRegex, "a").ok());  // makes what all share
   auto chat = ChatTemplate::Compile("{{ messages[0].content }}");
   ASSERT_TRUE(chat.ok());
+  // Other tests of this process may have lost something already.
+  const LostMemory before = Grammar::Lost();
   wring_bridge_limit_memory(4 << 20);
   const auto bomb = [](int i) {
     std::string schema = fmt::format(R"({{"title":"{}","allOf":[)", i);
@@ -61,13 +64,17 @@ TEST_F(GrammarBudget, ExhaustedGrammarsAreRefusedAndTemplatesAreNot) {
     return Grammar::Compile(*tokenizer_, GrammarKind::kJsonSchema, schema).status();
   };
   for (int i = 0; i < 100; ++i) EXPECT_EQ(compile(bomb(0)).code(), Code::kInvalid);
-  EXPECT_LT(Grammar::Lost().grammars, 8U << 20) << "the same source is not tried again";
+  EXPECT_LT(Grammar::Lost().grammars, before.grammars + (8U << 20))
+      << "the same source is not tried again";
   int i = 1;
   while (compile(bomb(i)).code() != Code::kLimit && i < 100) ++i;
   EXPECT_LT(i, 10);
   EXPECT_TRUE(Grammar::Lost().refuses());
   EXPECT_EQ(compile("{}").code(), Code::kLimit);
-  EXPECT_EQ(*(*chat)->Render(R"({"messages":[{"content":"hi"}]})"), "hi");
+  EXPECT_EQ(Grammar::Lost().models, before.models);
+  if (before.models == 0) {
+    EXPECT_EQ(*(*chat)->Render(R"({"messages":[{"content":"hi"}]})"), "hi");
+  }
 }
 
 // A conversation is a client's, and the template everybody's: however odd, it may not take the template's budget.
@@ -81,7 +88,8 @@ TEST_F(GrammarBudget, NoConversationEndsATemplate) {
   };
   EXPECT_NE((*chat)->Render(list("0", 4'000'000)).status().message().find("shorten it"),
             std::string::npos);
-  for (const auto& [item, count] : {std::pair{"0", 260'000}, {"[]", 130'000}, {R"({"a":0})", 130'000}}) {
+  for (const auto& [item, count] :
+       {std::pair{"0", 260'000}, {"[]", 130'000}, {R"({"a":0})", 130'000}}) {
     (void)(*chat)->Render(list(item, static_cast<size_t>(count)));
     EXPECT_TRUE((*chat)->Render(R"({"x":[1]})").ok()) << item;
   }

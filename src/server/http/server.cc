@@ -104,7 +104,7 @@ class HttpServer::Impl {
   }
 
   bool Drain(milliseconds timeout) {
-    if (!thread_.joinable()) return true;
+    if (stopped()) return true;
     hall_->draining->store(true);
     asio::post(hall_->context, [this] {
       CloseAcceptors();
@@ -123,6 +123,8 @@ class HttpServer::Impl {
   }
 
   void Stop() {
+    // Whoever drains stops at the end, and another may not want to wait so long: only one can join.
+    const std::lock_guard lock(stop_);
     if (!thread_.joinable()) return;
     hall_->draining->store(true);
     asio::post(hall_->context, [this] {
@@ -270,6 +272,11 @@ class HttpServer::Impl {
     }
   }
 
+  bool stopped() {
+    const std::lock_guard lock(stop_);
+    return !thread_.joinable();
+  }
+
   void CloseAcceptors() {
     error_code ignored;
     for (auto& acceptor : acceptors_) acceptor.close(ignored);
@@ -303,6 +310,7 @@ class HttpServer::Impl {
   std::condition_variable empty_;
   size_t open_ = 0;
   bool closed_ = false;
+  std::mutex stop_;  // guards thread_ once it runs
   std::thread thread_;
 };
 

@@ -43,7 +43,7 @@ class HttpServer {
   // Takes no new connections, closes idle ones, lets requests in flight end, and cuts what is left after `timeout`.
   // True when nothing had to be cut. Not from the I/O thread.
   bool Drain(std::chrono::milliseconds timeout);
-  // Cuts everything. Not from the I/O thread. Idempotent.
+  // Cuts everything, also what another thread's Drain still waits for. Not from the I/O thread. Idempotent.
   void Stop();
 
   const Pulse& pulse() const;
