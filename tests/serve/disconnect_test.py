@@ -15,7 +15,7 @@ OTHER = {"prompt": "The sea is", "max_tokens": 40, "ignore_eos": True, "seed": 9
 
 def raw(body, path="/v1/completions"):
     data = json.dumps(body).encode()
-    return f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data
+    return f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data
 
 
 def reset(s):
@@ -31,7 +31,7 @@ def half_close(s):
 class Disconnects(unittest.TestCase):
     def leave_unread(self, server, expected):
         """Clients that leave before their request is whole: nothing is computed."""
-        for part in (b"", b"POST", b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Le", raw(OTHER)[:-20]):
+        for part in (b"", b"POST", b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Le", raw(OTHER)[:-20]):
             for leave in (socket.socket.close, reset, half_close):
                 s = server.socket()
                 s.sendall(part)

@@ -89,7 +89,7 @@ class Hostile(unittest.TestCase):
         self.sentence(got, (400,), "context")
         self.sentence(self.server.post("/v1/completions", head + b"x" * (limit - len(head) - 1) + b'"}'), (413,))
         with self.server.socket() as s:
-            s.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+            s.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
             try:
                 for _ in range(10):
                     s.sendall(b"100000\r\n" + b"x" * 0x100000 + b"\r\n")

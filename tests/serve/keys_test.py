@@ -105,7 +105,7 @@ class Keys(unittest.TestCase):
             for _ in range(2):
                 s = server.socket()
                 data = json.dumps(HOLD).encode()
-                s.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nx-api-key: two-at-once\r\nContent-Length: %d\r\n\r\n"
+                s.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nx-api-key: two-at-once\r\nContent-Length: %d\r\n\r\n"
                           % len(data) + data)
                 self.assertTrue(s.recv(10))
                 held.append(s)
@@ -122,7 +122,7 @@ class Keys(unittest.TestCase):
         with self.server(keys, "--sequences", 1, model=serving.SMOLLM) as server:
             holder = server.socket()
             data = json.dumps(HOLD).encode()
-            holder.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nx-api-key: slow-key-1\r\nContent-Length: %d\r\n\r\n"
+            holder.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nx-api-key: slow-key-1\r\nContent-Length: %d\r\n\r\n"
                            % len(data) + data)
             self.assertTrue(holder.recv(10))
             order, clients = [], []
