@@ -43,12 +43,12 @@ std::optional<Refusal> Admission::Try(uint64_t prompt_tokens, uint64_t most_outp
   const double speed = units_per_second();
   if (seconds_left >= 0 && speed > 0 && outstanding_ > 0) {
     const double needed = (outstanding_ + units) / speed;
-    if (needed > kSafety * seconds_left) {
+    if (needed > planned_ * seconds_left) {
       return refuse("deadline",
                     fmt::format("the deadline of {:.3g} s cannot be met: what was taken before "
                                 "needs {:.3g} s; try again later",
                                 seconds_left, outstanding_ / speed),
-                    needed - kSafety * seconds_left);
+                    needed - planned_ * seconds_left);
     }
   }
   ticket->prompt_tokens = prompt_tokens;
@@ -64,17 +64,18 @@ void Admission::Started(const Ticket& ticket) {
   waiting_tokens_ -= ticket.prompt_tokens;
 }
 
-void Admission::Computed(Ticket* ticket, double units) {
-  // An answer that is longer than expected goes on counting a little until it ends.
-  const double taken = std::min(units, std::max(0.0, ticket->units - kDecodeCost));
-  ticket->units -= taken;
-  outstanding_ -= taken;
+void Admission::Cached(Ticket* ticket, uint64_t tokens) {
+  ticket->units -= static_cast<double>(tokens);
+  outstanding_ -= static_cast<double>(tokens);
 }
 
-void Admission::Ended(const Ticket& ticket, bool started, uint64_t output_tokens) {
+void Admission::Ended(const Ticket& ticket, bool started, End end, uint64_t output_tokens) {
   if (!started) Started(ticket);
   outstanding_ = std::max(0.0, outstanding_ - ticket.units);
-  if (output_tokens == 0) return;
+  // One late request in a hundred keeps the share where it is.
+  if (end == End::kLate) planned_ = std::max(kLeastPlanned, planned_ * 0.95);
+  if (end != End::kDone || output_tokens == 0) return;
+  planned_ = std::min(kMostPlanned, planned_ * 1.0005);
   const auto output = static_cast<double>(output_tokens);
   output_mean_ = output_mean_ < 0 ? output : output_mean_ + kOutputMemory * (output - output_mean_);
 }

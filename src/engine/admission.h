@@ -3,8 +3,9 @@
 // requests are served in time instead of all of them too late.
 //
 // Work is counted in cost units: a prompt token is 1, a generated token kDecodeCost. The speed is units a second over
-// the last busy seconds. A request that comes is finished, at the latest, when all that was taken before it and itself
-// is computed.
+// the last busy seconds. Answers run side by side and share that speed with whatever comes later, so a request takes as
+// long as all that are unfinished when it comes take together, whole: what was already computed of them is made up by
+// those that come after it (Little's law; counting only the rest let twice too many in).
 //
 // Not thread-safe; its owner locks.
 #pragma once
@@ -33,15 +34,19 @@ struct Refusal {
 class Admission {
  public:
   static constexpr double kDecodeCost = 2;
-  // Share of the time until the deadline that may be planned.
-  static constexpr double kSafety = 0.8;
+  // Share of the time until the deadline that may be planned. It starts at the most, and falls with every deadline that
+  // was missed after all: the speed depends on what runs together, which the estimate does not know.
+  static constexpr double kMostPlanned = 0.65;
+  static constexpr double kLeastPlanned = 0.2;
+
+  enum class End : uint8_t { kDone, kLate, kOther };
 
   explicit Admission(const AdmissionLimits& limits) : limits_(limits) {}
 
   // What a request will take. It waits until Started, and counts until Ended.
   struct Ticket {
     uint64_t prompt_tokens = 0;
-    double units = 0;  // still to be computed
+    double units = 0;
   };
 
   // `idle`: answers that could run and do not, so that as many more may wait: they begin with the next step.
@@ -49,16 +54,17 @@ class Admission {
   std::optional<Refusal> Try(uint64_t prompt_tokens, uint64_t most_output, double seconds_left,
                              uint32_t idle, Ticket* ticket);
   void Started(const Ticket& ticket);
-  // `units` of the ticket's request were computed, or need not be (cached).
-  void Computed(Ticket* ticket, double units);
-  void Ended(const Ticket& ticket, bool started, uint64_t output_tokens);
+  // So many of its prompt's tokens need not be computed.
+  void Cached(Ticket* ticket, uint64_t tokens);
+  // `output_tokens` counts when it is done: what was broken off says nothing of how long answers are.
+  void Ended(const Ticket& ticket, bool started, End end, uint64_t output_tokens);
   // A step of so many units took so long.
   void Measured(double units, double seconds);
 
   uint32_t waiting_requests() const { return waiting_requests_; }
   uint64_t waiting_tokens() const { return waiting_tokens_; }
   double units_per_second() const { return seconds_ > 0 ? units_ / seconds_ : 0; }
-  // Seconds until what was taken is computed; 0 when no speed is known.
+  // Seconds that what is unfinished takes, whole; 0 when no speed is known.
   double Backlog() const;
 
  private:
@@ -66,6 +72,7 @@ class Admission {
   uint32_t waiting_requests_ = 0;
   uint64_t waiting_tokens_ = 0;
   double outstanding_ = 0;
+  double planned_ = kMostPlanned;
   double output_mean_ = -1;         // tokens a request, of those that ended; negative: unknown
   double units_ = 0, seconds_ = 0;  // decaying sums
 };

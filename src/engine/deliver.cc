@@ -127,7 +127,6 @@ void Engine::Loop::Account(double seconds) {
     report_.decode_rows += decode_rows;
     const double units = prompt_rows + Admission::kDecodeCost * decode_rows;
     waiting_.Charge(flight.request.account, units);
-    if (!flight.ended) admission_.Computed(&flight.ticket, units);
   }
   admission_.Measured(report_.prompt_rows + Admission::kDecodeCost * report_.decode_rows, seconds);
 }

@@ -229,7 +229,10 @@ void Engine::Loop::EndFlight(Flight& flight, const Status& status) {
   in_flight_.fetch_sub(1, std::memory_order_relaxed);
   {
     const std::lock_guard lock(mutex_);
-    admission_.Ended(flight.ticket, flight.started, flight.usage.completion_tokens);
+    const auto end = status.ok()                     ? Admission::End::kDone
+                     : status.code() == Code::kLimit ? Admission::End::kLate
+                                                     : Admission::End::kOther;
+    admission_.Ended(flight.ticket, flight.started, end, flight.usage.completion_tokens);
   }
   if (observer_ != nullptr) {
     const auto now = EngineClock::now();

@@ -142,7 +142,7 @@ bool Engine::Loop::Start() {
     report_.prefix_hits += cached;
     const std::lock_guard lock(mutex_);
     admission_.Started(flight.ticket);
-    admission_.Computed(&flight.ticket, cached);
+    admission_.Cached(&flight.ticket, cached);
   }
   return true;
 }

@@ -15,6 +15,11 @@ Service::Service(const ServiceOptions& options, ApiKeys keys, Cors cors, std::un
       engine_metrics_(&metrics_),
       workers_(options.text_workers, options.text_queue),
       slow_workers_(options.slow_workers, options.slow_queue) {
+  // They are there before the first refusal, so that a rate can be taken of them.
+  for (const char* reason :
+       {"queue_requests", "queue_tokens", "deadline", "key", "text_queue", "slow_queue"}) {
+    Rejected(reason);
+  }
   metrics_.AddComputed("wring:text_queue_depth", "Requests that wait for a text worker.",
                        [this] { return static_cast<double>(workers_.waiting()); });
   metrics_.AddComputed("wring:slow_queue_depth",
@@ -209,12 +214,12 @@ void Service::SendJson(const Call& call, std::string body, int status) {
   Send(call, {status, "application/json", std::move(body), {}});
 }
 
-void Service::CountRejection(const ApiError& error) {
-  metrics_
-      .AddCounter("wring:requests_rejected_total", "Requests refused with 429, by reason.",
-                  {{"reason", error.reason}})
-      .Add();
+Counter& Service::Rejected(const std::string& reason) {
+  return metrics_.AddCounter("wring:requests_rejected_total",
+                             "Requests refused with 429, by reason.", {{"reason", reason}});
 }
+
+void Service::CountRejection(const ApiError& error) { Rejected(error.reason).Add(); }
 
 void Service::SendError(const Call& call, const ApiError& error) {
   if (error.status == 429) CountRejection(error);

@@ -99,6 +99,7 @@ class Service {
   std::optional<ApiError> Refuse(const Route& route, const HttpRequest& request,
                                  const ApiKey** key);
   Counter& Answered(int status);
+  Counter& Rejected(const std::string& reason);
 
   const ServiceOptions options_;
   const ApiKeys keys_;
