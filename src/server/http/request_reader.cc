@@ -70,6 +70,17 @@ bool PercentDecode(std::string_view text, std::string* out) {
   return true;
 }
 
+// Whether a chunk's header is all there, and with the last chunk's the trailers. When Beast wants more of such a one, a
+// quotation mark in its extension is open: Beast looks for the other beyond the line, and takes the chunk's size off
+// the body's limit at each look.
+bool ChunkHeaderIsWhole(std::string_view bytes) {
+  const size_t begin = bytes.starts_with("\r\n") ? 2 : 0;  // the end of the chunk before
+  const size_t end = bytes.find("\r\n", begin);
+  if (end == std::string_view::npos) return false;
+  const bool last = HexDigit(bytes[bytes.find_first_not_of('0', begin)]) < 0;
+  return !last || bytes.find("\r\n\r\n", end) != std::string_view::npos;
+}
+
 std::string LowerCase(std::string_view text) {
   std::string lower(text);
   for (char& c : lower) {
@@ -112,7 +123,9 @@ bool RequestReader::Step(std::string_view* bytes) {
   if (bytes->empty()) return false;
   auto& parser = parser_->beast;
   error_code e;
+  const size_t body_before = body_bytes();
   const size_t used = parser.put(asio::buffer(bytes->data(), bytes->size()), e);
+  const auto taken = bytes->substr(0, used);
   bytes->remove_prefix(used);
   const bool need_more = e == http::error::need_more;
   if (state_ == State::kHead) {
@@ -125,8 +138,13 @@ bool RequestReader::Step(std::string_view* bytes) {
              "headers_too_long");
       return false;
     }
-  } else if (need_more && bytes->size() > kFramingBytes) {
+  } else if (used - (body_bytes() - body_before) + (need_more ? bytes->size() : 0) >
+             kFramingBytes) {
+    // Counted alike whether it came whole or in pieces: of a chunked body Beast takes a chunk's header or data at once.
     Refuse(400, "a chunk's header or the trailers are too long");
+    return false;
+  } else if (need_more && ChunkHeaderIsWhole(*bytes)) {
+    Refuse(400, "a chunk's extension is broken");
     return false;
   }
   if (e == http::error::body_limit) {
@@ -140,12 +158,12 @@ bool RequestReader::Step(std::string_view* bytes) {
   if (state_ == State::kRefused) return false;
   // Trailers land among the headers too, so those are read before the body.
   const bool head = state_ == State::kHead && parser.is_header_done();
-  if (head) ReadHead();
+  if (head) ReadHead(taken);
   if (state_ != State::kRefused && parser.is_done()) state_ = State::kDone;
   return (used > 0 || head) && !need_more && !bytes->empty();
 }
 
-void RequestReader::ReadHead() {
+void RequestReader::ReadHead(std::string_view fields) {
   const auto& message = parser_->beast.get();
   state_ = State::kBody;
   http_1_0_ = message.version() == 10;
@@ -155,7 +173,7 @@ void RequestReader::ReadHead() {
     request_.headers.emplace(LowerCase(field.name_string()), std::string(field.value()));
   }
   const auto target = message.target();
-  if (!ReadTarget({target.data(), target.size()}) || !CheckFraming()) return;
+  if (!ReadTarget({target.data(), target.size()}) || !CheckFraming(fields)) return;
   const auto hosts = message.count(http::field::host);
   if (hosts > 1 || (hosts == 0 && !http_1_0_)) {
     return Refuse(400, "the request needs exactly one Host header");
@@ -192,11 +210,18 @@ bool RequestReader::ReadTarget(std::string_view target) {
 
 // Where a request ends must be beyond doubt: a proxy before this server that reads it otherwise would let one
 // client put words into another's mouth. Beast refuses unequal lengths; this refuses what else is unclear.
-bool RequestReader::CheckFraming() {
+bool RequestReader::CheckFraming(std::string_view fields) {
   const auto& message = parser_->beast.get();
   const auto encodings = message.count(http::field::transfer_encoding);
   const auto lengths = message.count(http::field::content_length);
-  if (encodings > 0 && lengths > 0) {
+  const auto length = request_.Header("content-length");
+  // A line that begins with a blank continues the one before (RFC 9112, 5.2), or is a header of its own to some.
+  if (fields.find("\r\n ") != std::string_view::npos ||
+      fields.find("\r\n\t") != std::string_view::npos) {
+    Refuse(400, "the request has a header that goes on in a second line");
+  } else if (length.find_first_not_of("0123456789") != std::string_view::npos) {
+    Refuse(400, fmt::format("the request's Content-Length {} is no number", Quoted(length)));
+  } else if (encodings > 0 && lengths > 0) {
     Refuse(400, "the request has both Content-Length and Transfer-Encoding");
   } else if (encodings > 0 && http_1_0_) {
     Refuse(400, "HTTP/1.0 has no Transfer-Encoding");

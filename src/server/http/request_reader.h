@@ -41,10 +41,10 @@ class RequestReader {
  private:
   struct Parser;
 
-  bool Step(std::string_view* bytes);  // false: needs more bytes or is at an end
-  void ReadHead();
+  bool Step(std::string_view* bytes);      // false: needs more bytes or is at an end
+  void ReadHead(std::string_view fields);  // the headers as they came
   bool ReadTarget(std::string_view target);
-  bool CheckFraming();
+  bool CheckFraming(std::string_view fields);
   void Refuse(int status, std::string message, std::string code = "bad_request");
 
   const Limits& limits_;
