@@ -130,6 +130,8 @@ bool RequestReader::Step(std::string_view* bytes) {
   const bool need_more = e == http::error::need_more;
   if (state_ == State::kHead) {
     head_bytes_ += used;
+    // Beast takes a header with all its lines at once.
+    folded_ = folded_ || taken.find("\r\n ") != taken.npos || taken.find("\r\n\t") != taken.npos;
     // Beast's own limit is one for the first line and one for the rest.
     const size_t seen = head_bytes_ + (need_more ? bytes->size() : 0);
     if (seen > limits_.header_bytes || e == http::error::header_limit) {
@@ -158,12 +160,12 @@ bool RequestReader::Step(std::string_view* bytes) {
   if (state_ == State::kRefused) return false;
   // Trailers land among the headers too, so those are read before the body.
   const bool head = state_ == State::kHead && parser.is_header_done();
-  if (head) ReadHead(taken);
+  if (head) ReadHead();
   if (state_ != State::kRefused && parser.is_done()) state_ = State::kDone;
   return (used > 0 || head) && !need_more && !bytes->empty();
 }
 
-void RequestReader::ReadHead(std::string_view fields) {
+void RequestReader::ReadHead() {
   const auto& message = parser_->beast.get();
   state_ = State::kBody;
   http_1_0_ = message.version() == 10;
@@ -173,7 +175,7 @@ void RequestReader::ReadHead(std::string_view fields) {
     request_.headers.emplace(LowerCase(field.name_string()), std::string(field.value()));
   }
   const auto target = message.target();
-  if (!ReadTarget({target.data(), target.size()}) || !CheckFraming(fields)) return;
+  if (!ReadTarget({target.data(), target.size()}) || !CheckFraming()) return;
   const auto hosts = message.count(http::field::host);
   if (hosts > 1 || (hosts == 0 && !http_1_0_)) {
     return Refuse(400, "the request needs exactly one Host header");
@@ -210,14 +212,13 @@ bool RequestReader::ReadTarget(std::string_view target) {
 
 // Where a request ends must be beyond doubt: a proxy before this server that reads it otherwise would let one
 // client put words into another's mouth. Beast refuses unequal lengths; this refuses what else is unclear.
-bool RequestReader::CheckFraming(std::string_view fields) {
+bool RequestReader::CheckFraming() {
   const auto& message = parser_->beast.get();
   const auto encodings = message.count(http::field::transfer_encoding);
   const auto lengths = message.count(http::field::content_length);
   const auto length = request_.Header("content-length");
   // A line that begins with a blank continues the one before (RFC 9112, 5.2), or is a header of its own to some.
-  if (fields.find("\r\n ") != std::string_view::npos ||
-      fields.find("\r\n\t") != std::string_view::npos) {
+  if (folded_) {
     Refuse(400, "the request has a header that goes on in a second line");
   } else if (length.find_first_not_of("0123456789") != std::string_view::npos) {
     Refuse(400, fmt::format("the request's Content-Length {} is no number", Quoted(length)));

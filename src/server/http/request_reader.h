@@ -41,10 +41,10 @@ class RequestReader {
  private:
   struct Parser;
 
-  bool Step(std::string_view* bytes);      // false: needs more bytes or is at an end
-  void ReadHead(std::string_view fields);  // the headers as they came
+  bool Step(std::string_view* bytes);  // false: needs more bytes or is at an end
+  void ReadHead();
   bool ReadTarget(std::string_view target);
-  bool CheckFraming(std::string_view fields);
+  bool CheckFraming();
   void Refuse(int status, std::string message, std::string code = "bad_request");
 
   const Limits& limits_;
@@ -53,6 +53,7 @@ class RequestReader {
   Refusal refusal_;
   HttpRequest request_;
   size_t head_bytes_ = 0;
+  bool folded_ = false;  // a header goes on in a second line
   bool expects_continue_ = false;
   bool http_1_0_ = false;
   bool keep_alive_ = false;
