@@ -132,8 +132,8 @@ bool RequestReader::Step(std::string_view* bytes) {
     head_bytes_ += used;
     // Beast takes a header with all its lines at once.
     folded_ = folded_ || taken.find("\r\n ") != taken.npos || taken.find("\r\n\t") != taken.npos;
-    // Beast's own limit is one for the first line and one for the rest.
-    const size_t seen = head_bytes_ + (need_more ? bytes->size() : 0);
+    // Beast's own limit is one for the first line and one for the rest. What needs more is a byte longer at least.
+    const size_t seen = head_bytes_ + (need_more ? bytes->size() + 1 : 0);
     if (seen > limits_.header_bytes || e == http::error::header_limit) {
       Refuse(431,
              fmt::format("the request's headers are longer than {} bytes", limits_.header_bytes),
