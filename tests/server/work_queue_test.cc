@@ -7,6 +7,8 @@
 #include <future>
 #include <memory>
 
+#include "server/client.h"
+
 namespace wring::server {
 namespace {
 
@@ -64,7 +66,7 @@ TEST(WorkQueueTest, StopLetsWhatRunsEndAndDropsWhatWaits) {
   began.get_future().wait();
   queue.Post([&, held = std::move(held)] { dropped_ran = true; });
   std::thread stopper([&] { queue.Stop(); });
-  while (!watched.expired()) std::this_thread::yield();  // dropped before what runs has ended
+  EXPECT_TRUE(Eventually([&] { return watched.expired(); })) << "dropped before what runs ends";
   EXPECT_FALSE(ended);
   go.set_value();
   stopper.join();
