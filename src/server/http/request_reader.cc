@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "formats/printable.h"
+#include "server/http/reply.h"
 
 namespace wring::server {
 namespace {
@@ -122,6 +123,9 @@ bool RequestReader::Step(std::string_view* bytes) {
   }
   if (bytes->empty()) return false;
   auto& parser = parser_->beast;
+  // Whatever of a chunked body is still to come has kLastChunk's 5 bytes or more. Beast asserts that of a last chunk
+  // which it sees for the second time there are as many.
+  if (state_ == State::kBody && parser.chunked() && bytes->size() < kLastChunk.size()) return false;
   error_code e;
   const size_t body_before = body_bytes();
   const size_t used = parser.put(asio::buffer(bytes->data(), bytes->size()), e);
