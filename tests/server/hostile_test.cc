@@ -65,6 +65,23 @@ TEST_F(HostileTest, ARequestCutAnywhereIsTheSameRequest) {
   }
 }
 
+TEST_F(HostileTest, ARequestByteByByteIsTheSameRequest) {
+  Start();
+  const std::string head = "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+  auto client = Connect();
+  for (const std::string chunks : {"", "1\r\na\r\n", "2;x=\"y\"\r\n0\r\r\n"}) {
+    for (const std::string last : {"0\r\n\r\n", "00;x\r\n\r\n", "0\r\nA: b\r\n\r\n"}) {
+      for (const char c : head + chunks + last) {
+        client.Send(std::string(1, c));
+        std::this_thread::sleep_for(std::chrono::microseconds(300));
+      }
+      const auto answer = client.Read();
+      ASSERT_EQ(answer.status, 200) << chunks << last;
+      ASSERT_EQ(answer.body, chunks.empty() ? "" : chunks[0] == '1' ? "a" : "0\r");
+    }
+  }
+}
+
 TEST_F(HostileTest, TruncatedAnywhereDoesNoHarm) {
   Start();
   const std::string bytes = Post("/echo", "hello", "Expect: 100-continue\r\n");

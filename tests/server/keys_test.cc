@@ -4,7 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <fstream>
+#include <thread>
+#include <vector>
 
 namespace wring::server {
 namespace {
@@ -130,6 +133,30 @@ TEST_F(KeyLimitsTest, AtATime) {
   EXPECT_GT(limits_.Begin(key_, 1, now_).retry_after_s, 0);
   limits_.End(key_, 1, 1, now_);
   EXPECT_TRUE(limits_.Begin(key_, 1, now_).ok);
+}
+
+TEST_F(KeyLimitsTest, ManyThreadsNeverGetMoreThanThereIs) {
+  key_.max_concurrent = 3;
+  std::atomic<int> running{0};
+  std::atomic<int> most{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 8; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 500; ++i) {
+        if (!limits_.Begin(key_, 1, now_).ok) continue;
+        const int now = ++running;
+        int before = most;
+        while (now > before && !most.compare_exchange_weak(before, now)) {
+        }
+        --running;
+        limits_.End(key_, 1, 1, now_);
+      }
+    });
+  }
+  for (auto& t : threads) t.join();
+  EXPECT_LE(most, 3);
+  for (int i = 0; i < 3; ++i)
+    EXPECT_TRUE(limits_.Begin(key_, 1, now_).ok) << "one was not given back";
 }
 
 TEST_F(KeyLimitsTest, KeysDoNotShare) {

@@ -25,6 +25,9 @@ TEST_F(LimitsTest, MalformedRequestsGetOneJsonError) {
        "3\r\n\r\n0\r\n\r\n",
        400},
       {"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", 400},
+      {"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 3, 3\r\n\r\nabc", 400},
+      {"POST /echo HTTP/1.1\r\nHost: h\r\nX: y\r\n Content-Length: 3\r\n\r\n", 400},
+      {"POST /echo HTTP/1.1\r\nHost: h\r\nX: y\r\n\tContent-Length: 3\r\n\r\n", 400},
       {"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n", 400},
       {"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999\r\n\r\n", 400},
       {"POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501},
@@ -32,6 +35,8 @@ TEST_F(LimitsTest, MalformedRequestsGetOneJsonError) {
       {"POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
       {"POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400},
       {"POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcdef\r\n", 400},
+      {"POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3;x=\"\r\nabc", 400},
+      {"POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0;x=\"\r\n\r\n", 400},
   };
   for (const auto& [bytes, status] : cases) {
     auto client = Connect();
@@ -58,13 +63,15 @@ TEST_F(LimitsTest, HeadersAndBodiesAreBounded) {
   EXPECT_EQ(Ask(Get("/path", many)).status, 431);
   EXPECT_EQ(Ask(Post("/echo", std::string(5000, 'x'))).body.size(), 5000u);
   EXPECT_EQ(Ask(Post("/echo", std::string(5001, 'x'))).status, 413);
-  std::string chunks = "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const std::string chunked =
+      "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+  std::string chunks = chunked;
   for (int i = 0; i < 6; ++i) chunks += "3e8\r\n" + std::string(1000, 'x') + "\r\n";
   EXPECT_EQ(Ask(chunks).status, 413);
-  EXPECT_EQ(Ask("POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1;" +
-                std::string(50'000, 'x'))
-                .status,
-            400);
+  const std::string line(5000, 'x');
+  EXPECT_EQ(Ask(chunked + "1;" + std::string(50'000, 'x')).status, 400);
+  EXPECT_EQ(Ask(chunked + "1;" + line + "\r\na\r\n0\r\n\r\n").status, 400);
+  EXPECT_EQ(Ask(chunked + "0\r\nX: " + line + "\r\n\r\n").status, 400);
 }
 
 TEST_F(LimitsTest, BodiesTogetherAreBounded) {

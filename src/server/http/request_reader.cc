@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "formats/printable.h"
+#include "server/http/reply.h"
 
 namespace wring::server {
 namespace {
@@ -70,6 +71,17 @@ bool PercentDecode(std::string_view text, std::string* out) {
   return true;
 }
 
+// Whether a chunk's header is all there, and with the last chunk's the trailers. When Beast wants more of such a one, a
+// quotation mark in its extension is open: Beast looks for the other beyond the line, and takes the chunk's size off
+// the body's limit at each look.
+bool ChunkHeaderIsWhole(std::string_view bytes) {
+  const size_t begin = bytes.starts_with("\r\n") ? 2 : 0;  // the end of the chunk before
+  const size_t end = bytes.find("\r\n", begin);
+  if (end == std::string_view::npos) return false;
+  const bool last = HexDigit(bytes[bytes.find_first_not_of('0', begin)]) < 0;
+  return !last || bytes.find("\r\n\r\n", end) != std::string_view::npos;
+}
+
 std::string LowerCase(std::string_view text) {
   std::string lower(text);
   for (char& c : lower) {
@@ -111,22 +123,34 @@ bool RequestReader::Step(std::string_view* bytes) {
   }
   if (bytes->empty()) return false;
   auto& parser = parser_->beast;
+  // Whatever of a chunked body is still to come has kLastChunk's 5 bytes or more. Beast asserts that of a last chunk
+  // which it sees for the second time there are as many.
+  if (state_ == State::kBody && parser.chunked() && bytes->size() < kLastChunk.size()) return false;
   error_code e;
+  const size_t body_before = body_bytes();
   const size_t used = parser.put(asio::buffer(bytes->data(), bytes->size()), e);
+  const auto taken = bytes->substr(0, used);
   bytes->remove_prefix(used);
   const bool need_more = e == http::error::need_more;
   if (state_ == State::kHead) {
     head_bytes_ += used;
-    // Beast's own limit is one for the first line and one for the rest.
-    const size_t seen = head_bytes_ + (need_more ? bytes->size() : 0);
+    // Beast takes a header with all its lines at once.
+    folded_ = folded_ || taken.find("\r\n ") != taken.npos || taken.find("\r\n\t") != taken.npos;
+    // Beast's own limit is one for the first line and one for the rest. What needs more is a byte longer at least.
+    const size_t seen = head_bytes_ + (need_more ? bytes->size() + 1 : 0);
     if (seen > limits_.header_bytes || e == http::error::header_limit) {
       Refuse(431,
              fmt::format("the request's headers are longer than {} bytes", limits_.header_bytes),
              "headers_too_long");
       return false;
     }
-  } else if (need_more && bytes->size() > kFramingBytes) {
+  } else if (used - (body_bytes() - body_before) + (need_more ? bytes->size() : 0) >
+             kFramingBytes) {
+    // Counted alike whether it came whole or in pieces: of a chunked body Beast takes a chunk's header or data at once.
     Refuse(400, "a chunk's header or the trailers are too long");
+    return false;
+  } else if (need_more && ChunkHeaderIsWhole(*bytes)) {
+    Refuse(400, "a chunk's extension is broken");
     return false;
   }
   if (e == http::error::body_limit) {
@@ -196,7 +220,13 @@ bool RequestReader::CheckFraming() {
   const auto& message = parser_->beast.get();
   const auto encodings = message.count(http::field::transfer_encoding);
   const auto lengths = message.count(http::field::content_length);
-  if (encodings > 0 && lengths > 0) {
+  const auto length = request_.Header("content-length");
+  // A line that begins with a blank continues the one before (RFC 9112, 5.2), or is a header of its own to some.
+  if (folded_) {
+    Refuse(400, "the request has a header that goes on in a second line");
+  } else if (length.find_first_not_of("0123456789") != std::string_view::npos) {
+    Refuse(400, fmt::format("the request's Content-Length {} is no number", Quoted(length)));
+  } else if (encodings > 0 && lengths > 0) {
     Refuse(400, "the request has both Content-Length and Transfer-Encoding");
   } else if (encodings > 0 && http_1_0_) {
     Refuse(400, "HTTP/1.0 has no Transfer-Encoding");

@@ -53,6 +53,7 @@ class RequestReader {
   Refusal refusal_;
   HttpRequest request_;
   size_t head_bytes_ = 0;
+  bool folded_ = false;  // a header goes on in a second line
   bool expects_continue_ = false;
   bool http_1_0_ = false;
   bool keep_alive_ = false;
