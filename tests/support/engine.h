@@ -88,16 +88,19 @@ class Watcher : public EngineObserver {
     const std::lock_guard lock(mutex_);
     ++requests_;
   }
-  EngineReport last() const {
-    const std::lock_guard lock(mutex_);
-    return last_;
-  }
-  uint64_t most_used() const { return most_used_; }
-  uint32_t most_rows() const { return most_rows_; }
-  uint32_t most_running() const { return most_running_; }
-  uint32_t requests() const { return requests_; }
+  EngineReport last() const { return Locked(last_); }
+  uint64_t most_used() const { return Locked(most_used_); }
+  uint32_t most_rows() const { return Locked(most_rows_); }
+  uint32_t most_running() const { return Locked(most_running_); }
+  uint32_t requests() const { return Locked(requests_); }
 
  private:
+  template <typename T>
+  T Locked(const T& value) const {
+    const std::lock_guard lock(mutex_);
+    return value;
+  }
+
   mutable std::mutex mutex_;
   EngineReport last_;
   uint64_t most_used_ = 0;
