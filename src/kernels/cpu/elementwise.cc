@@ -248,8 +248,8 @@ void MaxSumExp(const float* x, size_t n, float* max, float* sum) {
 
 void FillElementwise(Kernels& k) {
   k.widest_tile = HWY_TARGET == HWY_AVX3_DL ? 12 : 8;
-  k.elementwise = {RmsNorm, LayerNorm, SiluMul, GeluMul,      Gelu,
-                   Add,     SoftCap,   Rope,    QuantizeTile, Philox, MaxSumExp};
+  k.elementwise = {RmsNorm, LayerNorm, SiluMul,      GeluMul, Gelu,     Add,
+                   SoftCap, Rope,      QuantizeTile, Philox,  MaxSumExp};
 }
 
 }  // namespace wring::cpu::HWY_NAMESPACE
