@@ -55,16 +55,16 @@ class Structured(unittest.TestCase):
 
     def test_a_schema_streamed_to_several(self):
         pieces = ["", "", ""]
-        for chunk in ask(MESSAGES, response_format=FORMAT, n=3, stream=True, max_completion_tokens=200):
+        for chunk in ask(MESSAGES, response_format=FORMAT, n=3, stream=True, seed=4, max_completion_tokens=200):
             for choice in chunk.choices:
                 pieces[choice.index] += choice.delta.content or ""
         for piece in pieces:
             jsonschema.validate(json.loads(piece), SCHEMA)
 
     def test_pydantic_models(self):
-        parsed = client().chat.completions.parse(model=serving.CHAT, messages=MESSAGES, response_format=Person, seed=3, max_completion_tokens=100)
+        parsed = client().chat.completions.parse(model=serving.CHAT, messages=MESSAGES, response_format=Person, seed=3, max_completion_tokens=200)
         self.assertIsInstance(parsed.choices[0].message.parsed, Person)
-        with client().chat.completions.stream(model=serving.CHAT, messages=MESSAGES, response_format=Person, seed=3, max_completion_tokens=100) as stream:
+        with client().chat.completions.stream(model=serving.CHAT, messages=MESSAGES, response_format=Person, seed=3, max_completion_tokens=200) as stream:
             final = stream.get_final_completion()
         self.assertEqual(final.choices[0].message.parsed, parsed.choices[0].message.parsed)
 
