@@ -45,7 +45,6 @@ void Engine::Loop::FinishPrompt(Branch& branch, int32_t slot, std::vector<Draw>*
     other->kv = branch.kv.Fork();
     other->name = branch.name;
     other->named = branch.named;
-    other->entered = branch.entered;
     waiting_.Enter(flight->request.account);
     draws->push_back({other.get(), slot, {}, std::optional<int32_t>()});
     running_.push_back(std::move(other));

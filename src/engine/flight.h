@@ -43,7 +43,6 @@ struct Branch {
   Answer answer;
   Hash128 name{};        // of the last column that the prefix cache knows
   uint32_t named = 0;    // columns that it knows
-  uint64_t entered = 0;  // turn in which it began to run
   bool ended = false;
   EngineClock::time_point last_token;
 

@@ -123,7 +123,6 @@ void Engine::Loop::Main() {
 
 // One turn: what came, what went, one step.
 void Engine::Loop::Turn() {
-  ++turn_;
   Sweep();
   Plan();
   if (!planned_.empty()) {

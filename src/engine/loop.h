@@ -99,7 +99,6 @@ class Engine::Loop {
   Step step_;
   std::vector<Planned> planned_;
   uint32_t slots_used_ = 0;
-  uint64_t turn_ = 0;
   EngineReport report_;
 
   mutable std::mutex mutex_;  // what follows

@@ -127,7 +127,6 @@ bool Engine::Loop::Start() {
   }
   std::unique_ptr<Branch> branch = waiting_.Pop();
   waiting_.Enter(flight.request.account);
-  b.entered = turn_;
   running_.push_back(std::move(branch));
   if (!Add(b, b.left())) {
     if (running_.size() > 1) Preempt(running_.size() - 1);

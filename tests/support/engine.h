@@ -30,7 +30,6 @@ class Recorder : public EngineListener {
   void OnPrompt(const Usage&, std::vector<TokenLogprobs> prompt) override {
     const std::lock_guard lock(mutex_);
     heard_.prompt_logprobs = std::move(prompt);
-    prompt_done_ = true;
     changed_.notify_all();
   }
   void OnDelta(Delta d) override {
@@ -68,7 +67,6 @@ class Recorder : public EngineListener {
   std::condition_variable changed_;
   Heard heard_;
   size_t total_ = 0;
-  bool prompt_done_ = false;
 };
 
 // Keeps the last report and the extremes of some.
