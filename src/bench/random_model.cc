@@ -28,6 +28,8 @@ constexpr Preset kPresets[] = {
     {"llama-1.5b", 24, 2048, 16, 2, 8192, 32000},
     {"llama-3b", 28, 3072, 24, 8, 8192, 128256},
     {"llama-7b", 32, 4096, 32, 32, 11008, 32000},
+    {"llama-3-8b", 32, 4096, 32, 8, 14336, 128256},
+    {"qwen2.5-0.5b", 24, 896, 14, 2, 4864, 151936},
 };
 
 uint32_t* Field(ModelSpec& s, std::string_view key) {
@@ -63,7 +65,7 @@ Status ParsePart(std::string_view part, ModelSpec& spec) {
   if (value == 0 || value > (1U << 20)) {
     return Error(Code::kInvalid,
                  "a shape cannot have \"{}\": give smollm2-135m, llama-1.5b, llama-3b, llama-7b, "
-                 "or layers=, hidden=, "
+                 "llama-3-8b, qwen2.5-0.5b, or layers=, hidden=, "
                  "heads=, kv=, ffn=, vocab=",
                  part);
   }

@@ -8,7 +8,9 @@
 #include "cli/bench_report.h"
 #include "cli/models.h"
 #include "cli/options.h"
+#include "cli/gpu_bench.h"
 #include "cli/output.h"
+#include "cli/session_options.h"
 
 namespace wring::cli {
 namespace {
@@ -159,6 +161,9 @@ Status Bench(const Arguments& arguments) {
   const bool model = arguments.Has("MODEL") || arguments.Has("--shape");
   const bool machine =
       arguments.Has("--roofs") || arguments.Has("--gemm") || arguments.Has("--gemv");
+  WRING_ASSIGN(Device * device, DeviceOf(arguments));
+  const bool processor = machine || arguments.Has("--threads");
+  if (device->kind() != DeviceKind::kHost && !processor) return BenchGpu(arguments, *device);
   if (!model && !machine) {
     return Error(Code::kInvalid,
                  "bench needs MODEL, --shape, --roofs, --gemm or --gemv: see wring bench --help");

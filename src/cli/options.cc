@@ -18,6 +18,10 @@ constexpr std::string_view kModelHelp =
 
 Rows ModelOptions() {
   return {
+      {"--device", "NAME", Kind::kText, "auto", 0, 0, "",
+       "what computes: cpu, cuda or cuda:N (an NVIDIA GPU), or auto, a GPU where there is one"},
+      {"--invariant", "", Kind::kFlag, "", 0, 0, "",
+       "on a GPU: the same request gives the same bits whatever runs beside it; slower"},
       {"--threads", "N", Kind::kInteger, "", 1, 1024, "",
        "threads to compute with; by default every processor of the process"},
       {"--no-repack", "", Kind::kFlag, "", 0, 0, "",
@@ -143,13 +147,19 @@ CommandRow BenchCommand() {
              {"--repeat", "N", Kind::kInteger, "5", 1, 1000, "", "runs after a warm-up"},
              {"--threads", "N", Kind::kIntegers, "", 1, 1024, "",
               "threads to compute with; a list; by default every processor of the process"},
+             {"--batch", "N", Kind::kIntegers, "1", 1, 4096, "",
+              "on a GPU: sequences that decode at once; a list"},
+             {"--device", "NAME", Kind::kText, "auto", 0, 0, "",
+              "what computes: cpu, cuda or cuda:N, or auto; --threads, --roofs, --gemm and --gemv "
+              "mean the processor"},
+             {"--invariant", "", Kind::kFlag, "", 0, 0, "", "on a GPU: the invariant grade"},
              {"--no-repack", "", Kind::kFlag, "", 0, 0, "", "map the file as it is"},
              {"--exact", "", Kind::kFlag, "", 0, 0, "", "float32 activations and KV cache"},
              {"--kv", "TYPE", Kind::kChoice, "f16", 0, 0, "f16|f32|int8",
               "how keys and values are stored"},
              {"--shape", "SHAPE:TYPE", Kind::kText, "", 0, 0, "",
-              "a model of random weights instead of MODEL: a name (llama-1.5b, llama-3b, "
-              "smollm2-135m) "
+              "a model of random weights instead of MODEL: a name (smollm2-135m, "
+              "qwen2.5-0.5b, llama-1.5b, llama-3b, llama-7b, llama-3-8b) "
               "or layers=24,hidden=2048,heads=16,kv=2,ffn=8192,vocab=32000, then :Q8_0 or another "
               "type"},
              {"--roofs", "", Kind::kFlag, "", 0, 0, "",

@@ -10,6 +10,7 @@
 #include "cli/models.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/session_options.h"
 #include "server/http/loopback.h"
 #include "server/service.h"
 
@@ -77,11 +78,13 @@ Result<server::BackendOptions> BackendFrom(const Arguments& a) {
   o.name = a.Text("--name");
   o.call_format = a.Text("--tool-format");
   o.loading.threads = static_cast<uint32_t>(a.Integer("--threads"));
+  WRING_ASSIGN(o.loading.device, DeviceOf(a));
   o.loading.repack = !a.Has("--no-repack");
   o.engine.context = static_cast<uint32_t>(a.Integer("--context"));
   o.engine.pool_bytes = static_cast<uint64_t>(a.Integer("--pool")) << 20;
   o.engine.codec = CodecByName(a.Text("--kv"))->id;
   o.engine.exact = a.Has("--exact");
+  o.engine.invariant = a.Has("--invariant");
   o.engine.rows = static_cast<uint32_t>(a.Integer("--rows"));
   o.engine.sequences = static_cast<uint32_t>(a.Integer("--sequences"));
   o.engine.prefix_cache = !a.Has("--no-prefix-cache");

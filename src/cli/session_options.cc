@@ -4,8 +4,15 @@
 
 #include "cli/models.h"
 #include "cli/output.h"
+#include "tensor/devices.h"
 
 namespace wring::cli {
+
+Result<Device*> DeviceOf(const Arguments& arguments) {
+  const std::string name = arguments.Text("--device");
+  // Float32 activations are the processor's.
+  return FindDevice(name == "auto" && arguments.Has("--exact") ? "cpu" : name);
+}
 
 Result<std::unique_ptr<Model>> OpenModel(const Arguments& arguments, bool need_text) {
   WRING_ASSIGN(const std::string path, FindModel(arguments.Text("MODEL")));
@@ -13,6 +20,7 @@ Result<std::unique_ptr<Model>> OpenModel(const Arguments& arguments, bool need_t
   options.threads = static_cast<uint32_t>(arguments.Integer("--threads"));
   options.repack = !arguments.Has("--no-repack");
   options.need_text = need_text;
+  WRING_ASSIGN(options.device, DeviceOf(arguments));
   Bar bar;
   return Model::Open(path, options, &bar);
 }
@@ -21,6 +29,7 @@ Result<Loaded> LoadModel(const Arguments& arguments, bool need_text) {
   Loaded loaded;
   WRING_ASSIGN(loaded.model, OpenModel(arguments, need_text));
   loaded.session.exact = arguments.Has("--exact");
+  loaded.session.invariant = arguments.Has("--invariant");
   loaded.session.kv_codec = CodecByName(arguments.Text("--kv"))->id;
   return loaded;
 }

@@ -13,7 +13,9 @@ struct Loaded {
   SessionOptions session;  // --exact, --kv; the context is the command's to choose
 };
 
-// Opens MODEL as --threads and --no-repack say, with a progress bar.
+// As --device says.
+Result<Device*> DeviceOf(const Arguments& arguments);
+// Opens MODEL as --device, --threads and --no-repack say, with a progress bar.
 Result<std::unique_ptr<Model>> OpenModel(const Arguments& arguments, bool need_text);
 // The same with --exact and --kv.
 Result<Loaded> LoadModel(const Arguments& arguments, bool need_text);

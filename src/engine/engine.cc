@@ -1,7 +1,5 @@
 #include "engine/engine.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "engine/loop.h"
@@ -9,14 +7,9 @@
 namespace wring {
 namespace {
 
-uint64_t MachineMemory() {
-  const auto pages = static_cast<uint64_t>(std::max(0L, sysconf(_SC_PHYS_PAGES)));
-  return pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-}
-
-uint64_t DefaultPool(const KvLayout& layout, uint32_t context) {
+uint64_t DefaultPool(const KvLayout& layout, uint32_t context, const Device& device) {
   const uint64_t one = layout.pool_bytes(context);
-  return std::max(one, std::min(16 * one, MachineMemory() / 4));
+  return std::max(one, std::min(16 * one, device.memory().total / 4));
 }
 
 }  // namespace
@@ -42,18 +35,23 @@ Result<std::unique_ptr<Engine>> Engine::Create(Model& model, const EngineOptions
     o.codec = CodecId::kF32;
     o.codecs = {CodecId::kF32};
   }
+  const Device& device = model.weights->device();
+  if (device.kind() != DeviceKind::kHost && o.codec != CodecId::kF32) {
+    std::erase(o.codecs, CodecId::kF32);  // has no kernel there
+  }
   if (std::ranges::find(o.codecs, o.codec) == o.codecs.end()) o.codecs.push_back(o.codec);
   o.rows = std::max(o.rows, 1U);
   o.sequences = std::clamp(o.sequences, 1U, o.rows);
   WRING_ASSIGN(const KvLayout layout,
                KvLayout::For(o.codec, spec.kv_heads, spec.head_dim, spec.layer_windows()));
   // The system would grant it, page by page, and end the process when it has been believed for long enough.
-  if (o.pool_bytes > MachineMemory()) {
+  if (o.pool_bytes > device.memory().total) {
     return Error(Code::kLimit,
-                 "a pool of {} MiB is more than this machine's memory of {} MiB: ask for less",
-                 o.pool_bytes >> 20, MachineMemory() >> 20);
+                 "a pool of {} MiB is more than this {}'s memory of {} MiB: ask for less",
+                 o.pool_bytes >> 20, device.kind() == DeviceKind::kHost ? "machine" : "GPU",
+                 device.memory().total >> 20);
   }
-  if (o.pool_bytes == 0) o.pool_bytes = DefaultPool(layout, engine->context_);
+  if (o.pool_bytes == 0) o.pool_bytes = DefaultPool(layout, engine->context_, device);
   WRING_ASSIGN(engine->loop_, Loop::Create(model, o, engine->context_, observer));
   return engine;
 }

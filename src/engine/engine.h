@@ -22,12 +22,13 @@ namespace wring {
 
 struct EngineOptions {
   uint32_t context = 0;           // most positions a sequence; 0: the model's
-  uint64_t pool_bytes = 0;        // 0: sixteen contexts, at most a quarter of the machine's memory
+  uint64_t pool_bytes = 0;        // 0: sixteen contexts, at most a quarter of the device's memory
   CodecId codec = CodecId::kF16;  // of requests that name none
   std::vector<CodecId> codecs = {CodecId::kF32, CodecId::kF16,
                                  CodecId::kI8};  // that requests may name
   bool exact = false;                            // float32 activations; the codec is then float32
-  uint32_t rows = 256;                           // most rows a step: decode rows and prompt chunks
+  bool invariant = false;  // on a GPU: bits depend on the request alone; slower
+  uint32_t rows = 256;     // most rows a step: decode rows and prompt chunks
   uint32_t sequences = 64;                       // most answers that run at once
   bool prefix_cache = true;
   AdmissionLimits admission;

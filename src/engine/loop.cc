@@ -24,7 +24,7 @@ Result<std::unique_ptr<Engine::Loop>> Engine::Loop::Create(Model& model,
                                                            EngineObserver* observer) {
   std::unique_ptr<Loop> loop(new Loop(model, options, context, observer));
   WRING_TRY(loop->Allocate());
-  loop->WarmUp();
+  WRING_TRY(loop->WarmUp());
   loop->thread_ = std::thread([l = loop.get()] { l->Main(); });
   return loop;
 }
@@ -45,27 +45,29 @@ Status Engine::Loop::Allocate() {
                  KvLayout::For(codec, spec.kv_heads, spec.head_dim, spec.layer_windows()));
     layouts_.Add(std::move(layout));
   }
-  WRING_ASSIGN(pool_, PagePool::Create(HostDevice(), options_.pool_bytes));
+  WRING_ASSIGN(pool_, PagePool::Create(model_.weights->device(), options_.pool_bytes));
   cache_ = std::make_unique<PrefixCache>(pool_.get(), RandomBits(),
                                          AttentionShare(spec, *model_.weights));
   ExecutorOptions executor;
   executor.exact = options_.exact;
+  executor.invariant = options_.invariant;
   executor.max_rows = options_.rows;
   executor.positions = context_;
   WRING_ASSIGN(executor_, Executor::Create(spec, *model_.weights, layouts_, *pool_, *model_.threads,
                                            executor));
   slots_ = options_.sequences + kPromptSlots;
-  WRING_ASSIGN(logits_, HostDevice().Allocate(slots_ * executor_->logits_stride() * sizeof(float)));
+  WRING_ASSIGN(logits_, executor_->logits_memory().Allocate(slots_ * executor_->logits_stride() *
+                                                            sizeof(float)));
   return {};
 }
 
 // Admission must know a speed before the first request comes. The first step also takes its memory from the system,
 // so the second is measured.
-void Engine::Loop::WarmUp() {
+Status Engine::Loop::WarmUp() {
   const uint32_t rows = std::min({options_.rows, context_, 64U});
   for (int i = 0; i < 2; ++i) {
     SequenceKv kv(pool_.get(), &layouts_.of(options_.codec));
-    if (!kv.Extend(rows).ok()) return;
+    if (!kv.Extend(rows).ok()) return {};
     Step step;
     step.sequences.push_back(kv.View());
     for (uint32_t r = 0; r < rows; ++r) {
@@ -75,11 +77,12 @@ void Engine::Loop::WarmUp() {
       step.rows.push_back(row);
     }
     const auto start = EngineClock::now();
-    executor_->Run(step, logits_.as<float>());
+    WRING_TRY(executor_->Run(step, logits_.as<float>()));
     if (i == 1) {
       admission_.Measured(rows, std::chrono::duration<double>(EngineClock::now() - start).count());
     }
   }
+  return {};
 }
 
 std::optional<Refusal> Engine::Loop::Submit(std::shared_ptr<Flight> flight) {
@@ -127,8 +130,11 @@ void Engine::Loop::Turn() {
   Plan();
   if (!planned_.empty()) {
     const auto start = EngineClock::now();
-    executor_->Run(step_, logits_.as<float>());
-    Deliver();
+    if (const Status ran = executor_->Run(step_, logits_.as<float>()); ran.ok()) {
+      Deliver();
+    } else {
+      for (const Planned& p : planned_) EndFlight(*p.branch->flight, ran);
+    }
     Account(std::chrono::duration<double>(EngineClock::now() - start).count());
   }
   DropEnded();

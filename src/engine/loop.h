@@ -53,7 +53,7 @@ class Engine::Loop {
         observer_(observer),
         admission_(options.admission) {}
   Status Allocate();
-  void WarmUp();
+  Status WarmUp();
   void Main();
   void Turn();
   void Report();

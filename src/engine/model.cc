@@ -157,17 +157,22 @@ bool IsGguf(const std::string& path) {
 
 // Weights and text load side by side: both are a few hundred milliseconds for a large model.
 template <typename LoadText>
-Status Finish(Model& model, Opened opened, bool want_text, bool repack, Progress* progress,
+Status Finish(Model& model, Opened opened, const ModelOptions& options, Progress* progress,
               const LoadText& load_text) {
   model.spec = opened.spec;
   model.files = std::move(opened.files);
   opened.source.file = &model.files;
   for (const auto& file : model.files.files) model.file_bytes += file->bytes().size();
   std::future<Result<Text>> text;
-  if (want_text) text = std::async(std::launch::async, load_text);
-  auto weights = Weights::Load(model.spec, opened.source, repack, *model.threads, progress);
+  if (options.need_text) text = std::async(std::launch::async, load_text);
+  // An encoder's ops have no GPU kernels.
+  Device& device =
+      options.device != nullptr && model.spec.causal ? *options.device : HostDevice();
+  const bool repack = options.repack || device.kind() != DeviceKind::kHost;
+  auto weights =
+      Weights::Load(model.spec, opened.source, repack, *model.threads, progress, device);
   Status text_status;
-  if (want_text) {
+  if (options.need_text) {
     Result<Text> t = text.get();
     text_status = t.status();
     if (t.ok()) {
@@ -198,7 +203,7 @@ Status OpenInto(Model& model, const ModelOptions& options, Progress* progress) {
   if (fs::is_directory(path, ignored)) {
     WRING_ASSIGN(HfDirectory hf, OpenHfDirectory(path));
     WRING_ASSIGN(Opened opened, OpenHfModel(path, hf));
-    return Finish(model, std::move(opened), options.need_text, options.repack, progress,
+    return Finish(model, std::move(opened), options, progress,
                   [&] { return HfText(hf); });
   }
   if (!fs::exists(path, ignored)) {
@@ -210,14 +215,14 @@ Status OpenInto(Model& model, const ModelOptions& options, Progress* progress) {
     WRING_ASSIGN(GgufFile gguf, OpenGguf(path));
     WRING_ASSIGN(Opened opened, OpenGgufModel(path, gguf));
     if (const auto* name = gguf.metadata.String("general.name")) model.name = Printable(*name, 96);
-    return Finish(model, std::move(opened), options.need_text, options.repack, progress,
+    return Finish(model, std::move(opened), options, progress,
                   [&] { return GgufText(gguf.metadata); });
   }
   if (path.ends_with(".bin")) {
     WRING_ASSIGN(Llama2cFile file, OpenLlama2c(path));
     WRING_ASSIGN(Opened opened, OpenLlama2cModel(path, file));
     const uint32_t vocab = opened.spec.vocab;
-    return Finish(model, std::move(opened), options.need_text, options.repack, progress,
+    return Finish(model, std::move(opened), options, progress,
                   [&] { return Llama2cText(path, vocab); });
   }
   return Error(Code::kUnsupported,

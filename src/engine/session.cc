@@ -30,11 +30,13 @@ Result<std::unique_ptr<Session>> Session::Create(Model& model, const SessionOpti
   const CodecId codec = options.exact ? CodecId::kF32 : options.kv_codec;
   WRING_ASSIGN(s->layout_,
                KvLayout::For(codec, spec.kv_heads, spec.head_dim, spec.layer_windows()));
-  WRING_ASSIGN(s->pool_, PagePool::Create(HostDevice(), s->layout_.pool_bytes(context)));
+  WRING_ASSIGN(s->pool_, PagePool::Create(model.weights->device(), s->layout_.pool_bytes(context)));
   s->kv_ = std::make_unique<SequenceKv>(s->pool_.get(), &s->layout_);
   ExecutorOptions executor;
   executor.exact = options.exact;
-  executor.max_rows = std::max(options.chunk, 1U);
+  executor.invariant = options.invariant;
+  const bool gpu = model.weights->device().kind() != DeviceKind::kHost;
+  executor.max_rows = options.chunk != 0 ? options.chunk : gpu ? 2048 : 256;
   executor.positions = context;
   WRING_ASSIGN(s->executor_, Executor::Create(spec, *model.weights, KvLayouts(s->layout_),
                                               *s->pool_, *model.threads, executor));
@@ -82,9 +84,12 @@ Status Session::RunChunk(std::span<const int32_t> tokens, bool all, bool last) {
   }
   const uint64_t bytes = (all ? kAllRows : 1) * executor_->logits_stride() * sizeof(float);
   if (logits_.size() < bytes) {
-    WRING_ASSIGN(logits_, HostDevice().Allocate(bytes));
+    WRING_ASSIGN(logits_, executor_->logits_memory().Allocate(bytes));
   }
-  executor_->Run(step, logits_.as<float>());
+  if (Status ran = executor_->Run(step, logits_.as<float>()); !ran.ok()) {
+    kv_->Truncate(start);
+    return ran;
+  }
   const uint32_t slots = all ? static_cast<uint32_t>(tokens.size()) : last ? 1 : 0;
   for (uint32_t s = 0; s < slots; ++s) {
     Status status = Executor::CheckFinite(logits_.as<float>() + s * executor_->logits_stride());

@@ -20,7 +20,8 @@ struct SessionOptions {
   uint32_t context = 0;              // positions; 0: the model's, at most 8192
   CodecId kv_codec = CodecId::kF16;  // ignored when exact: float32 then
   bool exact = false;                // float32 activations and KV
-  uint32_t chunk = 256;              // rows a prefill step
+  bool invariant = false;            // on a GPU: bits depend on the request alone
+  uint32_t chunk = 0;                // rows a prefill step; 0: 256, on a GPU 2048
 };
 
 class Session {

@@ -1,6 +1,9 @@
 #include "kernels/registry.h"
 
 #include "kernels/cpu/isa.h"
+#ifdef WRING_CUDA
+#include "kernels/cuda/register.h"
+#endif
 
 namespace wring {
 namespace {
@@ -54,6 +57,9 @@ void AddCpu(cpu::Isa isa, std::vector<KernelEntry>* entries) {
 
 KernelRegistry::KernelRegistry() {
   for (cpu::Isa isa : cpu::SupportedIsas()) AddCpu(isa, &entries_);
+#ifdef WRING_CUDA
+  cuda::AddKernels(&entries_);
+#endif
 }
 
 const KernelRegistry& KernelRegistry::Get() {
@@ -75,7 +81,11 @@ Result<const KernelEntry*> KernelRegistry::Find(const KernelEntry& key) const {
 std::string ToString(const KernelEntry& e) {
   std::string text = fmt::format("{} on {}", OpName(e.op), e.device);
   if (e.format) text += fmt::format(", weights {}", Format(*e.format).name());
-  if (e.arithmetic) text += *e.arithmetic == Arithmetic::kInt8 ? ", int8" : ", float32";
+  if (e.arithmetic) {
+    text += *e.arithmetic == Arithmetic::kInt8   ? ", int8"
+            : *e.arithmetic == Arithmetic::kF16 ? ", float16"
+                                                 : ", float32";
+  }
   if (e.codec) text += fmt::format(", KV {}", Codec(*e.codec).name);
   return text;
 }

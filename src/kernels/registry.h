@@ -14,15 +14,16 @@
 
 namespace wring {
 
-// Arithmetic of a linear kernel: int8 activations, or float32 (--exact, and plain weights).
-enum class Arithmetic : uint8_t { kInt8, kF32 };
+// Arithmetic of a linear kernel: int8 activations, float32 (--exact, and plain weights on the CPU), or float16 with
+// float32 sums (the GPU).
+enum class Arithmetic : uint8_t { kInt8, kF32, kF16 };
 
 struct KernelEntry {
   OpKind op = OpKind::kLinear;
   std::optional<FormatId> format;        // kLinear, kEmbed
   std::optional<Arithmetic> arithmetic;  // kLinear
   std::optional<CodecId> codec;          // kKvAppend, kAttend
-  std::string device;                    // "cpu/avx512"
+  std::string device;                    // "cpu/avx512", "cuda"
   uint32_t tile_rows = 1;                // rows computed per pass over the weights
   double bytes_per_weight = 0;           // really read, packed
 };

@@ -70,8 +70,15 @@ class PagePool {
   // Who is charged for a block.
   void SetOwner(BlockHandle& block, PoolOwner owner);
 
+  // The device's memory: host code reads it only where the device is the host.
   std::byte* at(uint64_t offset) { return memory_.data() + offset; }
   const std::byte* at(uint64_t offset) const { return memory_.data() + offset; }
+
+  // Between blocks, in order with the steps that use them.
+  void Copy(uint64_t to, uint64_t from, uint64_t bytes) {
+    memory_.device()->CopyWithin(at(to), at(from), bytes);
+  }
+  Device& device() const { return *memory_.device(); }
 
   uint64_t total_bytes() const { return memory_.size(); }
   uint64_t free_bytes() const;  // whole free slabs, free blocks, and what slabs waste

@@ -1,7 +1,6 @@
 #include "kv/sequence_kv.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/checked.h"
 
@@ -21,8 +20,7 @@ Status SequenceKv::Extend(uint32_t length) {
       WRING_ASSIGN(BlockHandle block,
                    pool_->Allocate(layout_->groups[g].block_bytes, PoolOwner::kKvCache));
       if (old) {
-        std::memcpy(pool_->at(block.offset()), pool_->at(column[g]->offset()),
-                    layout_->groups[g].block_bytes);
+        pool_->Copy(block.offset(), column[g]->offset(), layout_->groups[g].block_bytes);
       }
       column[g] = std::make_shared<BlockHandle>(std::move(block));
     }

@@ -2,54 +2,40 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 
-#include "kernels/registry.h"
-#include "model/attend_plan.h"
+#include "model/cpu/cpu_executor.h"
+#ifdef WRING_CUDA
+#include "model/cuda/cuda_executor.h"
+#endif
 
 namespace wring {
-namespace {
-
-// Activations of a block of rows should stay in a core's second-level cache while panels pass by.
-constexpr uint64_t kActCacheBytes = 384 << 10;
-
-bool UsesInt8(const cpu::Kernels& k, const PackedMatrix& m, bool exact) {
-  return !exact && k.linear[static_cast<size_t>(m.format->id())].int8 != nullptr;
-}
-
-}  // namespace
 
 Executor::Executor(const ModelSpec& spec, const Weights& weights, const KvLayouts& layouts,
-                   PagePool& pool, ThreadPool& threads, const ExecutorOptions& options)
+                   PagePool& pool, const ExecutorOptions& options)
     : spec_(spec),
       weights_(weights),
       layouts_(layouts),
       pool_(pool),
-      threads_(threads),
       options_(options),
-      kernels_(options.kernels != nullptr ? *options.kernels : cpu::BestKernels()),
-      ops_(Fuse(BuildOps(spec))) {
-  const uint32_t positions = options_.positions != 0 ? options_.positions : spec_.context;
-  if (!spec_.rotary) return;
-  for (const RopeSpec& r : spec_.ropes) {
-    ropes_.push_back({FrequenciesOf(r, spec_.head_dim, positions), {}, {}});
-  }
-}
+      ops_(Fuse(BuildOps(spec))) {}
 
 Result<std::unique_ptr<Executor>> Executor::Create(const ModelSpec& spec, const Weights& weights,
                                                    const KvLayouts& layouts, PagePool& pool,
                                                    ThreadPool& threads,
                                                    const ExecutorOptions& options) {
-  std::unique_ptr<Executor> e(new Executor(spec, weights, layouts, pool, threads, options));
-  WRING_TRY(e->CheckKernels());
-  WRING_TRY(e->Allocate());
-  return e;
+#ifdef WRING_CUDA
+  if (weights.device().kind() == DeviceKind::kCuda)
+    return CudaExecutor::Create(spec, weights, layouts, pool, options);
+#endif
+  return CpuExecutor::Create(spec, weights, layouts, pool, threads, options);
 }
 
-Status Executor::CheckKernels() const {
+Status Executor::CheckKernels(
+    const std::string& device,
+    const std::function<Arithmetic(const PackedMatrix&)>& arithmetic) const {
   const auto& registry = KernelRegistry::Get();
   KernelEntry key;
-  key.device = fmt::format("cpu/{}", kernels_.name);
+  key.device = device;
   for (const Op& op : ops_) {
     key.op = op.kind;
     key.format.reset();
@@ -70,53 +56,16 @@ Status Executor::CheckKernels() const {
     for (const LinearPart& p : op.parts) {
       const PackedMatrix& m = weights_.matrix(p.weight);
       key.format = m.format->id();
-      key.arithmetic = UsesInt8(kernels_, m, options_.exact) ? Arithmetic::kInt8 : Arithmetic::kF32;
+      key.arithmetic = arithmetic(m);
       WRING_TRY(registry.Find(key));
     }
   }
   return {};
 }
 
-Status Executor::Allocate() {
-  Device& host = HostDevice();
-  const uint64_t rows = options_.max_rows;
-  uint64_t widest = 0;
-  uint64_t scratch = 0;
-  for (const Op& op : ops_) {
-    for (const LinearPart& p : op.parts) {
-      const PackedMatrix& m = weights_.matrix(p.weight);
-      widest = std::max<uint64_t>(widest, m.cols);
-      scratch = std::max<uint64_t>(scratch, cpu::LinearScratchBytes(m.cols, m.panel_stride));
-    }
-  }
-  for (size_t s = 1; s < kSlots; ++s) {
-    if (static_cast<Slot>(s) == Slot::kLogits) continue;  // the caller's
-    WRING_ASSIGN(slots_[s], host.Allocate(rows * stride(static_cast<Slot>(s)) * sizeof(float)));
-  }
-  const uint64_t values = rows * RoundUp<uint64_t>(widest, 32);
-  WRING_ASSIGN(int8_q_, host.Allocate(values));
-  WRING_ASSIGN(int8_scale_, host.Allocate(values / 32 * sizeof(float)));
-  WRING_ASSIGN(int8_sum_, host.Allocate(values / 32 * sizeof(float)));
-  WRING_ASSIGN(int8_isum_, host.Allocate(values / 16 * sizeof(int32_t)));
-  WRING_ASSIGN(f32_tiles_, host.Allocate(values * sizeof(float)));
-  for (size_t t = 0; t < threads_.threads(); ++t) {
-    WRING_ASSIGN(Buffer b, host.Allocate(scratch));
-    scratch_.push_back(std::move(b));
-  }
-  return {};
-}
-
-void Executor::Run(const Step& step, float* logits) {
-  assert(!step.rows.empty() && step.rows.size() <= options_.max_rows);
-  rows_ = static_cast<uint32_t>(step.rows.size());
-  selected_ = static_cast<uint32_t>(std::count_if(
+uint32_t Executor::SelectedRows(const Step& step) {
+  return static_cast<uint32_t>(std::count_if(
       step.rows.begin(), step.rows.end(), [](const StepRow& r) { return r.sampling_slot >= 0; }));
-  logits_ = logits;
-  BuildRopeTables(step);
-  for (const Op& op : ops_) {
-    if (selected_ == 0 && op.kind == OpKind::kSelect) break;  // nobody wants logits
-    RunOp(op, step);
-  }
 }
 
 Status Executor::CheckFinite(const float* logits) {
@@ -125,228 +74,6 @@ Status Executor::CheckFinite(const float* logits) {
   return Error(
       Code::kCorrupt,
       "the model produced values that are not finite: its weights are damaged, get them again");
-}
-
-void Executor::RunOp(const Op& op, const Step& step) {
-  switch (op.kind) {
-    case OpKind::kEmbed: return Embed(op, step);
-    case OpKind::kRmsNorm:
-    case OpKind::kLayerNorm: return Norm(op);
-    case OpKind::kHeadNorm: return HeadNorm(op);
-    case OpKind::kLinear: return Linear(op);
-    case OpKind::kRope: return Rope(op);
-    case OpKind::kKvAppend: return Append(op, step);
-    case OpKind::kAttend: return Attend(op, step);
-    case OpKind::kSiluMul:
-    case OpKind::kGeluMul:
-    case OpKind::kGelu:
-    case OpKind::kAdd: return Activate(op);
-    case OpKind::kSoftCap: return SoftCap(op);
-    case OpKind::kPool: return Pool(op, step);
-    case OpKind::kSelect: return Select(op, step);
-  }
-}
-
-void Executor::PrepareInt8(const float* in, uint64_t stride, uint32_t rows, uint32_t cols) {
-  std::vector<uint32_t> tiles;  // first rows
-  for (uint32_t r = 0; r < rows; r += cpu::TileRows(rows - r, kernels_.widest_tile))
-    tiles.push_back(r);
-  const uint64_t blocks = cols / cpu::kActBlock;
-  threads_.ParallelFor(
-      tiles.size(), 1 + kSerialWork / (cols * 4), [&](size_t begin, size_t end, size_t) {
-        for (size_t t = begin; t < end; ++t) {
-          const uint32_t r = tiles[t];
-          const uint32_t n = cpu::TileRows(rows - r, kernels_.widest_tile);
-          const float* x[16];
-          for (uint32_t i = 0; i < n; ++i) x[i] = in + (r + i) * stride;
-          kernels_.elementwise.quantize_tile(x, n, cols, int8_q_.as<int8_t>() + uint64_t{r} * cols,
-                                             int8_scale_.as<float>() + r * blocks,
-                                             int8_sum_.as<float>() + r * blocks,
-                                             int8_isum_.as<int32_t>() + 2 * r * blocks);
-        }
-      });
-}
-
-void Executor::PrepareF32(const float* in, uint64_t stride, uint32_t rows, uint32_t cols) {
-  auto* out = f32_tiles_.as<float>();
-  for (uint32_t r = 0; r < rows;) {
-    const uint32_t n = cpu::TileRows(rows - r, kernels_.widest_tile);
-    for (uint32_t i = 0; i < n; ++i) {
-      const float* row = in + (r + i) * stride;
-      float* to = out + uint64_t{r} * cols + i;
-      for (uint32_t c = 0; c < cols; ++c) to[uint64_t{c} * n] = row[c];
-    }
-    r += n;
-  }
-}
-
-void Executor::Linear(const Op& op) {
-  const uint32_t rows = RowsOf(op.in);
-  const uint32_t cols = weights_.matrix(op.parts[0].weight).cols;
-  bool int8 = false;
-  bool f32 = false;
-  uint32_t panels = 0;
-  for (const LinearPart& p : op.parts) {
-    const PackedMatrix& m = weights_.matrix(p.weight);
-    (UsesInt8(kernels_, m, options_.exact) ? int8 : f32) = true;
-    panels += m.panel_count();
-  }
-  if (int8) PrepareInt8(slot(op.in), stride(op.in), rows, cols);
-  if (f32) PrepareF32(slot(op.in), stride(op.in), rows, cols);
-
-  // A multiple of 24 is a multiple of every tile width, so that a tile never straddles two row blocks.
-  const auto row_block =
-      static_cast<uint32_t>(std::max<uint64_t>(kActCacheBytes / cols / 24 * 24, 24));
-  const uint64_t blocks = cols / cpu::kActBlock;
-  for (uint32_t r0 = 0; r0 < rows; r0 += row_block) {
-    const uint32_t n = std::min(row_block, rows - r0);
-    const cpu::Int8Acts x8 = {n,
-                              cols,
-                              int8_q_.as<int8_t>() + uint64_t{r0} * cols,
-                              int8_scale_.as<float>() + r0 * blocks,
-                              int8_sum_.as<float>() + r0 * blocks,
-                              int8_isum_.as<int32_t>() + 2 * r0 * blocks};
-    const cpu::F32Acts x32 = {n, cols, f32_tiles_.as<float>() + uint64_t{r0} * cols};
-    const uint64_t grain = 1 + kSerialWork / (uint64_t{16} * cols * n);
-    threads_.ParallelFor(panels, grain, [&](size_t begin, size_t end, size_t thread) {
-      size_t first = 0;  // of the part, among all panels
-      for (const LinearPart& p : op.parts) {
-        const PackedMatrix& m = weights_.matrix(p.weight);
-        const size_t count = m.panel_count();
-        const size_t from = std::max(begin, first);
-        const size_t to = std::min(end, first + count);
-        if (from < to) {
-          cpu::LinearOutput out;
-          out.ld = stride(p.out);
-          out.y = (p.out == Slot::kLogits ? logits_ : slot(p.out)) + r0 * out.ld;
-          out.bias = p.has_bias ? weights_.vector(p.bias) : nullptr;
-          out.residual = op.add_to_out ? out.y : nullptr;
-          const auto& k = kernels_.linear[static_cast<size_t>(m.format->id())];
-          const auto b = static_cast<uint32_t>(from - first);
-          const auto e = static_cast<uint32_t>(to - first);
-          if (UsesInt8(kernels_, m, options_.exact)) {
-            k.int8(m, x8, out, b, e, scratch_[thread].data());
-          } else {
-            k.f32(m, x32, out, b, e, scratch_[thread].data());
-          }
-        }
-        first += count;
-      }
-    });
-  }
-}
-
-void Executor::BuildRopeTables(const Step& step) {
-  for (RopeTable& t : ropes_) {
-    const size_t half = t.half();
-    t.cos.resize(rows_ * half);
-    t.sin.resize(rows_ * half);
-    for (uint32_t r = 0; r < rows_; ++r) {
-      for (size_t i = 0; i < half; ++i) {
-        // The angle is rounded to float32 as the reference does, then its sine is exact.
-        const float angle = static_cast<float>(step.rows[r].position) * t.frequencies.inverse[i];
-        const float scale = t.frequencies.attention_factor;
-        t.cos[r * half + i] = scale * static_cast<float>(std::cos(static_cast<double>(angle)));
-        t.sin[r * half + i] = scale * static_cast<float>(std::sin(static_cast<double>(angle)));
-      }
-    }
-  }
-}
-
-void Executor::Rope(const Op& op) {
-  if (!spec_.rotary) return;
-  const RopeTable& t = rope(op.layer);
-  const size_t half = t.half();
-  threads_.ParallelFor(
-      rows_, CeilDiv<uint64_t>(kSerialWork, spec_.q_width() * 2), [&](size_t b, size_t e, size_t) {
-        for (size_t r = b; r < e; ++r) {
-          for (uint32_t h = 0; h < spec_.heads; ++h) {
-            kernels_.elementwise.rope(slot(op.in) + r * stride(op.in) + h * spec_.head_dim,
-                                      t.cos.data() + r * half, t.sin.data() + r * half, half);
-          }
-        }
-      });
-}
-
-void Executor::Append(const Op& op, const Step& step) {
-  threads_.ParallelFor(
-      rows_, CeilDiv<uint64_t>(kSerialWork, spec_.kv_width() * 4), [&](size_t b, size_t e, size_t) {
-        for (size_t r = b; r < e; ++r) {
-          const StepRow& row = step.rows[r];
-          const auto& segments = step.sequences[row.sequence].segments;
-          const auto& segment = *std::prev(
-              std::upper_bound(segments.begin(), segments.end(), row.position,
-                               [](uint32_t p, const KvSegment& s) { return p < s.base; }));
-          const uint32_t at = row.position - segment.base;
-          const KvLayout& kv = layouts_.of(segment.codec);
-          const RopeTable* t =
-              spec_.rotary && Codec(kv.codec).keys_after_rope ? &rope(op.layer) : nullptr;
-          for (uint32_t h = 0; h < spec_.kv_heads; ++h) {
-            float* key = slot(op.in2) + r * stride(op.in2) + h * spec_.head_dim;
-            const float* value = slot(op.in3) + r * stride(op.in3) + h * spec_.head_dim;
-            if (t != nullptr) {
-              const size_t half = t->half();
-              kernels_.elementwise.rope(key, t->cos.data() + r * half, t->sin.data() + r * half,
-                                        half);
-            }
-            const auto& append = kernels_.attend[static_cast<size_t>(kv.codec)].append;
-            append(key, value, spec_.head_dim, at % kBlockTokens,
-                   pool_.at(kv.keys_at(segment, at / kBlockTokens, op.layer, h)),
-                   pool_.at(kv.values_at(segment, at / kBlockTokens, op.layer, h)));
-          }
-        }
-      });
-}
-
-void Executor::Attend(const Op& op, const Step& step) {
-  const AttendRunner runner(spec_, layouts_, pool_, step, op.layer, kernels_);
-  const std::vector<AttendUnit> units = PlanAttention(spec_, step, op.layer);
-  const float* q = slot(op.in);
-  const uint64_t q_stride = stride(op.in);
-  const size_t floats = runner.PartialFloats();
-  uint64_t blocks = 0;
-  for (const auto& u : units) blocks += u.blocks;
-  const uint64_t work = blocks * units[0].count * kBlockTokens * spec_.head_dim * 2;
-  const bool split = threads_.threads() > 1 && units.size() < 4 * threads_.threads() &&
-                     blocks > units.size() && work > kSerialWork;
-  if (!split) {
-    const size_t grain = work > kSerialWork ? 1 : units.size();
-    partials_.resize(std::max(partials_.size(), threads_.threads() * 2 * floats));
-    threads_.ParallelFor(units.size(), grain, [&](size_t begin, size_t end, size_t thread) {
-      float* partial = partials_.data() + thread * 2 * floats;
-      for (size_t u = begin; u < end; ++u) {
-        runner.Block(units[u], 0, q, q_stride, partial);
-        for (uint32_t b = 1; b < units[u].blocks; ++b) {
-          runner.Block(units[u], b, q, q_stride, partial + floats);
-          runner.Merge(units[u], partial, partial + floats);
-        }
-        runner.Store(units[u], partial, slot(op.out), stride(op.out));
-      }
-    });
-    return;
-  }
-  // All blocks of all units, in order.
-  std::vector<std::pair<uint32_t, uint32_t>> items;
-  std::vector<size_t> first;
-  for (uint32_t u = 0; u < units.size(); ++u) {
-    first.push_back(items.size());
-    for (uint32_t b = 0; b < units[u].blocks; ++b) items.emplace_back(u, b);
-  }
-  partials_.resize(std::max(partials_.size(), items.size() * floats));
-  threads_.ParallelFor(items.size(), 1, [&](size_t begin, size_t end, size_t) {
-    for (size_t i = begin; i < end; ++i) {
-      runner.Block(units[items[i].first], items[i].second, q, q_stride,
-                   partials_.data() + i * floats);
-    }
-  });
-  threads_.ParallelFor(units.size(), units.size(), [&](size_t begin, size_t end, size_t) {
-    for (size_t u = begin; u < end; ++u) {
-      float* partial = partials_.data() + first[u] * floats;
-      for (uint32_t b = 1; b < units[u].blocks; ++b)
-        runner.Merge(units[u], partial, partial + b * floats);
-      runner.Store(units[u], partial, slot(op.out), stride(op.out));
-    }
-  });
 }
 
 }  // namespace wring

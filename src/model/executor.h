@@ -1,12 +1,14 @@
-// Runs the op list of a step on the CPU. One executor belongs to one thread (the engine thread), which
-// lends it the pool's workers for the length of an op.
+// Runs the op list of a step on the device that holds the weights. One executor belongs to one thread (the engine thread).
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/thread_pool.h"
 #include "kernels/cpu/isa.h"
+#include "kernels/registry.h"
 #include "kv/layout.h"
 #include "kv/page_pool.h"
 #include "model/op_list.h"
@@ -16,7 +18,8 @@
 namespace wring {
 
 struct ExecutorOptions {
-  bool exact = false;       // float32 activations everywhere
+  bool exact = false;       // float32 activations everywhere; the CPU's alone
+  bool invariant = false;   // the GPU: bits do not depend on what else is in the step (contract 7)
   uint32_t max_rows = 256;  // rows a step may have; activations are allocated for these
   uint32_t positions = 0;   // that a sequence may have; 0: the model's context. RoPE scalings ask
   const cpu::Kernels* kernels = nullptr;  // the best of this machine when null
@@ -24,79 +27,44 @@ struct ExecutorOptions {
 
 class Executor {
  public:
-  // Fails when a kernel that the model needs is not registered. The referenced objects must outlive it.
+  // For the weights' device, which must be the pool's. Fails when a kernel that the model needs is not registered. The
+  // referenced objects must outlive it.
   static Result<std::unique_ptr<Executor>> Create(const ModelSpec& spec, const Weights& weights,
                                                   const KvLayouts& layouts, PagePool& pool,
                                                   ThreadPool& threads,
                                                   const ExecutorOptions& options);
+  virtual ~Executor() = default;
 
   // Computes the step: writes its keys and values, and the logits of row r with sampling slot s to
-  // logits + s * logits_stride(). An encoder writes a vector there instead, of the sequence whose last row has
-  // the slot; all rows of a sequence stand in one step then. Rows were checked by the scheduler.
-  void Run(const Step& step, float* logits);
+  // logits + s * logits_stride(), in host memory. An encoder writes a vector there instead, of the sequence whose last
+  // row has the slot; all rows of a sequence stand in one step then. Rows were checked by the scheduler. Fails only when
+  // the device does.
+  virtual Status Run(const Step& step, float* logits) = 0;
   // kCorrupt when these logits, of one slot, are not finite.
   static Status CheckFinite(const float* logits);
+
+  // Where the caller's logits lie best.
+  virtual Device& logits_memory() const { return HostDevice(); }
 
   uint64_t logits_stride() const { return RoundUp<uint64_t>(spec_.outputs(), 16); }
   uint32_t max_rows() const { return options_.max_rows; }
   const std::vector<Op>& ops() const { return ops_; }
   const ModelSpec& spec() const { return spec_; }
 
- private:
-  struct RopeTable {
-    RopeFrequencies frequencies;
-    std::vector<float> cos, sin;  // [rows][frequencies]
-    size_t half() const { return frequencies.inverse.size(); }
-  };
-
+ protected:
   Executor(const ModelSpec& spec, const Weights& weights, const KvLayouts& layouts, PagePool& pool,
-           ThreadPool& threads, const ExecutorOptions& options);
-  Status CheckKernels() const;
-  Status Allocate();
-
-  // Below this many multiply-adds an op is not worth a meeting of the threads (about a microsecond).
-  static constexpr uint64_t kSerialWork = 20'000;
-
-  void RunOp(const Op& op, const Step& step);
-  void Embed(const Op& op, const Step& step);
-  void Norm(const Op& op);
-  void HeadNorm(const Op& op);
-  void Activate(const Op& op);
-  void SoftCap(const Op& op);
-  void Pool(const Op& op, const Step& step);
-  void Linear(const Op& op);
-  void Rope(const Op& op);
-  void Append(const Op& op, const Step& step);
-  void Attend(const Op& op, const Step& step);
-  void Select(const Op& op, const Step& step);
-  void BuildRopeTables(const Step& step);
-  void PrepareInt8(const float* in, uint64_t stride, uint32_t rows, uint32_t cols);
-  void PrepareF32(const float* in, uint64_t stride, uint32_t rows, uint32_t cols);
-
-  const RopeTable& rope(uint32_t layer) const { return ropes_[spec_.layer_rope(layer)]; }
-  float* slot(Slot s) { return slots_[static_cast<size_t>(s)].as<float>(); }
-  uint64_t stride(Slot s) const { return RoundUp<uint64_t>(SlotWidth(spec_, s), 16); }
-  uint32_t RowsOf(Slot s) const {
-    return s == Slot::kSelected || s == Slot::kLogits ? selected_ : rows_;
-  }
+           const ExecutorOptions& options);
+  // Asks the registry for every op of the list.
+  Status CheckKernels(const std::string& device,
+                      const std::function<Arithmetic(const PackedMatrix&)>& arithmetic) const;
+  static uint32_t SelectedRows(const Step& step);
 
   const ModelSpec spec_;
   const Weights& weights_;
   const KvLayouts layouts_;
   PagePool& pool_;
-  ThreadPool& threads_;
   const ExecutorOptions options_;
-  const cpu::Kernels& kernels_;
-  std::vector<Op> ops_;
-
-  uint32_t rows_ = 0;      // of the step that runs
-  uint32_t selected_ = 0;  // rows whose logits are wanted
-  float* logits_ = nullptr;
-  Buffer slots_[kSlots];
-  Buffer int8_q_, int8_scale_, int8_sum_, int8_isum_, f32_tiles_;
-  std::vector<Buffer> scratch_;   // one a thread
-  std::vector<RopeTable> ropes_;  // as spec.ropes
-  std::vector<float> partials_;   // split attention: (max, sum, output) a block
+  const std::vector<Op> ops_;
 };
 
 }  // namespace wring

@@ -79,16 +79,23 @@ Status NotFinite(const std::string& what, const std::string& tensor) {
 class WeightLoader {
  public:
   WeightLoader(const ModelSpec& spec, const Weights::Source& source, ThreadPool& pool,
-               Progress* progress)
-      : spec_(spec), source_(source), pool_(pool), progress_(progress) {}
+               Progress* progress, Device& device)
+      : spec_(spec), source_(source), pool_(pool), progress_(progress), device_(device) {}
 
   Result<std::unique_ptr<Weights>> Run(bool repack) {
     weights_.reset(new Weights());
     weights_->layers_ = spec_.layers;
     weights_->matrices_.resize(size_t{kWeightRoles} * spec_.layers);
+    weights_->fragments_.resize(size_t{kWeightRoles} * spec_.layers);
     weights_->vectors_.resize(size_t{kWeightRoles} * spec_.layers);
     WRING_TRY(Plan());
     WRING_TRY(LoadVectors());
+    if (device_.kind() != DeviceKind::kHost) {
+      WRING_TRY(UploadVectors());
+      WRING_TRY(UploadMatrices());
+      Account();
+      return std::move(weights_);
+    }
     for (Item& m : matrices_) {
       if (repack || m.source->mapped() == nullptr) {
         packed_.push_back(&m);
@@ -191,6 +198,77 @@ class WeightLoader {
     return {};
   }
 
+  Status UploadVectors() {
+    Buffer& host = weights_->vector_memory_;
+    WRING_ASSIGN(Buffer there, device_.Allocate(host.size()));
+    WRING_TRY(device_.CopyIn(there, 0, {host.data(), host.size()}));
+    for (const float*& v : weights_->vectors_) {
+      if (v != nullptr) v = there.as<float>() + (v - host.as<float>());
+    }
+    host = std::move(there);
+    return {};
+  }
+
+  // One matrix after another: its panels become fragments in host memory, then it is copied whole.
+  Status UploadMatrices() {
+    uint64_t total = 0;
+    uint64_t largest = 0;
+    for (const Item& m : matrices_) {
+      const FragmentMatrix f = {m.matrix->format->id(), m.matrix->rows, m.matrix->cols, nullptr};
+      if (FragmentsOf(f.format).record_strips == 0) {
+        return Error(Code::kUnsupported,
+                     "{}: tensor {} has type {}, which has no GPU kernel: use --device cpu, or a file "
+                     "in F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K or Q6_K",
+                     source_.what, m.decl->name, m.matrix->format->name());
+      }
+      weights_->fragments_[weights_->Index(m.decl->ref)] = f;
+      total += RoundUp<uint64_t>(f.bytes(), 256);
+      largest = std::max(largest, f.bytes());
+    }
+    WRING_ASSIGN(weights_->matrix_memory_, device_.Allocate(total));
+    std::vector<std::byte> staging(largest);
+    uint64_t at = 0;
+    for (const Item& m : matrices_) {
+      FragmentMatrix& f = weights_->fragments_[weights_->Index(m.decl->ref)];
+      WRING_TRY(PackToFragments(m, f, staging.data()));
+      WRING_TRY(device_.CopyIn(weights_->matrix_memory_, at, {staging.data(), f.bytes()}));
+      f.data = weights_->matrix_memory_.data() + at;
+      at += RoundUp<uint64_t>(f.bytes(), 256);
+      if (progress_ != nullptr) progress_->Report("loading", at, total);
+    }
+    return {};
+  }
+
+  Status PackToFragments(const Item& item, const FragmentMatrix& f, std::byte* out) {
+    const PackedMatrix& m = *item.matrix;
+    const uint32_t step = ChunkRows(m);
+    const uint64_t panels = CeilDiv(step, kPanelRows);
+    std::vector<std::vector<std::byte>> rows(pool_.threads()), packed(pool_.threads());
+    std::mutex mutex;
+    Status failed;
+    pool_.ParallelFor(CeilDiv(m.rows, step), 1, [&](size_t begin, size_t end, size_t thread) {
+      rows[thread].resize(step * m.format->row_bytes(m.cols));
+      packed[thread].resize(panels * m.panel_stride);
+      for (size_t i = begin; i < end; ++i) {
+        const auto first = static_cast<uint32_t>(i) * step;
+        Item here = item;
+        here.panels = packed[thread].data() - first / kPanelRows * m.panel_stride;
+        const uint32_t count = std::min(step, m.rows - first);
+        Status s = PackChunk(here, first, count, rows[thread].data());
+        for (uint32_t p = 0; s.ok() && p < CeilDiv(count, kPanelRows); ++p) {
+          s = PackFragments(f.format, packed[thread].data() + p * m.panel_stride, m.cols,
+                            out + (first / kPanelRows + p) * f.tile_bytes());
+        }
+        if (!s.ok()) {
+          const std::lock_guard lock(mutex);
+          failed = s;
+          return;
+        }
+      }
+    });
+    return failed;
+  }
+
   Status PackMatrices() {
     struct Chunk {
       const Item* item;
@@ -269,6 +347,7 @@ class WeightLoader {
   const Weights::Source& source_;
   ThreadPool& pool_;
   Progress* progress_;
+  Device& device_;
   std::unique_ptr<Weights> weights_;
   std::vector<Item> matrices_;
   std::vector<Item> vectors_;
@@ -276,8 +355,9 @@ class WeightLoader {
 };
 
 Result<std::unique_ptr<Weights>> Weights::Load(const ModelSpec& spec, const Source& source,
-                                               bool repack, ThreadPool& pool, Progress* progress) {
-  return WeightLoader(spec, source, pool, progress).Run(repack);
+                                               bool repack, ThreadPool& pool, Progress* progress,
+                                               Device& device) {
+  return WeightLoader(spec, source, pool, progress, device).Run(repack);
 }
 
 std::string Weights::FormatSummary() const {

@@ -1,5 +1,5 @@
-// The weights of a model in memory: matrices packed into panels in one buffer (or left in the mapped file
-// when not repacked), vectors as float32 padded to 16.
+// The weights of a model in a device's memory: on the host matrices packed into panels in one buffer (or left in the
+// mapped file when not repacked), on a GPU as fragments (quant/fragments); vectors as float32 padded to 16.
 //
 // Packing reads the file in pieces with pread into a small buffer per thread, so the source never counts
 // as resident: the peak is the packed weights and nothing else.
@@ -15,6 +15,7 @@
 #include "model/arch/architecture.h"
 #include "model/model_spec.h"
 #include "quant/checkpoint/checkpoint.h"
+#include "quant/fragments/fragments.h"
 #include "quant/weight_format.h"
 #include "tensor/buffer.h"
 
@@ -33,10 +34,15 @@ class Weights {
   // matrices stay as stored and the file must outlive the weights; those that a quantised checkpoint keeps in several
   // tensors are packed all the same.
   static Result<std::unique_ptr<Weights>> Load(const ModelSpec& spec, const Source& source,
-                                               bool repack, ThreadPool& pool, Progress* progress);
+                                               bool repack, ThreadPool& pool, Progress* progress,
+                                               Device& device = HostDevice());
 
+  Device& device() const { return *vector_memory_.device(); }
+  // On the host; on other devices it has format and shape alone.
   const PackedMatrix& matrix(WeightRef ref) const { return matrices_[Index(ref)]; }
   const float* vector(WeightRef ref) const { return vectors_[Index(ref)]; }
+  // On a GPU.
+  const FragmentMatrix& fragments(WeightRef ref) const { return fragments_[Index(ref)]; }
   // Bytes that one decode step reads: every matrix once, and of an untied embedding only one row.
   uint64_t bytes_per_token() const { return bytes_per_token_; }
   uint64_t matrix_bytes() const { return matrix_bytes_; }
@@ -46,11 +52,13 @@ class Weights {
 
  private:
   friend class WeightLoader;
+  friend class RandomWeights;
   Weights() = default;
   size_t Index(WeightRef ref) const { return static_cast<size_t>(ref.role) * layers_ + ref.layer; }
 
   uint32_t layers_ = 0;
   std::vector<PackedMatrix> matrices_;
+  std::vector<FragmentMatrix> fragments_;
   std::vector<const float*> vectors_;
   Buffer matrix_memory_;
   Buffer vector_memory_;

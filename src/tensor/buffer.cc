@@ -1,6 +1,7 @@
 #include "tensor/buffer.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstring>
 
@@ -42,6 +43,15 @@ class Host final : public Device {
     assert(offset + to.size() <= from.size());
     std::memcpy(to.data(), from.data() + offset, to.size());
     return {};
+  }
+
+  void CopyWithin(std::byte* to, const std::byte* from, size_t bytes) override {
+    std::memcpy(to, from, bytes);
+  }
+  DeviceMemory memory() const override {
+    const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+    return {page * static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)),
+            page * static_cast<uint64_t>(sysconf(_SC_AVPHYS_PAGES))};
   }
 
  private:

@@ -1,5 +1,5 @@
 // Memory behind one Device. A Buffer is an owned range of a device's memory; host code reads it only
-// through data() of a host buffer. Later devices add streams; the calls stay.
+// through data() of a host buffer. What a device does, it does in the order of the calls.
 #pragma once
 
 #include <cstddef>
@@ -31,6 +31,7 @@ class Buffer {
   std::byte* data() { return data_; }
   const std::byte* data() const { return data_; }
   size_t size() const { return size_; }
+  Device* device() const { return device_; }
   template <typename T>
   T* as() {
     return reinterpret_cast<T*>(data_);
@@ -52,6 +53,10 @@ class Buffer {
   size_t size_ = 0;
 };
 
+struct DeviceMemory {
+  uint64_t total = 0, free = 0;
+};
+
 class Device {
  public:
   virtual ~Device() = default;
@@ -62,6 +67,9 @@ class Device {
   virtual void Free(std::byte* data, size_t bytes) = 0;
   virtual Status CopyIn(Buffer& to, size_t offset, std::span<const std::byte> from) = 0;
   virtual Status CopyOut(std::span<std::byte> to, const Buffer& from, size_t offset) = 0;
+  // Between two ranges of the device's memory that do not overlap.
+  virtual void CopyWithin(std::byte* to, const std::byte* from, size_t bytes) = 0;
+  virtual DeviceMemory memory() const = 0;
 };
 
 // Host memory. Pages are taken from the system as they are first written, in huge pages where the

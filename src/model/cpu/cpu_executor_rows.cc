@@ -2,11 +2,11 @@
 #include <algorithm>
 #include <cmath>
 
-#include "model/executor.h"
+#include "model/cpu/cpu_executor.h"
 
 namespace wring {
 
-void Executor::Embed(const Op& op, const Step& step) {
+void CpuExecutor::Embed(const Op& op, const Step& step) {
   const PackedMatrix& m = weights_.matrix(op.weight);
   const uint64_t n = stride(op.out);
   threads_.ParallelFor(rows_, 8, [&](size_t begin, size_t end, size_t) {
@@ -25,7 +25,7 @@ void Executor::Embed(const Op& op, const Step& step) {
   });
 }
 
-void Executor::Norm(const Op& op) {
+void CpuExecutor::Norm(const Op& op) {
   const uint64_t in = stride(op.in);
   const auto& k = kernels_.elementwise;
   threads_.ParallelFor(
@@ -43,7 +43,7 @@ void Executor::Norm(const Op& op) {
       });
 }
 
-void Executor::HeadNorm(const Op& op) {
+void CpuExecutor::HeadNorm(const Op& op) {
   const uint64_t in = stride(op.in);
   const uint32_t heads = op.in == Slot::kQ ? spec_.heads : spec_.kv_heads;
   const uint32_t n = spec_.head_dim;
@@ -64,7 +64,7 @@ void Executor::HeadNorm(const Op& op) {
                        });
 }
 
-void Executor::Activate(const Op& op) {
+void CpuExecutor::Activate(const Op& op) {
   const uint64_t n = stride(op.out);
   const auto& k = kernels_.elementwise;
   threads_.ParallelFor(rows_, CeilDiv<uint64_t>(kSerialWork, n * 8),
@@ -81,7 +81,7 @@ void Executor::Activate(const Op& op) {
                        });
 }
 
-void Executor::SoftCap(const Op& op) {
+void CpuExecutor::SoftCap(const Op& op) {
   const uint64_t n = stride(op.out);
   threads_.ParallelFor(
       n / 16, CeilDiv<uint64_t>(kSerialWork, 128), [&](size_t b, size_t e, size_t) {
@@ -92,7 +92,7 @@ void Executor::SoftCap(const Op& op) {
 }
 
 // Sums go over the rows of a sequence in order.
-void Executor::Pool(const Op& op, const Step& step) {
+void CpuExecutor::Pool(const Op& op, const Step& step) {
   const uint64_t n = stride(op.in);
   for (uint32_t first = 0; first < rows_;) {
     uint32_t end = first;
@@ -117,7 +117,7 @@ void Executor::Pool(const Op& op, const Step& step) {
   }
 }
 
-void Executor::Select(const Op& op, const Step& step) {
+void CpuExecutor::Select(const Op& op, const Step& step) {
   for (uint32_t r = 0; r < rows_; ++r) {
     const int32_t to = step.rows[r].sampling_slot;
     if (to < 0) continue;

@@ -1,4 +1,4 @@
-#include "model/attend_plan.h"
+#include "model/cpu/attend_plan.h"
 
 #include <algorithm>
 

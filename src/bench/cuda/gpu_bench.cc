@@ -1,0 +1,182 @@
+#include "bench/cuda/gpu_bench.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "kv/sequence_kv.h"
+
+namespace wring::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double Median(std::vector<double> v) {
+  std::nth_element(v.begin(), v.begin() + static_cast<ptrdiff_t>(v.size() / 2), v.end());
+  return v[v.size() / 2];
+}
+
+class Runner {
+ public:
+  Runner(const ModelSpec& spec, const Weights& weights, CudaDevice& device, double bandwidth,
+         const GpuBenchOptions& options)
+      : spec_(spec), weights_(weights), device_(device), bandwidth_(bandwidth), o_(options) {}
+
+  Result<std::vector<GpuRow>> Run() {
+    WRING_ASSIGN(layout_, KvLayout::For(o_.codec, spec_.kv_heads, spec_.head_dim,
+                                        spec_.layer_windows()));
+    uint64_t pool = layout_.pool_bytes(std::max(o_.prefill, 1U));
+    uint32_t positions = std::max(o_.prefill, 1U);
+    for (uint32_t depth : o_.depths) {
+      positions = std::max(positions, depth + o_.decode + 1);
+      for (uint32_t batch : o_.batches) {
+        pool = std::max(pool, (batch + 1) * layout_.pool_bytes(depth + o_.decode + 1));
+      }
+    }
+    WRING_ASSIGN(pool_, PagePool::Create(device_, pool));
+    ExecutorOptions options;
+    options.max_rows = kChunk;
+    options.positions = positions;
+    options.invariant = o_.invariant;
+    ThreadPool threads(1);
+    WRING_ASSIGN(executor_, Executor::Create(spec_, weights_, KvLayouts(layout_), *pool_, threads,
+                                             options));
+    const uint32_t most = *std::max_element(o_.batches.begin(), o_.batches.end());
+    WRING_ASSIGN(logits_, executor_->logits_memory().Allocate(
+                              std::max(most, 1U) * executor_->logits_stride() * sizeof(float)));
+    if (o_.prefill > 0) WRING_TRY(Prefill());
+    for (uint32_t depth : o_.depths) {
+      for (uint32_t batch : o_.batches) {
+        if (o_.decode > 0) WRING_TRY(Decode(batch, depth));
+      }
+    }
+    return std::move(rows_);
+  }
+
+ private:
+  static constexpr uint32_t kChunk = 2048;
+
+  Status Append(SequenceKv& kv, uint32_t count, bool logits) {
+    for (uint32_t done = 0; done < count;) {
+      const uint32_t n = std::min(kChunk, count - done);
+      const uint32_t first = kv.length();
+      WRING_TRY(kv.Extend(first + n));
+      Step step;
+      step.sequences.push_back(kv.View());
+      for (uint32_t i = 0; i < n; ++i) step.rows.push_back(Row(0, first + i));
+      done += n;
+      if (logits && done == count) step.rows.back().sampling_slot = 0;
+      WRING_TRY(executor_->Run(step, logits_.as<float>()));
+    }
+    return {};
+  }
+  StepRow Row(uint32_t sequence, uint32_t position) const {
+    StepRow row;
+    row.sequence = sequence;
+    row.position = position;
+    row.token = static_cast<int32_t>((position * 7919 + sequence * 104729) % spec_.vocab);
+    return row;
+  }
+
+  Status Prefill() {
+    std::vector<double> seconds;
+    for (int i = 0; i <= o_.repeat; ++i) {
+      SequenceKv kv(pool_.get(), &layout_);
+      const auto start = Clock::now();
+      WRING_TRY(Append(kv, o_.prefill, true));
+      if (i > 0) seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+    }
+    GpuRow row;
+    row.test = fmt::format("pp{}", o_.prefill);
+    const double s = Median(seconds);
+    row.tokens_per_s = o_.prefill / s;
+    row.milliseconds = 1e3 * s;
+    double weights = 0;
+    for (const Op& op : executor_->ops()) {
+      for (const LinearPart& p : op.parts) {
+        if (p.out == Slot::kLogits) continue;
+        const FragmentMatrix& m = weights_.fragments(p.weight);
+        weights += static_cast<double>(m.rows) * m.cols;
+      }
+    }
+    row.tflops = 2 * weights * row.tokens_per_s / 1e12;
+    rows_.push_back(row);
+    return {};
+  }
+
+  Status Decode(uint32_t batch, uint32_t depth) {
+    std::vector<SequenceKv> all;
+    SequenceKv first(pool_.get(), &layout_);
+    if (depth > 0) WRING_TRY(Append(first, depth, false));
+    for (uint32_t b = 0; b < batch; ++b) {
+      all.emplace_back(pool_.get(), &layout_);
+      WRING_TRY(all.back().Extend(std::max(depth, 1U)));  // what it holds does not matter for speed
+    }
+    std::vector<double> seconds;
+    for (int i = 0; i <= o_.repeat; ++i) {
+      for (auto& kv : all) kv.Truncate(depth);
+      const auto start = Clock::now();
+      for (uint32_t t = 0; t < o_.decode; ++t) {
+        Step step;
+        for (uint32_t b = 0; b < batch; ++b) {
+          WRING_TRY(all[b].Extend(depth + t + 1));
+          step.sequences.push_back(all[b].View());
+          step.rows.push_back(Row(b, depth + t));
+          step.rows.back().sampling_slot = static_cast<int32_t>(b);
+        }
+        WRING_TRY(executor_->Run(step, logits_.as<float>()));
+      }
+      if (i > 0) {
+        seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count() / o_.decode);
+      }
+    }
+    GpuRow row;
+    row.test = fmt::format("tg{} b{} @d{}", o_.decode, batch, depth);
+    const double s = Median(seconds);
+    row.tokens_per_s = batch / s;
+    row.milliseconds = 1e3 * s;
+    row.bytes = static_cast<double>(weights_.bytes_per_token()) +
+                static_cast<double>(batch) * (depth + o_.decode / 2.0) *
+                    static_cast<double>(layout_.bytes_per_token());
+    row.gb_per_s = row.bytes / s / 1e9;
+    row.roof = row.gb_per_s * 1e9 / bandwidth_;
+    rows_.push_back(row);
+    return {};
+  }
+
+  const ModelSpec& spec_;
+  const Weights& weights_;
+  CudaDevice& device_;
+  double bandwidth_;
+  const GpuBenchOptions& o_;
+  KvLayout layout_;
+  std::unique_ptr<PagePool> pool_;
+  std::unique_ptr<Executor> executor_;
+  Buffer logits_;
+  std::vector<GpuRow> rows_;
+};
+
+}  // namespace
+
+Result<double> CopyBandwidth(CudaDevice& device) {
+  constexpr uint64_t kBytes = uint64_t{2} << 30;
+  WRING_ASSIGN(Buffer from, device.Allocate(kBytes));
+  WRING_ASSIGN(Buffer to, device.Allocate(kBytes));
+  std::vector<double> rates;
+  for (int i = 0; i < 6; ++i) {
+    WRING_TRY(device.Synchronize());
+    const auto start = Clock::now();
+    for (int k = 0; k < 8; ++k) device.CopyWithin(to.data(), from.data(), kBytes);
+    WRING_TRY(device.Synchronize());
+    const double s = std::chrono::duration<double>(Clock::now() - start).count();
+    if (i > 0) rates.push_back(8.0 * 2 * kBytes / s);
+  }
+  return Median(rates);
+}
+
+Result<std::vector<GpuRow>> BenchGpuModel(const ModelSpec& spec, const Weights& weights,
+                                          CudaDevice& device, double bandwidth,
+                                          const GpuBenchOptions& options) {
+  return Runner(spec, weights, device, bandwidth, options).Run();
+}
+
+}  // namespace wring::bench

@@ -1,0 +1,100 @@
+#include "cli/gpu_bench.h"
+
+#ifdef WRING_CUDA
+#include <nlohmann/json.hpp>
+
+#include "base/atomic_file.h"
+#include "bench/cuda/gpu_bench.h"
+#include "bench/machine.h"
+#include "cli/output.h"
+#include "cli/session_options.h"
+#include "model/cuda/random_weights.h"
+#endif
+
+namespace wring::cli {
+
+#ifdef WRING_CUDA
+namespace {
+
+std::string TableText(const std::string& head, const std::vector<bench::GpuRow>& rows) {
+  std::string text = head + "\n";
+  text += fmt::format("{:<22} {:>12} {:>10} {:>10} {:>9} {:>7} {:>9}\n", "test", "tokens/s", "ms",
+                      "MB/step", "GB/s", "roof", "TFLOP/s");
+  for (const auto& r : rows) {
+    text += fmt::format("{:<22} {:>12.1f} {:>10.3f} {:>10.1f} {:>9.1f} {:>6.1f}% {:>9.1f}\n", r.test,
+                        r.tokens_per_s, r.milliseconds, r.bytes / 1e6, r.gb_per_s, 100 * r.roof,
+                        r.tflops);
+  }
+  return text;
+}
+
+std::string JsonText(const std::string& model, const std::string& device, double bandwidth,
+                     const std::vector<bench::GpuRow>& rows) {
+  nlohmann::json all = {{"model", model},
+                        {"device", device},
+                        {"commit", bench::Commit()},
+                        {"copy_gb_per_s", bandwidth / 1e9},
+                        {"rows", nlohmann::json::array()}};
+  for (const auto& r : rows) {
+    all["rows"].push_back({{"test", r.test},
+                           {"tokens_per_s", r.tokens_per_s},
+                           {"milliseconds", r.milliseconds},
+                           {"bytes", r.bytes},
+                           {"gb_per_s", r.gb_per_s},
+                           {"share_of_roof", r.roof},
+                           {"tflop_per_s", r.tflops}});
+  }
+  return all.dump(2) + "\n";
+}
+
+}  // namespace
+
+Status BenchGpu(const Arguments& arguments, Device& device) {
+  auto& gpu = static_cast<CudaDevice&>(device);
+  bench::GpuBenchOptions options;
+  options.prefill = static_cast<uint32_t>(arguments.Integer("--prefill"));
+  options.decode = static_cast<uint32_t>(arguments.Integer("--decode"));
+  options.depths = arguments.Integers("--depth");
+  options.batches = arguments.Integers("--batch");
+  options.codec = CodecByName(arguments.Text("--kv"))->id;
+  options.invariant = arguments.Has("--invariant");
+  options.repeat = static_cast<int>(arguments.Integer("--repeat"));
+  WRING_TRY(CheckWritable(arguments.Text("--json")));
+
+  std::unique_ptr<Model> model;
+  std::unique_ptr<Weights> random;
+  ModelSpec spec;
+  std::string name;
+  if (arguments.Has("--shape")) {
+    WRING_ASSIGN(const auto shape, bench::ParseShape(arguments.Text("--shape")));
+    WRING_ASSIGN(random, RandomWeights::Make(shape.spec, shape.format->id(), gpu));
+    spec = shape.spec;
+    name = shape.name;
+  } else if (arguments.Has("MODEL")) {
+    WRING_ASSIGN(model, OpenModel(arguments, false));
+    spec = model->spec;
+    name = model->name;
+  } else {
+    return Error(Code::kInvalid, "on a GPU bench needs MODEL or --shape: see wring bench --help");
+  }
+  const Weights& weights = random != nullptr ? *random : *model->weights;
+  WRING_ASSIGN(const double bandwidth, bench::CopyBandwidth(gpu));
+  WRING_ASSIGN(const auto rows, bench::BenchGpuModel(spec, weights, gpu, bandwidth, options));
+  const std::string head = fmt::format(
+      "{} on {}, commit {}, {}; copy {:.0f} GB/s, weights {:.1f} MB a step, peak memory {} MiB", name,
+      gpu.name(), bench::Commit(), options.invariant ? "invariant" : "default grade",
+      bandwidth / 1e9, static_cast<double>(weights.bytes_per_token()) / 1e6, gpu.peak_bytes() >> 20);
+  const std::string json = JsonText(name, std::string(gpu.name()), bandwidth, rows);
+  const std::string file = arguments.Text("--json");
+  WRING_TRY(Print(file == "-" || arguments.Text("--format") == "json" ? json
+                                                                       : TableText(head, rows)));
+  if (!file.empty() && file != "-") WRING_TRY(WriteFileAtomically(file, json));
+  return {};
+}
+#else
+Status BenchGpu(const Arguments& /*arguments*/, Device& /*device*/) {
+  return Error(Code::kUnsupported, "this build has no CUDA: build it with `make cuda`");
+}
+#endif
+
+}  // namespace wring::cli

@@ -1,0 +1,28 @@
+// Which codec and head size has an attention kernel.
+#include "kernels/cuda/attend.cuh"
+
+#define WRING_HEAD_SIZES(F) F(16) F(32) F(64) F(80) F(96) F(112) F(128) F(192) F(256)
+
+namespace wring::cuda {
+
+#define WRING_DECLARE(D) extern const AttendLaunch kAttend_f16_##D, kAttend_i8_##D;
+WRING_HEAD_SIZES(WRING_DECLARE)
+#undef WRING_DECLARE
+
+namespace {
+
+AttendLaunch Find(CodecId codec, uint32_t head_dim) {
+  if (codec == CodecId::kF32) return nullptr;
+#define WRING_CASE(D) \
+  if (head_dim == D) return codec == CodecId::kF16 ? kAttend_f16_##D : kAttend_i8_##D;
+  WRING_HEAD_SIZES(WRING_CASE)
+#undef WRING_CASE
+  return nullptr;
+}
+
+}  // namespace
+
+bool HasAttend(CodecId codec, uint32_t head_dim) { return Find(codec, head_dim) != nullptr; }
+void Attend(Launcher& l, const AttendArgs& args) { Find(args.cache.codec, args.head_dim)(l, args); }
+
+}  // namespace wring::cuda

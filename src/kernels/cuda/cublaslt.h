@@ -1,0 +1,37 @@
+// The vendor's matrix product, loaded when it is first used: y = alpha * x w^T (+ y), float16 in, float32 sums and out.
+#pragma once
+
+#include <memory>
+
+#include "base/result.h"
+#include "kernels/cuda/kernels.h"
+
+namespace wring::cuda {
+
+class VendorGemm {
+ public:
+  // kNotFound says what to install or to choose instead. `workspace` bytes of device memory are taken.
+  static Result<std::unique_ptr<VendorGemm>> Create();
+  ~VendorGemm();
+
+  struct Product {
+    const Half* x = nullptr;  // [rows][ldx]
+    uint32_t ldx = 0, rows = 0;
+    const Half* w = nullptr;  // [outputs][ldw]
+    uint32_t ldw = 0, outputs = 0, inputs = 0;
+    const float* bias = nullptr;  // [outputs]
+    float* y = nullptr;           // [rows][ldy]
+    uint32_t ldy = 0;
+    float alpha = 1;
+    bool add = false;
+  };
+  // Plans of shapes are kept.
+  Status Run(Launcher& l, const Product& product);
+
+ private:
+  struct State;
+  explicit VendorGemm(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace wring::cuda

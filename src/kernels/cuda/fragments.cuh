@@ -1,0 +1,290 @@
+// A lane's weights out of fragments (quant/fragments/fragments.h has the layout and the roundings): Load() takes what
+// stands in memory for one strip, Dequant() makes float16 of one of its two blocks.
+#pragma once
+
+#include "kernels/cuda/mma.cuh"
+#include "quant/format_id.h"
+
+namespace wring::cuda {
+
+// a[r][p]: row g + 8 r, columns 8 t + 2 p and 8 t + 2 p + 1 of the block.
+struct BlockWeights {
+  uint32_t a[2][4];
+};
+
+// Matrix of one part, as kernels see it.
+struct Matrix {
+  const uint8_t* data;
+  uint64_t tile_bytes;
+  uint32_t rows, tiles, strips;
+  float alpha;
+};
+
+template <FormatId kFormat>
+struct Fragments;
+
+namespace detail {
+
+// The eight 4-bit codes of a word, as exact float16 minus kOffset; `high` adds bits 4 and 5 (at 4 / 20 for even pairs,
+// 8 / 24 for odd ones). 0x6400 | code is 1024 + code; a nibble four bits up counts 16-fold.
+template <int kOffset>
+__device__ __forceinline__ void Codes4(uint32_t w, const uint32_t (&high)[4], uint32_t (&q)[4]) {
+  constexpr uint32_t kMagic = 0x64006400;
+  constexpr uint32_t kSixteenth = 0x2c002c00;
+  q[0] = Sub2((w & 0x000f000f) | kMagic | high[0], Half2Of(1024 + kOffset));
+  q[1] = Fma2((w & 0x00f000f0) | kMagic | high[1], kSixteenth, Half2Of(-(64 + kOffset)));
+  w >>= 8;
+  q[2] = Sub2((w & 0x000f000f) | kMagic | high[2], Half2Of(1024 + kOffset));
+  q[3] = Fma2((w & 0x00f000f0) | kMagic | high[3], kSixteenth, Half2Of(-(64 + kOffset)));
+}
+
+__device__ __forceinline__ uint32_t Shifted(uint32_t w, int to) {
+  return to >= 0 ? w << to : w >> -to;
+}
+// The 5th bits of row r, block b.
+__device__ __forceinline__ void High1(uint32_t w, int r, int b, uint32_t (&high)[4]) {
+#pragma unroll
+  for (int p = 0; p < 4; ++p) {
+    const int target = p % 2 == 0 ? 4 : 8;
+    high[p] = Shifted(w, target - (8 * r + 4 * b + p)) & (0x00010001U << target);
+  }
+}
+// The 5th and 6th bits of block b, of the row's word.
+__device__ __forceinline__ void High2(uint32_t w, int b, uint32_t (&high)[4]) {
+#pragma unroll
+  for (int p = 0; p < 4; ++p) {
+    const int target = p % 2 == 0 ? 4 : 8;
+    high[p] = Shifted(w, target - 2 * (4 * b + p)) & (0x00030003U << target);
+  }
+}
+
+// float16 d (and m) a row and block of 32.
+template <int kOffset, bool kMin, bool kFive>
+struct Blocks32 {
+  static constexpr uint32_t kScaleBytes = kMin ? 128 : 64;
+  static constexpr uint32_t kHighBytes = kFive ? 128 : 0;
+  static constexpr uint32_t kRecord = 512 + kHighBytes + kScaleBytes;
+  struct Raw {
+    uint4 codes;
+    uint32_t high;
+    uint4 scales;  // without min: x, y
+  };
+  __device__ static __forceinline__ Raw Load(const uint8_t* tile, uint32_t strip, uint32_t lane,
+                                             uint32_t /*strips*/) {
+    const uint8_t* at = tile + uint64_t{strip} * kRecord;
+    Raw raw;
+    raw.codes = LoadStream(at + 16 * lane);
+    raw.high = 0;
+    if constexpr (kFive) raw.high = __ldg(reinterpret_cast<const uint32_t*>(at + 512 + 4 * lane));
+    const uint8_t* scales = at + 512 + kHighBytes + lane / 4 * (kScaleBytes / 8);
+    if constexpr (kMin) {
+      raw.scales = LoadStream(scales);
+    } else {
+      const uint2 s = LoadStream2(scales);
+      raw.scales = {s.x, s.y, 0, 0};
+    }
+    return raw;
+  }
+  __device__ static __forceinline__ BlockWeights Dequant(const Raw& raw, int b, uint32_t /*lane*/) {
+    BlockWeights w;
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      uint32_t high[4] = {0, 0, 0, 0};
+      if constexpr (kFive) High1(raw.high, r, b, high);
+      const uint32_t word = b == 0 ? (r == 0 ? raw.codes.x : raw.codes.y)
+                                   : (r == 0 ? raw.codes.z : raw.codes.w);
+      uint32_t q[4];
+      Codes4<kOffset>(word, high, q);
+      if constexpr (kMin) {
+        const uint32_t both = b == 0 ? (r == 0 ? raw.scales.x : raw.scales.y)
+                                     : (r == 0 ? raw.scales.z : raw.scales.w);
+        const uint32_t d = Splat(both, 0);
+        const uint32_t m = Splat(both, 1);
+#pragma unroll
+        for (int p = 0; p < 4; ++p) w.a[r][p] = Fma2(q[p], d, m);
+      } else {
+        const uint32_t d = Splat(b == 0 ? raw.scales.x : raw.scales.y, r);
+#pragma unroll
+        for (int p = 0; p < 4; ++p) w.a[r][p] = Mul2(q[p], d);
+      }
+    }
+    return w;
+  }
+};
+
+// Q4_K and Q5_K: a byte each for scale and min of a block, d and dmin of 256 columns.
+template <bool kFive>
+struct AffineK {
+  static constexpr uint32_t kHighBytes = kFive ? 128 : 0;
+  static constexpr uint32_t kRecord = 4 * (512 + kHighBytes + 64) + 64;
+  struct Raw {
+    uint4 codes;
+    uint32_t high;
+    uint2 scales;
+    uint2 head;
+  };
+  __device__ static __forceinline__ Raw Load(const uint8_t* tile, uint32_t strip, uint32_t lane,
+                                             uint32_t /*strips*/) {
+    const uint8_t* at = tile + uint64_t{strip / 4} * kRecord;
+    const uint32_t s = strip % 4;
+    Raw raw;
+    raw.codes = LoadStream(at + 512 * s + 16 * lane);
+    raw.high = 0;
+    if constexpr (kFive)
+      raw.high = __ldg(reinterpret_cast<const uint32_t*>(at + 2048 + 128 * s + 4 * lane));
+    const uint32_t g = lane / 4;
+    raw.scales =
+        __ldg(reinterpret_cast<const uint2*>(at + 4 * (512 + kHighBytes) + 64 * s + 8 * g));
+    raw.head = __ldg(reinterpret_cast<const uint2*>(at + kRecord - 64 + 8 * g));
+    return raw;
+  }
+  __device__ static __forceinline__ BlockWeights Dequant(const Raw& raw, int b, uint32_t /*lane*/) {
+    BlockWeights w;
+    const uint32_t bytes = b == 0 ? raw.scales.x : raw.scales.y;
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      uint32_t high[4] = {0, 0, 0, 0};
+      if constexpr (kFive) High1(raw.high, r, b, high);
+      const uint32_t word = b == 0 ? (r == 0 ? raw.codes.x : raw.codes.y)
+                                   : (r == 0 ? raw.codes.z : raw.codes.w);
+      uint32_t q[4];
+      Codes4<0>(word, high, q);
+      // (scale, min) as float16, times (d, dmin).
+      const uint32_t small =
+          Sub2(__byte_perm(bytes, 0x64646464, r == 0 ? 0x4140 : 0x4342), Half2Of(1024));
+      const uint32_t both = Mul2(small, r == 0 ? raw.head.x : raw.head.y);
+      const uint32_t d = Splat(both, 0);
+      const uint32_t m = Splat(both, 1) ^ 0x80008000U;
+#pragma unroll
+      for (int p = 0; p < 4; ++p) w.a[r][p] = Fma2(q[p], d, m);
+    }
+    return w;
+  }
+};
+
+}  // namespace detail
+
+template <>
+struct Fragments<FormatId::kQ4_0> : detail::Blocks32<8, false, false> {};
+template <>
+struct Fragments<FormatId::kQ4_1> : detail::Blocks32<0, true, false> {};
+template <>
+struct Fragments<FormatId::kQ5_0> : detail::Blocks32<16, false, true> {};
+template <>
+struct Fragments<FormatId::kQ5_1> : detail::Blocks32<0, true, true> {};
+template <>
+struct Fragments<FormatId::kQ4_K> : detail::AffineK<false> {};
+template <>
+struct Fragments<FormatId::kQ5_K> : detail::AffineK<true> {};
+
+template <>
+struct Fragments<FormatId::kQ6_K> {
+  static constexpr uint32_t kRecord = 4 * (512 + 256 + 64) + 32;
+  struct Raw {
+    uint4 codes;
+    uint2 high;
+    uint32_t scales;
+    uint32_t head;
+  };
+  __device__ static __forceinline__ Raw Load(const uint8_t* tile, uint32_t strip, uint32_t lane,
+                                             uint32_t /*strips*/) {
+    const uint8_t* at = tile + uint64_t{strip / 4} * kRecord;
+    const uint32_t s = strip % 4;
+    const uint32_t g = lane / 4;
+    Raw raw;
+    raw.codes = LoadStream(at + 512 * s + 16 * lane);
+    raw.high = LoadStream2(at + 2048 + 256 * s + 8 * lane);
+    raw.scales = __ldg(reinterpret_cast<const uint32_t*>(at + 3072 + 64 * s +
+                                                         4 * (2 * g + lane % 4 / 2)));
+    raw.head = __ldg(reinterpret_cast<const uint32_t*>(at + kRecord - 32 + 4 * g));
+    return raw;
+  }
+  __device__ static __forceinline__ BlockWeights Dequant(const Raw& raw, int b, uint32_t /*lane*/) {
+    BlockWeights w;
+    // Scales of rows g and g + 8, times their d.
+    const uint32_t small =
+        Sub2(__byte_perm(raw.scales, 0x64646464, b == 0 ? 0x4140 : 0x4342), Half2Of(1024 + 128));
+    const uint32_t both = Mul2(small, raw.head);
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      uint32_t high[4];
+      detail::High2(r == 0 ? raw.high.x : raw.high.y, b, high);
+      const uint32_t word = b == 0 ? (r == 0 ? raw.codes.x : raw.codes.y)
+                                   : (r == 0 ? raw.codes.z : raw.codes.w);
+      uint32_t q[4];
+      detail::Codes4<32>(word, high, q);
+      const uint32_t d = Splat(both, r);
+#pragma unroll
+      for (int p = 0; p < 4; ++p) w.a[r][p] = Mul2(q[p], d);
+    }
+    return w;
+  }
+};
+
+template <>
+struct Fragments<FormatId::kQ8_0> {
+  static constexpr uint32_t kRecord = 1024 + 64;
+  struct Raw {
+    uint4 codes[2];
+    uint2 scales;
+  };
+  __device__ static __forceinline__ Raw Load(const uint8_t* tile, uint32_t strip, uint32_t lane,
+                                             uint32_t /*strips*/) {
+    const uint8_t* at = tile + uint64_t{strip} * kRecord;
+    Raw raw;
+    raw.codes[0] = LoadStream(at + 16 * lane);
+    raw.codes[1] = LoadStream(at + 512 + 16 * lane);
+    raw.scales = __ldg(reinterpret_cast<const uint2*>(at + 1024 + 8 * (lane / 4)));
+    return raw;
+  }
+  __device__ static __forceinline__ BlockWeights Dequant(const Raw& raw, int b, uint32_t /*lane*/) {
+    BlockWeights w;
+    const uint4 codes = raw.codes[b];
+    const uint32_t scales = b == 0 ? raw.scales.x : raw.scales.y;
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      const uint32_t words[2] = {r == 0 ? codes.x : codes.z, r == 0 ? codes.y : codes.w};
+      const uint32_t d = Splat(scales, r);
+#pragma unroll
+      for (int p = 0; p < 4; ++p) {
+        const uint32_t q = Sub2(
+            __byte_perm(words[p / 2], 0x64646464, p % 2 == 0 ? 0x4140 : 0x4342), Half2Of(1024 + 128));
+        w.a[r][p] = Mul2(q, d);
+      }
+    }
+    return w;
+  }
+};
+
+// float16, row-major: strips of 128 bytes a row.
+template <>
+struct Fragments<FormatId::kF16> {
+  struct Raw {
+    uint4 v[2][2];  // [block][row]
+  };
+  __device__ static __forceinline__ Raw Load(const uint8_t* tile, uint32_t strip, uint32_t lane,
+                                             uint32_t strips) {
+    Raw raw;
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      const uint8_t* at =
+          tile + (uint64_t{lane / 4 + 8 * r} * strips + strip) * 128 + 16 * (lane % 4);
+      raw.v[0][r] = LoadStream(at);
+      raw.v[1][r] = LoadStream(at + 64);
+    }
+    return raw;
+  }
+  __device__ static __forceinline__ BlockWeights Dequant(const Raw& raw, int b, uint32_t /*lane*/) {
+    BlockWeights w;
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      w.a[r][0] = raw.v[b][r].x;
+      w.a[r][1] = raw.v[b][r].y;
+      w.a[r][2] = raw.v[b][r].z;
+      w.a[r][3] = raw.v[b][r].w;
+    }
+    return w;
+  }
+};
+
+}  // namespace wring::cuda

@@ -1,0 +1,196 @@
+// The CUDA kernels as the executor calls them: a launcher that remembers the first error, arguments as plain values with
+// device pointers. Activations are float16 where a matrix reads them and float32 elsewhere; sums are float32.
+//
+// Determinism: no kernel adds with atomics. A dot product is cut into 8 segments of its strips (segment i of S strips is
+// [i S / 8, (i + 1) S / 8)), each summed in order by the tensor cores, the segments added in order; attention is cut at
+// 64 positions, four of these blocks merged in order to a chunk, the chunks merged in order. Own kernels do exactly that
+// for any number of rows, so they are of the invariant grade; the vendor's GEMM is not.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kv/codec/codec.h"
+#include "quant/format_id.h"
+
+struct CUstream_st;
+
+namespace wring {
+class Status;
+}
+
+namespace wring::cuda {
+
+using Stream = CUstream_st*;
+using Half = uint16_t;  // float16 by its bits
+
+struct Launcher {
+  Stream stream = nullptr;
+  bool dependent = true;  // kernels may start before the one before them ended
+  int error = 0;          // the first cudaError_t
+
+  void Check(int code) {
+    if (error == 0) error = code;
+  }
+  Status status() const;
+};
+
+// A matrix in fragments (quant/fragments) in device memory.
+struct MatrixArg {
+  const std::byte* data = nullptr;
+  uint64_t tile_bytes = 0;
+  uint32_t rows = 0, cols = 0, tiles = 0, strips = 0;
+  float alpha = 1;
+};
+
+inline constexpr uint32_t kMaxParts = 3;
+inline constexpr uint32_t kGemvRows = 8;    // most activation rows that GEMV takes
+inline constexpr uint32_t kSplitRows = 64;  // most for which GEMM shares segments out to blocks of their own
+inline constexpr uint32_t kSegments = 8;
+
+// out[row of x][row of w] = alpha * w x (+ bias) (+ out), for up to three matrices of one format over one input.
+struct LinearArgs {
+  struct Part {
+    MatrixArg w;
+    float* out = nullptr;
+    uint32_t ld = 0;
+    const float* bias = nullptr;
+  } part[kMaxParts];
+  uint32_t parts = 0;
+  const Half* x = nullptr;  // [rows][ldx], zero beyond the columns
+  uint32_t ldx = 0;
+  uint32_t rows = 0;
+  bool add = false;
+};
+
+enum class Gate : uint8_t { kSilu, kGeluTanh };
+
+struct LinearKernels {
+  // rows <= kGemvRows.
+  void (*gemv)(Launcher&, const LinearArgs&) = nullptr;
+  // The same with gate(w0 x) * (w1 x), float16, as its one output; rows <= kGemvRows.
+  void (*gated_gemv)(Launcher&, const LinearArgs&, Gate gate, Half* out, uint32_t ld) = nullptr;
+  // Any rows; `workspace`: SplitFloats() for rows <= kSplitRows.
+  void (*gemm)(Launcher&, const LinearArgs&, float* workspace) = nullptr;
+  // Every weight as float16 / alpha, row-major with columns padded to whole strips.
+  void (*expand)(Launcher&, const MatrixArg&, Half* out) = nullptr;
+  // out[i] (+)= scale * row index[i] of the matrix; index null: row 0.
+  void (*embed)(Launcher&, const MatrixArg&, const int32_t* index, uint32_t rows, float scale,
+                bool add, float* out, uint32_t ld) = nullptr;
+};
+
+const LinearKernels& LinearOf(FormatId format);  // all null where there is none
+// Whether GEMM gives each segment blocks of its own, which needs a workspace; large matrices have blocks enough.
+constexpr bool SplitsSegments(uint32_t tiles, uint32_t rows) {
+  return rows <= kSplitRows && tiles <= 2048;
+}
+constexpr uint64_t SplitFloats(uint32_t tiles, uint32_t rows) {
+  return SplitsSegments(tiles, rows) ? uint64_t{kSegments} * rows * tiles * 16 : 0;
+}
+
+// ---- rows ----
+// RMS norm of each row; to float16 or float32. gather: row i reads x row gather[i].
+struct NormArgs {
+  const float* x = nullptr;
+  uint32_t ldx = 0;
+  const uint32_t* gather = nullptr;
+  const float* weight = nullptr;
+  float eps = 0;
+  uint32_t rows = 0, cols = 0;
+  Half* half_out = nullptr;
+  float* out = nullptr;
+  uint32_t ld = 0;
+};
+void RmsNorm(Launcher&, const NormArgs&);
+void Add(Launcher&, float* x, const float* y, uint64_t count);
+void SoftCap(Launcher&, float* x, float cap, uint64_t count);
+// out = gate(g) * u as float16.
+void Gated(Launcher&, Gate, const float* g, const float* u, uint32_t rows, uint32_t cols,
+           uint32_t ld_in, Half* out, uint32_t ld_out);
+
+// ---- the cache ----
+inline constexpr uint32_t kChunkBlocks = 4;  // blocks of 64 positions a chunk: at multiples of 256
+
+// What is known of every row of a step.
+struct RowsArg {
+  const uint32_t* position = nullptr;
+  const uint32_t* sequence = nullptr;
+};
+// Where the blocks of one codec's sequences are: offset of block b, group g of sequence s is
+// offsets[first[s] + b * groups + g].
+inline constexpr uint32_t kNotThisCodec = UINT32_MAX;  // first[s] of other codecs' sequences
+struct CacheArg {
+  std::byte* pool = nullptr;
+  const uint64_t* offsets = nullptr;
+  const uint32_t* first = nullptr;
+  uint32_t groups = 0, group = 0;  // of this layer
+  uint64_t in_block = 0;           // where this layer begins in a block
+  uint64_t head_bytes = 0;
+  CodecId codec = CodecId::kF16;
+};
+
+// Angles of each row: table[row][half] = (cos, sin), scaled.
+void RopeTable(Launcher&, const float* inverse, uint32_t half, float scale, RowsArg, uint32_t rows,
+               float* cos_sin);
+
+// Heads of q, k, v after the linear layers: norms (weights may be null), rotation (cos_sin may be null), queries to
+// float16, keys and values into the cache.
+struct AppendArgs {
+  const float* q = nullptr;
+  const float* k = nullptr;
+  const float* v = nullptr;
+  uint32_t ldq = 0, ldk = 0;
+  const float* q_norm = nullptr;
+  const float* k_norm = nullptr;
+  float eps = 0;
+  const float* cos_sin = nullptr;
+  uint32_t half = 0;
+  uint32_t heads = 0, kv_heads = 0, head_dim = 0;
+  uint32_t rows = 0;
+  Half* q_out = nullptr;
+  uint32_t ldq_out = 0;
+  RowsArg row;
+  CacheArg cache;
+};
+void Append(Launcher&, const AppendArgs&);
+
+// One unit of attention: up to 16 query vectors (rows x heads of a group) of a sequence, over all blocks that they see, or
+// over one chunk of them.
+struct AttendItem {
+  uint32_t sequence = 0;
+  uint32_t first_row = 0;  // in the step, of vector 0 of the sequence
+  uint32_t first = 0;      // vector
+  uint32_t count = 0;      // vectors, 1 .. 16
+  uint32_t block = 0;      // first block of positions
+  uint32_t blocks = 0;
+  uint32_t tile = 0;     // which tile of vectors: its counter
+  uint32_t chunk = 0;    // of this tile
+  uint32_t chunks = 0;   // items of this tile
+  uint32_t partial = 0;  // vectors before those of chunk 0 of this tile among the partials; chunk c follows with `count`
+};
+struct AttendArgs {
+  const Half* q = nullptr;
+  uint32_t ldq = 0;
+  Half* out = nullptr;
+  uint32_t ld_out = 0;
+  uint32_t heads = 0, kv_heads = 0, head_dim = 0;
+  bool strided = false;  // HeadMapping::kStrided
+  float scale = 1, softcap = 0;
+  uint32_t window = 0;
+  RowsArg row;
+  CacheArg cache;
+  const AttendItem* items = nullptr;
+  const uint32_t* item_count = nullptr;  // may be less than grid_items
+  uint32_t grid_items = 0;
+  float* partials = nullptr;     // of `vectors` x kv_heads vectors, head_dim + 2 floats each
+  uint32_t* counters = nullptr;  // [tile][kv head], zero between launches
+};
+void Attend(Launcher&, const AttendArgs&);
+bool HasAttend(CodecId codec, uint32_t head_dim);
+
+// ---- for measuring ----
+// Random fragments; record_bytes: the format's.
+void FillRandom(Launcher&, FormatId format, uint32_t record_bytes, std::byte* data, uint64_t bytes,
+                uint64_t seed);
+
+}  // namespace wring::cuda

@@ -1,0 +1,70 @@
+// What linear layers of every format share: the table, and the sum over segments.
+#include "kernels/cuda/linear.cuh"
+
+namespace wring::cuda {
+
+const LinearKernels& LinearF16();
+const LinearKernels& LinearQ8_0();
+const LinearKernels& LinearQ4_0();
+const LinearKernels& LinearQ4_1();
+const LinearKernels& LinearQ5_0();
+const LinearKernels& LinearQ5_1();
+const LinearKernels& LinearQ4_K();
+const LinearKernels& LinearQ5_K();
+const LinearKernels& LinearQ6_K();
+
+const LinearKernels& LinearOf(FormatId format) {
+  static constexpr LinearKernels kNone = {};
+  switch (format) {
+    case FormatId::kF32:
+    case FormatId::kBF16:
+    case FormatId::kF16: return LinearF16();  // fragments hold all three as float16
+    case FormatId::kQ8_0: return LinearQ8_0();
+    case FormatId::kQ4_0: return LinearQ4_0();
+    case FormatId::kQ4_1: return LinearQ4_1();
+    case FormatId::kQ5_0: return LinearQ5_0();
+    case FormatId::kQ5_1: return LinearQ5_1();
+    case FormatId::kQ4_K: return LinearQ4_K();
+    case FormatId::kQ5_K: return LinearQ5_K();
+    case FormatId::kQ6_K: return LinearQ6_K();
+    default: return kNone;
+  }
+}
+
+uint32_t AllTiles(const LinearArgs& args) {
+  uint32_t tiles = 0;
+  for (uint32_t p = 0; p < args.parts; ++p) tiles += args.part[p].w.tiles;
+  return tiles;
+}
+
+namespace {
+
+__global__ void __launch_bounds__(256)
+    ReduceKernel(const __grid_constant__ LinearArgs args, const float* workspace,
+                 uint32_t all_rows) {
+  LetNextStart();
+  WaitForPrevious();
+  const uint32_t row = blockIdx.x * 256 + threadIdx.x;
+  const uint32_t col = blockIdx.y;
+  if (row >= all_rows) return;
+  float v[kSegments];
+#pragma unroll
+  for (uint32_t s = 0; s < kSegments; ++s)
+    v[s] = workspace[(uint64_t{s} * args.rows + col) * all_rows + row];
+  float sum = v[0];
+#pragma unroll
+  for (uint32_t s = 1; s < kSegments; ++s) sum += v[s];
+  uint32_t tile = row / 16;
+  const LinearArgs::Part& part = PartOf(args, &tile);
+  StoreOutput(args, part, tile * 16 + row % 16, col, sum);
+}
+
+}  // namespace
+
+void ReduceSplit(Launcher& l, const LinearArgs& args, const float* workspace) {
+  const uint32_t all_rows = AllTiles(args) * 16;
+  Launch(l, ReduceKernel, dim3((all_rows + 255) / 256, args.rows), 256, 0, args, workspace,
+         all_rows);
+}
+
+}  // namespace wring::cuda

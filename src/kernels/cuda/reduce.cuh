@@ -1,0 +1,33 @@
+// Sums over a warp and a block in one fixed order.
+#pragma once
+
+#include <cstdint>
+
+namespace wring::cuda {
+
+// In every lane: sums over lanes that differ in bit 4, then 3, ...
+__device__ __forceinline__ float WarpSum(float v) {
+#pragma unroll
+  for (int bit = 16; bit > 0; bit /= 2) v += __shfl_xor_sync(0xffffffffU, v, bit);
+  return v;
+}
+__device__ __forceinline__ float WarpMax(float v) {
+#pragma unroll
+  for (int bit = 16; bit > 0; bit /= 2) v = fmaxf(v, __shfl_xor_sync(0xffffffffU, v, bit));
+  return v;
+}
+
+// In every thread; kWarpCount warps.
+template <uint32_t kWarpCount>
+__device__ __forceinline__ float BlockSum(float v) {
+  __shared__ float of_warp[kWarpCount];
+  v = WarpSum(v);
+  if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = v;
+  __syncthreads();
+  float sum = of_warp[0];
+#pragma unroll
+  for (uint32_t w = 1; w < kWarpCount; ++w) sum += of_warp[w];
+  return sum;
+}
+
+}  // namespace wring::cuda

@@ -1,0 +1,86 @@
+// Ops that work on each row by itself: RMS norm, gated activation, residual sum, soft cap.
+#include "kernels/cuda/launch.h"
+#include "kernels/cuda/mma.cuh"
+#include "kernels/cuda/reduce.cuh"
+
+namespace wring::cuda {
+namespace {
+
+constexpr uint32_t kNormThreads = 256;
+
+__global__ void __launch_bounds__(kNormThreads) NormKernel(const __grid_constant__ NormArgs a) {
+  LetNextStart();
+  WaitForPrevious();
+  const uint32_t from = a.gather == nullptr ? blockIdx.x : a.gather[blockIdx.x];
+  const float* x = a.x + uint64_t{from} * a.ldx;
+  float squares = 0;
+  for (uint32_t c = threadIdx.x; c < a.cols; c += kNormThreads) squares += x[c] * x[c];
+  squares = BlockSum<kNormThreads / 32>(squares);
+  const float factor = 1.F / sqrtf(squares / static_cast<float>(a.cols) + a.eps);
+  const uint64_t row = uint64_t{blockIdx.x} * a.ld;
+  for (uint32_t c = threadIdx.x; c < a.cols; c += kNormThreads) {
+    const float v = x[c] * factor * a.weight[c];
+    if (a.half_out != nullptr) {
+      reinterpret_cast<__half*>(a.half_out)[row + c] = Saturated(v);
+    } else {
+      a.out[row + c] = v;
+    }
+  }
+}
+
+__global__ void AddKernel(float* x, const float* y, uint64_t count) {
+  LetNextStart();
+  WaitForPrevious();
+  const uint64_t i = uint64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i < count) x[i] += y[i];
+}
+
+__global__ void SoftCapKernel(float* x, float cap, uint64_t count) {
+  LetNextStart();
+  WaitForPrevious();
+  const uint64_t i = uint64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i < count) x[i] = cap * tanhf(x[i] / cap);
+}
+
+__device__ __forceinline__ float GateOf(Gate gate, float g) {
+  if (gate == Gate::kSilu) return g / (1.F + __expf(-g));
+  const float u2 = -1.5957691216F * (g + 0.044715F * g * g * g);
+  return g / (1.F + __expf(u2));
+}
+
+__global__ void GatedKernel(Gate gate, const float* g, const float* u, uint32_t cols, uint32_t ld_in,
+                            Half* out, uint32_t ld_out) {
+  LetNextStart();
+  WaitForPrevious();
+  const uint32_t c = (blockIdx.x * blockDim.x + threadIdx.x) * 4;
+  if (c >= cols) return;
+  const uint64_t in = uint64_t{blockIdx.y} * ld_in + c;  // rows are padded to 16 floats
+  const float4 gs = *reinterpret_cast<const float4*>(g + in);
+  const float4 us = *reinterpret_cast<const float4*>(u + in);
+  __half* to = reinterpret_cast<__half*>(out) + uint64_t{blockIdx.y} * ld_out + c;
+  const float v[4] = {GateOf(gate, gs.x) * us.x, GateOf(gate, gs.y) * us.y,
+                      GateOf(gate, gs.z) * us.z, GateOf(gate, gs.w) * us.w};
+#pragma unroll
+  for (uint32_t i = 0; i < 4; ++i) {
+    if (c + i < cols) to[i] = Saturated(v[i]);
+  }
+}
+
+uint32_t Blocks(uint64_t count) { return static_cast<uint32_t>((count + 255) / 256); }
+
+}  // namespace
+
+void RmsNorm(Launcher& l, const NormArgs& a) { Launch(l, NormKernel, a.rows, kNormThreads, 0, a); }
+void Add(Launcher& l, float* x, const float* y, uint64_t count) {
+  Launch(l, AddKernel, Blocks(count), 256, 0, x, y, count);
+}
+void SoftCap(Launcher& l, float* x, float cap, uint64_t count) {
+  Launch(l, SoftCapKernel, Blocks(count), 256, 0, x, cap, count);
+}
+void Gated(Launcher& l, Gate gate, const float* g, const float* u, uint32_t rows, uint32_t cols,
+           uint32_t ld_in, Half* out, uint32_t ld_out) {
+  Launch(l, GatedKernel, dim3((cols + 1023) / 1024, rows), 256, 0, gate, g, u, cols, ld_in, out,
+         ld_out);
+}
+
+}  // namespace wring::cuda

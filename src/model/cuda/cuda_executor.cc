@@ -1,0 +1,482 @@
+#include "model/cuda/cuda_executor.h"
+
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace wring {
+namespace {
+
+constexpr uint32_t kGraphRows = cuda::kSplitRows;  // steps of at most these replay a graph
+constexpr size_t kMostGraphs = 256;
+
+// The float slot that a norm of `op` writes is read by a matrix, but where it stands before a residual sum.
+bool WritesHalf(const Op& op) { return op.out != Slot::kBranch; }
+
+}  // namespace
+
+CudaExecutor::CudaExecutor(const ModelSpec& spec, const Weights& weights, const KvLayouts& layouts,
+                           PagePool& pool, const ExecutorOptions& options)
+    : Executor(spec, weights, layouts, pool, options),
+      device_(static_cast<CudaDevice&>(weights.device())),
+      step_(spec_, layouts_, 2 * device_.multiprocessors()) {
+  launcher_.stream = device_.stream();
+}
+
+CudaExecutor::~CudaExecutor() {
+  device_.Use();
+  cudaStreamSynchronize(device_.stream());
+  DropGraphs();
+}
+
+Result<std::unique_ptr<Executor>> CudaExecutor::Create(const ModelSpec& spec, const Weights& weights,
+                                                       const KvLayouts& layouts, PagePool& pool,
+                                                       const ExecutorOptions& options) {
+  if (options.exact) {
+    return Error(Code::kUnsupported, "--exact is the CPU's arithmetic: add --device cpu");
+  }
+  for (size_t c = 0; c < kCodecCount; ++c) {
+    const auto codec = static_cast<CodecId>(c);
+    if (!layouts.has(codec) || cuda::HasAttend(codec, spec.head_dim)) continue;
+    return Error(Code::kUnsupported,
+                 "attention with heads of {} channels over a {} cache has no GPU kernel: use --kv f16 "
+                 "or int8, heads of 16, 32, 64, 80, 96, 112, 128, 192 or 256, or --device cpu",
+                 spec.head_dim, Codec(codec).name);
+  }
+  std::unique_ptr<CudaExecutor> e(new CudaExecutor(spec, weights, layouts, pool, options));
+  WRING_TRY(e->CheckKernels("cuda", [](const PackedMatrix&) { return Arithmetic::kF16; }));
+  WRING_TRY(e->Lower());
+  WRING_TRY(e->Allocate());
+  WRING_TRY(e->MakeRope());
+  if (!options.invariant) {
+    WRING_ASSIGN(e->vendor_, cuda::VendorGemm::Create());
+  }
+  return std::unique_ptr<Executor>(std::move(e));
+}
+
+Status CudaExecutor::Lower() {
+  const Op* q_norm = nullptr;
+  const Op* k_norm = nullptr;
+  for (size_t i = 0; i < ops_.size(); ++i) {
+    const Op& op = ops_[i];
+    const Op* next = i + 1 < ops_.size() ? &ops_[i + 1] : nullptr;
+    const bool next_gates = next != nullptr &&
+                            (next->kind == OpKind::kSiluMul || next->kind == OpKind::kGeluMul);
+    switch (op.kind) {
+      case OpKind::kEmbed: stages_.push_back({Work::kEmbed, &op}); break;
+      case OpKind::kRmsNorm: stages_.push_back({Work::kNorm, &op}); break;
+      case OpKind::kLinear: {
+        Stage stage = {Work::kLinear, &op};
+        if (next_gates && op.parts.size() == 2) {
+          stage.gated = next;
+          ++i;
+        }
+        stages_.push_back(stage);
+        break;
+      }
+      case OpKind::kHeadNorm: (op.in == Slot::kQ ? q_norm : k_norm) = &op; break;
+      case OpKind::kRope: break;  // runs with the cache write
+      case OpKind::kKvAppend: {
+        Stage stage = {Work::kAppend, &op};
+        stage.q_norm = std::exchange(q_norm, nullptr);
+        stage.k_norm = std::exchange(k_norm, nullptr);
+        stages_.push_back(stage);
+        break;
+      }
+      case OpKind::kAttend: stages_.push_back({Work::kAttend, &op}); break;
+      case OpKind::kAdd: stages_.push_back({Work::kAdd, &op}); break;
+      case OpKind::kSoftCap: stages_.push_back({Work::kSoftCap, &op}); break;
+      case OpKind::kSelect: {
+        if (next == nullptr || next->kind != OpKind::kRmsNorm || next->in != Slot::kSelected)
+          return Error(Code::kUnsupported, "{} selects rows in a way that has no GPU kernel",
+                       spec_.architecture);
+        Stage stage = {Work::kNorm, next};
+        stage.gather = true;
+        stages_.push_back(stage);
+        ++i;
+        break;
+      }
+      default:
+        return Error(Code::kUnsupported, "{} has no GPU kernel: use --device cpu", OpName(op.kind));
+    }
+  }
+  return {};
+}
+
+Status CudaExecutor::Reserve(Buffer& buffer, uint64_t bytes) {
+  if (bytes <= buffer.size()) return {};
+  WRING_TRY(device_.Synchronize());
+  DropGraphs();
+  const uint64_t size = std::bit_ceil(std::max<uint64_t>(bytes, 4096));
+  buffer = Buffer();
+  WRING_ASSIGN(buffer, device_.Allocate(size));
+  return {};
+}
+
+Status CudaExecutor::Allocate() {
+  const uint64_t rows = options_.max_rows;
+  for (size_t i = 1; i < kSlots; ++i) {
+    const auto s = static_cast<Slot>(i);
+    if (s == Slot::kLogits) continue;
+    WRING_ASSIGN(floats_[i], device_.Allocate(rows * stride(s) * sizeof(float)));
+    const bool halved = s == Slot::kNormed || s == Slot::kQ || s == Slot::kAttention ||
+                        s == Slot::kGate || s == Slot::kSelected;
+    if (halved) {
+      WRING_ASSIGN(halves_[i], device_.Allocate(rows * stride(s) * sizeof(cuda::Half)));
+    }
+  }
+  uint64_t workspace = 0;
+  uint64_t expanded = 0;
+  for (const Op& op : ops_) {
+    uint32_t tiles = 0;
+    for (const LinearPart& p : op.parts) {
+      const FragmentMatrix& m = weights_.fragments(p.weight);
+      tiles += m.row_tiles();
+      const bool plain = cuda::LinearOf(m.format).gemv == cuda::LinearOf(FormatId::kF16).gemv;
+      if (!plain && p.out != Slot::kLogits && !options_.invariant) {
+        expanded = std::max(expanded, uint64_t{m.row_tiles()} * 16 * m.strips() * kStripCols * 2);
+      }
+    }
+    const auto split = static_cast<uint32_t>(std::min<uint64_t>(rows, cuda::kSplitRows));
+    workspace = std::max(workspace, cuda::SplitFloats(tiles, split) * sizeof(float));
+  }
+  WRING_TRY(Reserve(workspace_, workspace));
+  if (rows > kGraphRows) WRING_TRY(Reserve(expanded_, expanded));
+  return {};
+}
+
+Status CudaExecutor::MakeRope() {
+  if (!spec_.rotary) return {};
+  const uint32_t positions = options_.positions != 0 ? options_.positions : spec_.context;
+  for (const RopeSpec& r : spec_.ropes) {
+    const RopeFrequencies f = FrequenciesOf(r, spec_.head_dim, positions);
+    RopeTable t;
+    t.half = static_cast<uint32_t>(f.inverse.size());
+    t.scale = f.attention_factor;
+    WRING_ASSIGN(t.inverse, device_.Allocate(f.inverse.size() * sizeof(float)));
+    WRING_TRY(device_.CopyIn(t.inverse, 0, std::as_bytes(std::span(f.inverse))));
+    WRING_ASSIGN(t.cos_sin,
+                 device_.Allocate(uint64_t{options_.max_rows} * t.half * 2 * sizeof(float)));
+    ropes_.push_back(std::move(t));
+  }
+  return {};
+}
+
+cuda::MatrixArg CudaExecutor::Matrix(WeightRef ref) const {
+  const FragmentMatrix& m = weights_.fragments(ref);
+  return {m.data,        m.tile_bytes(), m.rows, m.cols,
+          m.row_tiles(), m.strips(),     FragmentsOf(m.format).alpha};
+}
+
+cuda::CacheArg CudaExecutor::Cache(CodecId codec, uint32_t layer) const {
+  const KvLayout& l = layouts_.of(codec);
+  cuda::CacheArg c;
+  c.pool = pool_.at(0);
+  c.offsets = table<uint64_t>(at_.offsets[static_cast<size_t>(codec)]);
+  c.first = table<uint32_t>(at_.first[static_cast<size_t>(codec)]);
+  c.groups = static_cast<uint32_t>(l.groups.size());
+  c.group = l.places[layer].group;
+  c.in_block = l.places[layer].index * l.layer_bytes;
+  c.head_bytes = l.head_bytes;
+  c.codec = codec;
+  return c;
+}
+
+// ---- one step ----
+
+Status CudaExecutor::Run(const Step& step, float* logits) {
+  assert(!step.rows.empty() && step.rows.size() <= options_.max_rows);
+  device_.Use();
+  rows_ = static_cast<uint32_t>(step.rows.size());
+  selected_ = SelectedRows(step);
+  WRING_TRY(step_.Build(step));
+  WRING_TRY(Reserve(floats_[static_cast<size_t>(Slot::kLogits)],
+                    uint64_t{selected_} * logits_stride() * sizeof(float)));
+  WRING_TRY(Upload());
+  WRING_TRY(rows_ <= kGraphRows ? RunGraph() : Launch());
+  if (selected_ > 0) {
+    WRING_TRY(CudaStatus(cudaMemcpyAsync(logits, floats(Slot::kLogits),
+                                         selected_ * logits_stride() * sizeof(float),
+                                         cudaMemcpyDeviceToHost, device_.stream()),
+                         "copying logits"));
+  }
+  return device_.Synchronize();
+}
+
+// Lays all tables out one after another and copies them at once. Sizes that graphs must not depend on are rounded up.
+Status CudaExecutor::Upload() {
+  struct Piece {
+    const void* data;
+    uint64_t bytes, at;
+  };
+  std::vector<Piece> pieces;
+  uint64_t end = 0;
+  const auto add = [&](const auto& values, uint64_t room) {
+    const uint64_t at = end;
+    pieces.push_back({values.data(), values.size() * sizeof(values[0]), at});
+    end += RoundUp<uint64_t>(std::max<uint64_t>(room, values.size()) * sizeof(values[0]), 16);
+    return at;
+  };
+  const uint64_t rows = rows_ <= kGraphRows ? kGraphRows : rows_;
+  at_.token = add(step_.token, rows);
+  at_.position = add(step_.position, rows);
+  at_.sequence = add(step_.sequence, rows);
+  at_.selected = add(step_.selected, rows);
+  for (size_t c = 0; c < kCodecCount; ++c) at_.first[c] = add(step_.blocks[c].first, rows);
+  at_.plans.clear();
+  std::vector<uint32_t> counts;
+  counts.reserve(step_.plans.size());
+  for (const auto& p : step_.plans) {
+    PlanAt at;
+    at.codec = p.codec;
+    at.window = p.window;
+    at.grid = std::bit_ceil(static_cast<uint32_t>(p.items.size()));
+    counts.push_back(static_cast<uint32_t>(p.items.size()));
+    at.count = add(std::span(&counts.back(), 1), 4);
+    at.items = add(p.items, at.grid);
+    at_.plans.push_back(at);
+    WRING_TRY(Reserve(partials_, uint64_t{p.vectors} * spec_.kv_heads * (spec_.head_dim + 2) *
+                                     sizeof(float)));
+    WRING_TRY(Reserve(counters_, uint64_t{p.tiles} * spec_.kv_heads * sizeof(uint32_t)));
+  }
+  for (size_t c = 0; c < kCodecCount; ++c) {
+    const auto& offsets = step_.blocks[c].offsets;
+    at_.offsets[c] = add(offsets, std::bit_ceil(offsets.size() + 1));
+  }
+  WRING_TRY(Reserve(tables_, end));
+  if (staging_.size() < end) {
+    WRING_ASSIGN(staging_, PinnedHost().Allocate(tables_.size()));
+  }
+  for (const Piece& p : pieces) {
+    if (p.bytes > 0) std::memcpy(staging_.data() + p.at, p.data, p.bytes);
+  }
+  return CudaStatus(cudaMemcpyAsync(tables_.data(), staging_.data(), end, cudaMemcpyHostToDevice,
+                                    device_.stream()),
+                    "copying the step");
+}
+
+Status CudaExecutor::Launch() {
+  launcher_.error = 0;
+  for (const RopeTable& t : ropes_) {
+    cuda::RopeTable(launcher_, t.inverse.as<float>(), t.half, t.scale,
+                    {table<uint32_t>(at_.position), table<uint32_t>(at_.sequence)}, rows_,
+                    const_cast<float*>(t.cos_sin.as<float>()));
+  }
+  for (const Stage& stage : stages_) {
+    if (selected_ == 0 && stage.gather) break;  // nobody wants logits
+    WRING_TRY(RunStage(stage));
+  }
+  return launcher_.status();
+}
+
+void CudaExecutor::DropGraphs() {
+  for (const auto& [key, graph] : graphs_) cudaGraphExecDestroy(graph);
+  graphs_.clear();
+}
+
+// What a launch depends on: shapes, and where its tables are.
+Status CudaExecutor::RunGraph() {
+  GraphKey key = {rows_, selected_, static_cast<uint32_t>(at_.offsets[0]),
+                  static_cast<uint32_t>(at_.offsets[1]), static_cast<uint32_t>(at_.offsets[2])};
+  for (const PlanAt& p : at_.plans) {
+    key.push_back(static_cast<uint32_t>(p.codec));
+    key.push_back(p.grid);
+  }
+  auto it = graphs_.find(key);
+  if (it == graphs_.end()) {
+    if (graphs_.size() >= kMostGraphs) DropGraphs();
+    WRING_TRY(CudaStatus(cudaStreamBeginCapture(device_.stream(), cudaStreamCaptureModeThreadLocal),
+                         "recording a step"));
+    const Status launched = Launch();
+    cudaGraph_t graph = nullptr;
+    const cudaError_t ended = cudaStreamEndCapture(device_.stream(), &graph);
+    if (!launched.ok()) {
+      if (graph != nullptr) cudaGraphDestroy(graph);
+      return launched;
+    }
+    WRING_TRY(CudaStatus(ended, "recording a step"));
+    cudaGraphExec_t executable = nullptr;
+    const cudaError_t made = cudaGraphInstantiate(&executable, graph, 0);
+    cudaGraphDestroy(graph);
+    WRING_TRY(CudaStatus(made, "preparing a step"));
+    it = graphs_.emplace(key, executable).first;
+  }
+  return CudaStatus(cudaGraphLaunch(it->second, device_.stream()), "starting a step");
+}
+
+Status CudaExecutor::RunStage(const Stage& stage) {
+  const Op& op = *stage.op;
+  switch (stage.work) {
+    case Work::kEmbed: Embed(op); return {};
+    case Work::kNorm: Norm(stage); return {};
+    case Work::kLinear: return Linear(stage);
+    case Work::kAppend: Append(stage); return {};
+    case Work::kAttend: Attend(op); return {};
+    case Work::kAdd:
+      cuda::Add(launcher_, floats(op.in), floats(op.in2), uint64_t{rows_} * stride(op.in));
+      return {};
+    case Work::kSoftCap:
+      cuda::SoftCap(launcher_, floats(op.in), op.value, selected_ * logits_stride());
+      return {};
+  }
+  return {};
+}
+
+void CudaExecutor::Embed(const Op& op) {
+  const int32_t* index = nullptr;
+  if (op.index == RowIndex::kToken) index = table<int32_t>(at_.token);
+  if (op.index == RowIndex::kPosition) index = table<int32_t>(at_.position);
+  cuda::LinearOf(weights_.fragments(op.weight).format)
+      .embed(launcher_, Matrix(op.weight), index, rows_, op.value, op.add_to_out, floats(op.out),
+             stride(op.out));
+}
+
+void CudaExecutor::Norm(const Stage& stage) {
+  const Op& op = *stage.op;
+  cuda::NormArgs a;
+  const Slot in = stage.gather ? Slot::kHidden : op.in;
+  a.x = floats(in);
+  a.ldx = stride(in);
+  a.gather = stage.gather ? table<uint32_t>(at_.selected) : nullptr;
+  a.weight = weights_.vector(op.weight);
+  a.eps = spec_.norm_eps;
+  a.rows = RowsOf(op.out);
+  a.cols = spec_.hidden;
+  a.ld = stride(op.out);
+  (WritesHalf(op) ? reinterpret_cast<void*&>(a.half_out) : reinterpret_cast<void*&>(a.out)) =
+      WritesHalf(op) ? static_cast<void*>(halves(op.out)) : static_cast<void*>(floats(op.out));
+  cuda::RmsNorm(launcher_, a);
+}
+
+Status CudaExecutor::Linear(const Stage& stage) {
+  const Op& op = *stage.op;
+  cuda::LinearArgs args;
+  args.x = halves(op.in);
+  args.ldx = stride(op.in);
+  args.rows = RowsOf(op.in);
+  args.add = op.add_to_out;
+  const bool head = op.in == Slot::kSelected;
+  FormatId format = FormatId::kF16;
+  bool one_format = true;
+  for (const LinearPart& p : op.parts) {
+    const FormatId f = weights_.fragments(p.weight).format;
+    const bool same = args.parts == 0 || cuda::LinearOf(f).gemv == cuda::LinearOf(format).gemv;
+    if (!same) {
+      one_format = false;
+      WRING_TRY(Product(args, format, head));
+      args.parts = 0;
+    }
+    format = f;
+    auto& part = args.part[args.parts++];
+    part.w = Matrix(p.weight);
+    part.out = floats(p.out);
+    part.ld = p.out == Slot::kLogits ? static_cast<uint32_t>(logits_stride()) : stride(p.out);
+    part.bias = p.has_bias ? weights_.vector(p.bias) : nullptr;
+  }
+  if (stage.gated == nullptr) return Product(args, format, head);
+  const Op& gated = *stage.gated;
+  const auto gate =
+      gated.kind == OpKind::kSiluMul ? cuda::Gate::kSilu : cuda::Gate::kGeluTanh;
+  if (one_format && args.rows <= cuda::kGemvRows) {
+    cuda::LinearOf(format).gated_gemv(launcher_, args, gate, halves(gated.out), stride(gated.out));
+    return {};
+  }
+  WRING_TRY(Product(args, format, head));
+  cuda::Gated(launcher_, gate, floats(gated.out), floats(gated.in2), args.rows, spec_.ffn,
+              stride(gated.out), halves(gated.out), stride(gated.out));
+  return {};
+}
+
+Status CudaExecutor::Product(const cuda::LinearArgs& args, FormatId format, bool head) {
+  const cuda::LinearKernels& k = cuda::LinearOf(format);
+  if (args.rows <= cuda::kGemvRows) {
+    k.gemv(launcher_, args);
+    return {};
+  }
+  if (vendor_ == nullptr || head || args.rows <= cuda::kSplitRows) {
+    k.gemm(launcher_, args, workspace_.as<float>());
+    return {};
+  }
+  for (uint32_t i = 0; i < args.parts; ++i) {
+    const auto& part = args.part[i];
+    cuda::VendorGemm::Product p;
+    p.x = args.x;
+    p.ldx = args.ldx;
+    p.rows = args.rows;
+    p.w = reinterpret_cast<const cuda::Half*>(part.w.data);
+    if (k.gemv != cuda::LinearOf(FormatId::kF16).gemv) {
+      k.expand(launcher_, part.w, expanded_.as<cuda::Half>());
+      p.w = expanded_.as<cuda::Half>();
+    }
+    p.ldw = p.inputs = part.w.strips * kStripCols;
+    p.outputs = part.w.rows;
+    p.bias = part.bias;
+    p.y = part.out;
+    p.ldy = part.ld;
+    p.alpha = part.w.alpha;
+    p.add = args.add;
+    WRING_TRY(vendor_->Run(launcher_, p));
+  }
+  return {};
+}
+
+void CudaExecutor::Append(const Stage& stage) {
+  const Op& op = *stage.op;
+  cuda::AppendArgs a;
+  a.q = floats(Slot::kQ);
+  a.k = floats(op.in2);
+  a.v = floats(op.in3);
+  a.ldq = stride(Slot::kQ);
+  a.ldk = stride(op.in2);
+  if (stage.q_norm != nullptr) a.q_norm = weights_.vector(stage.q_norm->weight);
+  if (stage.k_norm != nullptr) a.k_norm = weights_.vector(stage.k_norm->weight);
+  a.eps = spec_.norm_eps;
+  if (spec_.rotary) {
+    const RopeTable& t = ropes_[spec_.layer_rope(op.layer)];
+    a.cos_sin = t.cos_sin.as<float>();
+    a.half = t.half;
+  }
+  a.heads = spec_.heads;
+  a.kv_heads = spec_.kv_heads;
+  a.head_dim = spec_.head_dim;
+  a.rows = rows_;
+  a.q_out = halves(Slot::kQ);
+  a.ldq_out = stride(Slot::kQ);
+  a.row = {table<uint32_t>(at_.position), table<uint32_t>(at_.sequence)};
+  for (size_t c = 0; c < kCodecCount; ++c) {
+    if (!step_.blocks[c].used) continue;
+    a.cache = Cache(static_cast<CodecId>(c), op.layer);
+    cuda::Append(launcher_, a);
+  }
+}
+
+void CudaExecutor::Attend(const Op& op) {
+  const uint32_t window = spec_.layer_window(op.layer);
+  for (const PlanAt& p : at_.plans) {
+    if (p.window != window) continue;
+    cuda::AttendArgs a;
+    a.q = halves(op.in);
+    a.ldq = stride(op.in);
+    a.out = halves(op.out);
+    a.ld_out = stride(op.out);
+    a.heads = spec_.heads;
+    a.kv_heads = spec_.kv_heads;
+    a.head_dim = spec_.head_dim;
+    a.strided = spec_.head_mapping == HeadMapping::kStrided;
+    a.scale = spec_.attention_scale;
+    a.softcap = spec_.attention_softcap;
+    a.window = window;
+    a.row = {table<uint32_t>(at_.position), table<uint32_t>(at_.sequence)};
+    a.cache = Cache(p.codec, op.layer);
+    a.items = table<cuda::AttendItem>(p.items);
+    a.item_count = table<uint32_t>(p.count);
+    a.grid_items = p.grid;
+    a.partials = partials_.as<float>();
+    a.counters = counters_.as<uint32_t>();
+    cuda::Attend(launcher_, a);
+  }
+}
+
+}  // namespace wring

@@ -1,0 +1,120 @@
+// The executor on one GPU. The op list is lowered once to stages (what runs as one kernel or two), a step becomes tables
+// in one copy (StepTables), and steps of few rows replay a CUDA graph: one launch a step, no host synchronisation before
+// the logits.
+//
+// Grades (contract 7): our own kernels give a row the same bits in any step. The vendor's GEMM does not promise that; it
+// computes steps of more than kSplitRows rows unless options.invariant is set.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "kernels/cuda/cublaslt.h"
+#include "kernels/cuda/kernels.h"
+#include "model/cuda/step_tables.h"
+#include "model/executor.h"
+#include "tensor/cuda/cuda_device.h"
+
+struct CUgraphExec_st;
+
+namespace wring {
+
+class CudaExecutor final : public Executor {
+ public:
+  static Result<std::unique_ptr<Executor>> Create(const ModelSpec& spec, const Weights& weights,
+                                                  const KvLayouts& layouts, PagePool& pool,
+                                                  const ExecutorOptions& options);
+  ~CudaExecutor() override;
+  Status Run(const Step& step, float* logits) override;
+  Device& logits_memory() const override { return PinnedHost(); }
+
+ private:
+  enum class Work : uint8_t { kEmbed, kNorm, kLinear, kAppend, kAttend, kAdd, kSoftCap };
+  // One or two launches. Ops that run together share one: gate and up with their activation, norms and rotation with the
+  // cache write, selection with the final norm.
+  struct Stage {
+    Work work;
+    const Op* op = nullptr;
+    const Op* gated = nullptr;               // kLinear: the activation that may run with it
+    const Op* q_norm = nullptr;              // kAppend
+    const Op* k_norm = nullptr;
+    bool gather = false;                     // kNorm: of the selected rows
+  };
+  struct RopeTable {
+    Buffer inverse, cos_sin;
+    uint32_t half = 0;
+    float scale = 1;
+  };
+  // A device array that grows; graphs that know its old place are dropped.
+  struct Table {
+    Buffer memory;
+    uint64_t at = 0;
+  };
+  using GraphKey = std::vector<uint32_t>;
+
+  CudaExecutor(const ModelSpec& spec, const Weights& weights, const KvLayouts& layouts,
+               PagePool& pool, const ExecutorOptions& options);
+  Status Allocate();
+  Status Lower();
+  Status MakeRope();
+
+  Status Upload();
+  Status Launch();       // the whole step into the stream
+  Status RunStage(const Stage& stage);
+  Status RunGraph();
+  void DropGraphs();
+  Status Reserve(Buffer& buffer, uint64_t bytes);
+
+  void Embed(const Op& op);
+  void Norm(const Stage& stage);
+  Status Linear(const Stage& stage);
+  Status Product(const cuda::LinearArgs& args, FormatId format, bool head);
+  void Append(const Stage& stage);
+  void Attend(const Op& op);
+
+  float* floats(Slot s) { return floats_[static_cast<size_t>(s)].as<float>(); }
+  cuda::Half* halves(Slot s) { return halves_[static_cast<size_t>(s)].as<cuda::Half>(); }
+  uint32_t stride(Slot s) const {
+    return static_cast<uint32_t>(RoundUp<uint64_t>(SlotWidth(spec_, s), kStripCols));
+  }
+  uint32_t RowsOf(Slot s) const {
+    return s == Slot::kSelected || s == Slot::kLogits ? selected_ : rows_;
+  }
+  cuda::MatrixArg Matrix(WeightRef ref) const;
+  cuda::CacheArg Cache(CodecId codec, uint32_t layer) const;
+  template <typename T>
+  const T* table(uint64_t at) const {
+    return reinterpret_cast<const T*>(tables_.data() + at);
+  }
+
+  CudaDevice& device_;
+  cuda::Launcher launcher_;
+  std::unique_ptr<cuda::VendorGemm> vendor_;
+  std::vector<Stage> stages_;
+  StepTables step_;
+  uint32_t rows_ = 0, selected_ = 0;
+
+  Buffer floats_[kSlots], halves_[kSlots];
+  std::vector<RopeTable> ropes_;
+  Buffer workspace_;  // of split products
+  Buffer expanded_;   // one matrix as float16
+  Buffer partials_, counters_;
+
+  // The tables of the step: on the host, and their copy; `at`: byte offsets.
+  Buffer staging_, tables_;
+  struct PlanAt {
+    CodecId codec;
+    uint32_t window;
+    uint32_t grid;  // items that the launch has room for
+    uint64_t count, items;
+  };
+  struct {
+    uint64_t token, position, sequence, selected;
+    uint64_t first[kCodecCount], offsets[kCodecCount];
+    std::vector<PlanAt> plans;
+  } at_;
+  std::map<GraphKey, CUgraphExec_st*> graphs_;
+};
+
+}  // namespace wring

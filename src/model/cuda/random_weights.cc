@@ -1,0 +1,67 @@
+#include "model/cuda/random_weights.h"
+
+#include <algorithm>
+
+#include "kernels/cuda/kernels.h"
+
+namespace wring {
+
+Result<std::unique_ptr<Weights>> RandomWeights::Make(const ModelSpec& spec, FormatId format,
+                                                     CudaDevice& device) {
+  if (cuda::LinearOf(format).gemv == nullptr) {
+    return Error(Code::kUnsupported, "{} has no GPU kernel: use F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, "
+                                     "Q5_1, Q4_K, Q5_K or Q6_K",
+                 Format(format).name());
+  }
+  std::unique_ptr<Weights> w(new Weights());
+  const size_t places = size_t{kWeightRoles} * spec.layers;
+  w->layers_ = spec.layers;
+  w->matrices_.resize(places);
+  w->fragments_.resize(places);
+  w->vectors_.resize(places);
+  const auto decls = WeightsOf(spec, ConfigView::Naming::kHuggingFace);
+  uint64_t total = 0;
+  uint32_t longest = 0;
+  for (const WeightDecl& d : decls) {
+    if (!IsMatrix(d.ref.role)) {
+      longest = std::max(longest, d.rows);
+      continue;
+    }
+    FragmentMatrix& f = w->fragments_[w->Index(d.ref)];
+    f = {format, d.rows, d.cols, nullptr};
+    total += RoundUp<uint64_t>(f.bytes(), 256);
+  }
+  WRING_ASSIGN(w->matrix_memory_, device.Allocate(total));
+  // All vectors are the same ones.
+  const std::vector<float> ones(RoundUp(longest, 16U), 1.0F);
+  WRING_ASSIGN(w->vector_memory_, device.Allocate(ones.size() * sizeof(float)));
+  WRING_TRY(device.CopyIn(w->vector_memory_, 0, std::as_bytes(std::span(ones))));
+
+  cuda::Launcher launcher;
+  launcher.stream = device.stream();
+  std::byte* at = w->matrix_memory_.data();
+  for (const WeightDecl& d : decls) {
+    w->parameters_ += uint64_t{d.rows} * d.cols;
+    if (!IsMatrix(d.ref.role)) {
+      w->vectors_[w->Index(d.ref)] = w->vector_memory_.as<float>();
+      continue;
+    }
+    FragmentMatrix& f = w->fragments_[w->Index(d.ref)];
+    f.data = at;
+    cuda::FillRandom(launcher, format, FragmentsOf(format).record_bytes, at, f.bytes(),
+                     static_cast<uint64_t>(at - w->matrix_memory_.data()));
+    at += RoundUp<uint64_t>(f.bytes(), 256);
+    PackedMatrix& m = w->matrices_[w->Index(d.ref)];
+    m.format = &Format(format);
+    m.rows = d.rows;
+    m.cols = d.cols;
+    const bool also_head = d.ref.role == WeightRole::kEmbedding && spec.tied_head;
+    w->matrix_bytes_ += f.bytes();
+    if (!IsGathered(d.ref.role) || also_head) w->bytes_per_token_ += f.bytes();
+  }
+  WRING_TRY(launcher.status());
+  WRING_TRY(device.Synchronize());
+  return w;
+}
+
+}  // namespace wring

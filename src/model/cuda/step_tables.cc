@@ -1,0 +1,138 @@
+#include "model/cuda/step_tables.h"
+
+#include <algorithm>
+
+namespace wring {
+
+namespace {
+
+constexpr uint32_t kTile = 16;  // query vectors an item
+
+}  // namespace
+
+StepTables::StepTables(const ModelSpec& spec, const KvLayouts& layouts, uint32_t wide)
+    : spec_(spec), layouts_(layouts), wide_(wide), windows_(spec.layer_windows()) {
+  std::sort(windows_.begin(), windows_.end());
+  windows_.erase(std::unique(windows_.begin(), windows_.end()), windows_.end());
+}
+
+Status StepTables::Build(const Step& step) {
+  token.clear();
+  position.clear();
+  sequence.clear();
+  selected.clear();
+  for (uint32_t r = 0; r < step.rows.size(); ++r) {
+    const StepRow& row = step.rows[r];
+    token.push_back(row.token);
+    position.push_back(row.position);
+    sequence.push_back(row.sequence);
+    if (row.sampling_slot < 0) continue;
+    const auto slot = static_cast<uint32_t>(row.sampling_slot);
+    if (selected.size() <= slot) selected.resize(slot + 1);
+    selected[slot] = r;
+  }
+  WRING_TRY(AddBlocks(step));
+  size_t used = 0;
+  for (size_t c = 0; c < kCodecCount; ++c) {
+    if (!blocks[c].used) continue;
+    for (const uint32_t window : windows_) {
+      if (plans.size() <= used) plans.emplace_back();
+      Plan& p = plans[used++];
+      p.codec = static_cast<CodecId>(c);
+      p.window = window;
+      PlanAttention(step, &p);
+    }
+  }
+  plans.resize(used);
+  return {};
+}
+
+Status StepTables::AddBlocks(const Step& step) {
+  for (Blocks& b : blocks) {
+    b.first.assign(step.sequences.size(), cuda::kNotThisCodec);
+    b.offsets.clear();
+    b.used = false;
+  }
+  for (size_t s = 0; s < step.sequences.size(); ++s) {
+    const auto& segments = step.sequences[s].segments;
+    if (segments.empty()) continue;
+    const CodecId codec = segments[0].codec;
+    Blocks& b = blocks[static_cast<size_t>(codec)];
+    b.used = true;
+    b.first[s] = static_cast<uint32_t>(b.offsets.size());
+    for (const KvSegment& segment : segments) {
+      if (segment.codec != codec || !segment.causal) {
+        return Error(Code::kUnsupported,
+                     "segments of several codecs in one sequence have no GPU kernel: use --device cpu");
+      }
+      b.offsets.insert(b.offsets.end(), segment.blocks.begin(), segment.blocks.end());
+    }
+  }
+  return {};
+}
+
+void StepTables::PlanAttention(const Step& step, Plan* plan) {
+  const auto& first_of = blocks[static_cast<size_t>(plan->codec)].first;
+  const uint32_t group = spec_.group();
+  plan->items.clear();
+  plan->tiles = plan->vectors = 0;
+  const auto rows = static_cast<uint32_t>(step.rows.size());
+  for (uint32_t r = 0; r < rows;) {
+    uint32_t end = r;
+    while (end < rows && step.rows[end].sequence == step.rows[r].sequence) ++end;
+    if (first_of[step.rows[r].sequence] == cuda::kNotThisCodec) {
+      r = end;
+      continue;
+    }
+    const uint32_t vectors = (end - r) * group;
+    for (uint32_t first = 0; first < vectors; first += kTile) {
+      cuda::AttendItem item;
+      item.sequence = step.rows[r].sequence;
+      item.first_row = r;
+      item.first = first;
+      item.count = std::min(kTile, vectors - first);
+      // Rows are in order of positions: the first sees furthest back, the last furthest on.
+      const uint32_t nearest = step.rows[r + first / group].position + 1;
+      const uint32_t begin =
+          plan->window != 0 && nearest > plan->window ? nearest - plan->window : 0;
+      const uint32_t last = step.rows[r + (first + item.count - 1) / group].position;
+      item.block = begin / kBlockTokens;
+      item.blocks = last / kBlockTokens + 1 - item.block;
+      item.chunks = 1;
+      plan->items.push_back(item);
+    }
+    r = end;
+  }
+  if (plan->items.size() * spec_.kv_heads >= wide_) return;
+  // Too few to fill the GPU: an item a chunk.
+  std::vector<cuda::AttendItem> whole;
+  whole.swap(plan->items);
+  for (cuda::AttendItem item : whole) {
+    const uint32_t end = item.block + item.blocks;
+    const uint32_t chunks =
+        (end - 1) / cuda::kChunkBlocks - item.block / cuda::kChunkBlocks + 1;
+    item.chunks = chunks;
+    item.tile = plan->tiles;
+    item.partial = plan->vectors;
+    if (chunks > 1) {
+      ++plan->tiles;
+      plan->vectors += chunks * item.count;
+    }
+    for (uint32_t b = item.block; b < end; ++item.chunk) {
+      const uint32_t next = std::min(end, (b / cuda::kChunkBlocks + 1) * cuda::kChunkBlocks);
+      item.block = b;
+      item.blocks = next - b;
+      plan->items.push_back(item);
+      b = next;
+    }
+  }
+}
+
+const StepTables::Plan* StepTables::plan(CodecId codec, uint32_t window) const {
+  for (const Plan& p : plans) {
+    if (p.codec == codec && p.window == window) return &p;
+  }
+  return nullptr;
+}
+
+}  // namespace wring

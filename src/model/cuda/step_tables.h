@@ -1,0 +1,53 @@
+// What the kernels of one step must know, built on the host from the step and copied to the GPU in one piece: what each
+// row is, where each sequence's blocks are, and how attention is cut into items.
+#pragma once
+
+#include <vector>
+
+#include "kernels/cuda/kernels.h"
+#include "kv/layout.h"
+#include "model/model_spec.h"
+#include "model/step.h"
+
+namespace wring {
+
+class StepTables {
+ public:
+  // One attention plan a codec and window that occur.
+  struct Plan {
+    CodecId codec = CodecId::kF16;
+    uint32_t window = 0;
+    std::vector<cuda::AttendItem> items;
+    uint32_t tiles = 0;     // that several items share
+    uint32_t vectors = 0;   // of partials
+  };
+
+  // `wide`: heads x tiles from which on an item takes all blocks of its tile: enough to fill the GPU.
+  StepTables(const ModelSpec& spec, const KvLayouts& layouts, uint32_t wide);
+
+  // kUnsupported for what no kernel does.
+  Status Build(const Step& step);
+
+  std::vector<int32_t> token;
+  std::vector<uint32_t> position, sequence, selected;  // selected[slot]: its row
+  // Of each codec: where its sequences' offsets begin, and the offsets.
+  struct Blocks {
+    std::vector<uint32_t> first;
+    std::vector<uint64_t> offsets;
+    bool used = false;
+  };
+  Blocks blocks[kCodecCount];
+  std::vector<Plan> plans;
+  const Plan* plan(CodecId codec, uint32_t window) const;
+
+ private:
+  Status AddBlocks(const Step& step);
+  void PlanAttention(const Step& step, Plan* plan);
+
+  const ModelSpec& spec_;
+  const KvLayouts& layouts_;
+  uint32_t wide_;
+  std::vector<uint32_t> windows_;  // that occur
+};
+
+}  // namespace wring

@@ -1,0 +1,54 @@
+// One NVIDIA GPU: its memory, one stream that everything runs on in order, and what was the most memory in use.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tensor/buffer.h"
+
+struct CUstream_st;
+
+namespace wring {
+
+// kInternal with CUDA's own words; ok for cudaSuccess.
+Status CudaStatus(int code, std::string_view what);
+
+class CudaDevice final : public Device {
+ public:
+  // Counts what CUDA_VISIBLE_DEVICES lets through; kNotFound says why there is none.
+  static Result<std::vector<std::string>> List();
+  // The device with this index; the same object for the whole process.
+  static Result<CudaDevice*> Get(int index);
+
+  DeviceKind kind() const override { return DeviceKind::kCuda; }
+  std::string_view name() const override { return name_; }
+  Result<Buffer> Allocate(size_t bytes) override;
+  void Free(std::byte* data, size_t bytes) override;
+  Status CopyIn(Buffer& to, size_t offset, std::span<const std::byte> from) override;
+  Status CopyOut(std::span<std::byte> to, const Buffer& from, size_t offset) override;
+  void CopyWithin(std::byte* to, const std::byte* from, size_t bytes) override;
+  DeviceMemory memory() const override;
+
+  CUstream_st* stream() const { return stream_; }
+  uint32_t multiprocessors() const { return multiprocessors_; }
+  uint64_t peak_bytes() const { return peak_; }
+  // Makes it the calling thread's device.
+  void Use() const;
+  Status Synchronize();
+
+ private:
+  CudaDevice() = default;
+  Status Open(int index);
+
+  int index_ = 0;
+  std::string name_;
+  CUstream_st* stream_ = nullptr;
+  uint32_t multiprocessors_ = 0;
+  uint64_t used_ = 0, peak_ = 0;  // by this process's buffers
+};
+
+// Host memory that the GPU copies from and to at full speed.
+Device& PinnedHost();
+
+}  // namespace wring

@@ -1,0 +1,52 @@
+#include "tensor/devices.h"
+
+#include <charconv>
+
+#ifdef WRING_CUDA
+#include "tensor/cuda/cuda_device.h"
+#endif
+
+namespace wring {
+namespace {
+
+#ifdef WRING_CUDA
+Result<Device*> Gpu(int index) {
+  WRING_ASSIGN(CudaDevice * device, CudaDevice::Get(index));
+  return static_cast<Device*>(device);
+}
+#else
+Result<Device*> Gpu(int /*index*/) {
+  return Error(Code::kUnsupported,
+               "this build has no CUDA: build it with `make cuda`, or use --device cpu");
+}
+#endif
+
+}  // namespace
+
+Result<Device*> FindDevice(std::string_view name) {
+  if (name == "cpu") return &HostDevice();
+  if (name == "auto") {
+    auto gpu = Gpu(0);
+    return gpu.ok() ? *gpu : &HostDevice();
+  }
+  int index = 0;
+  if (name == "cuda") return Gpu(index);
+  if (name.starts_with("cuda:")) {
+    const std::string_view digits = name.substr(5);
+    const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), index);
+    if (!digits.empty() && parsed.ec == std::errc() && parsed.ptr == digits.data() + digits.size())
+      return Gpu(index);
+  }
+  return Error(Code::kInvalid, "there is no device '{}': there are auto, cpu, cuda and cuda:N",
+               name.substr(0, 64));
+}
+
+std::vector<std::string> ListGpus() {
+#ifdef WRING_CUDA
+  auto all = CudaDevice::List();
+  if (all.ok()) return *std::move(all);
+#endif
+  return {};
+}
+
+}  // namespace wring

@@ -1,0 +1,16 @@
+// The devices of this machine by the names that users give them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tensor/buffer.h"
+
+namespace wring {
+
+// "cpu"; "cuda" or "cuda:N", a GPU; "auto", the first GPU where there is one. Errors say what is missing.
+Result<Device*> FindDevice(std::string_view name);
+// A line for each GPU; empty where there is none or the build has no CUDA.
+std::vector<std::string> ListGpus();
+
+}  // namespace wring
