@@ -1,0 +1,211 @@
+// Linear layers on a GPU, every format: against float64 products of the very weights that fragments hold, and to the bit
+// among themselves.
+#include <algorithm>
+#include <cmath>
+
+#include "cuda/gpu.h"
+#include "quant/fragments/fragments.h"
+#include "support/random_weights.h"
+
+namespace wring {
+namespace {
+
+using testing::MakeMatrix;
+using testing::Noise;
+
+constexpr FormatId kFormats[] = {FormatId::kF32,  FormatId::kF16,  FormatId::kBF16, FormatId::kQ8_0,
+                                 FormatId::kQ4_0, FormatId::kQ4_1, FormatId::kQ5_0, FormatId::kQ5_1,
+                                 FormatId::kQ4_K, FormatId::kQ5_K, FormatId::kQ6_K};
+
+class LinearGpuTest : public testing::GpuTest, public ::testing::WithParamInterface<FormatId> {
+ protected:
+  // A random matrix as fragments on the GPU, and its weights.
+  struct Weights {
+    Buffer memory;
+    cuda::MatrixArg arg;
+    std::vector<float> values;
+  };
+  Weights Make(uint32_t rows, uint32_t cols, uint64_t seed) {
+    const FormatId format = GetParam();
+    const auto random = MakeMatrix(format, rows, cols, seed);
+    FragmentMatrix f = {format, rows, cols, nullptr};
+    std::vector<std::byte> bytes(f.bytes());
+    Weights w;
+    w.values.resize(uint64_t{rows} * cols);
+    for (uint32_t t = 0; t < f.row_tiles(); ++t) {
+      std::byte* tile = bytes.data() + t * f.tile_bytes();
+      const Status s = PackFragments(format, random.matrix.panel(t), cols, tile);
+      EXPECT_TRUE(s.ok()) << s.message();
+      for (uint32_t r = 0; r < 16 && t * 16 + r < rows; ++r)
+        ReadFragments(f, tile, r, w.values.data() + (uint64_t{t} * 16 + r) * cols);
+    }
+    w.memory = Put(bytes);
+    w.arg = {w.memory.data(), f.tile_bytes(), rows,       cols,
+             f.row_tiles(),   f.strips(),     FragmentsOf(format).alpha};
+    return w;
+  }
+  struct Input {
+    Buffer memory;
+    uint32_t ld = 0;
+    std::vector<float> values;
+  };
+  Input MakeInput(uint32_t rows, uint32_t cols, uint64_t seed) {
+    Input x;
+    x.ld = RoundUp(cols, kStripCols);
+    std::vector<uint16_t> halves(uint64_t{rows} * x.ld);
+    x.values.resize(uint64_t{rows} * cols);
+    for (uint32_t r = 0; r < rows; ++r) {
+      for (uint32_t c = 0; c < cols; ++c) {
+        const uint16_t h = F32ToF16(Noise(seed, r * cols + c));
+        halves[uint64_t{r} * x.ld + c] = h;
+        x.values[uint64_t{r} * cols + c] = F16ToF32(h);
+      }
+    }
+    x.memory = Put(halves);
+    return x;
+  }
+  const cuda::LinearKernels& kernels() const { return cuda::LinearOf(GetParam()); }
+};
+
+// ||out - reference|| / ||reference||.
+double Distance(const std::vector<float>& out, const std::vector<double>& reference) {
+  double error = 0;
+  double norm = 0;
+  for (size_t i = 0; i < reference.size(); ++i) {
+    error += (out[i] - reference[i]) * (out[i] - reference[i]);
+    norm += reference[i] * reference[i];
+  }
+  return std::sqrt(error / norm);
+}
+
+std::vector<double> Product(const std::vector<float>& w, const std::vector<float>& x, uint32_t outs,
+                            uint32_t cols, uint32_t rows) {
+  std::vector<double> y(uint64_t{rows} * outs);
+  for (uint32_t r = 0; r < rows; ++r) {
+    for (uint32_t o = 0; o < outs; ++o) {
+      double sum = 0;
+      for (uint32_t c = 0; c < cols; ++c)
+        sum += double{w[uint64_t{o} * cols + c]} * x[uint64_t{r} * cols + c];
+      y[uint64_t{r} * outs + o] = sum;
+    }
+  }
+  return y;
+}
+
+TEST_P(LinearGpuTest, EveryKernelGivesTheSameBitsNearFloat64) {
+  for (const auto& [outs, cols] : {std::pair{48U, 256U}, {40U, 768U}, {272U, 1536U}, {16U, 4096U}}) {
+    const Weights w = Make(outs, cols, outs);
+    const Input x = MakeInput(100, cols, 7);
+    const auto reference = Product(w.values, x.values, outs, cols, 100);
+    const auto run = [&](uint32_t rows, bool gemm) {
+      Buffer y = Poisoned(uint64_t{rows} * outs);
+      Buffer workspace = Poisoned(std::max<uint64_t>(cuda::SplitFloats(w.arg.tiles, rows), 1));
+      cuda::LinearArgs args;
+      args.part[0] = {w.arg, y.as<float>(), outs, nullptr};
+      args.parts = 1;
+      args.x = x.memory.as<uint16_t>();
+      args.ldx = x.ld;
+      args.rows = rows;
+      if (gemm) {
+        kernels().gemm(launcher_, args, workspace.as<float>());
+      } else {
+        kernels().gemv(launcher_, args);
+      }
+      return Get<float>(y, uint64_t{rows} * outs);
+    };
+    const auto whole = run(100, true);
+    EXPECT_LE(Distance(whole, reference), 2e-6) << outs << " x " << cols;
+    for (const auto& [rows, gemm] : {std::pair{1U, false}, {3U, false}, {8U, false}, {2U, true},
+                                     {33U, true}, {64U, true}, {65U, true}}) {
+      const auto some = run(rows, gemm);
+      EXPECT_EQ(std::memcmp(some.data(), whole.data(), some.size() * 4), 0)
+          << outs << " x " << cols << ", " << rows << (gemm ? " rows, gemm" : " rows, gemv");
+    }
+  }
+}
+
+TEST_P(LinearGpuTest, PartsBiasAndResidual) {
+  const uint32_t cols = 512;
+  const Weights a = Make(64, cols, 1);
+  const Weights b = Make(24, cols, 2);
+  const Input x = MakeInput(5, cols, 3);
+  std::vector<float> bias(64);
+  for (uint32_t i = 0; i < 64; ++i) bias[i] = Noise(4, i);
+  const Buffer bias_there = Put(bias);
+  std::vector<float> before(5 * 64);
+  for (uint32_t i = 0; i < before.size(); ++i) before[i] = Noise(5, i);
+  Buffer ya = Put(before);
+  Buffer yb = Put(std::vector<float>(5 * 32, 0.0F));
+  cuda::LinearArgs args;
+  args.part[0] = {a.arg, ya.as<float>(), 64, bias_there.as<float>()};
+  args.part[1] = {b.arg, yb.as<float>(), 32, nullptr};
+  args.parts = 2;
+  args.x = x.memory.as<uint16_t>();
+  args.ldx = x.ld;
+  args.rows = 5;
+  args.add = true;
+  kernels().gemv(launcher_, args);
+  auto ra = Product(a.values, x.values, 64, cols, 5);
+  for (uint32_t i = 0; i < ra.size(); ++i) ra[i] += before[i] + bias[i % 64];
+  EXPECT_LE(Distance(Get<float>(ya, 5 * 64), ra), 2e-6);
+  const auto rb = Product(b.values, x.values, 24, cols, 5);
+  const auto got = Get<float>(yb, 5 * 32);
+  std::vector<float> packed;
+  for (uint32_t r = 0; r < 5; ++r)
+    packed.insert(packed.end(), got.begin() + r * 32, got.begin() + r * 32 + 24);
+  EXPECT_LE(Distance(packed, rb), 2e-6);
+  for (uint32_t r = 0; r < 5; ++r) EXPECT_EQ(got[r * 32 + 24], 0) << "beyond the rows";
+}
+
+TEST_P(LinearGpuTest, GatedEqualsItsParts) {
+  const uint32_t cols = 1280;
+  const Weights gate = Make(96, cols, 1);
+  const Weights up = Make(96, cols, 2);
+  const Input x = MakeInput(8, cols, 3);
+  Buffer out = Poisoned(8 * 128);
+  cuda::LinearArgs args;
+  args.part[0] = {gate.arg, nullptr, 0, nullptr};
+  args.part[1] = {up.arg, nullptr, 0, nullptr};
+  args.parts = 2;
+  args.x = x.memory.as<uint16_t>();
+  args.ldx = x.ld;
+  args.rows = 8;
+  kernels().gated_gemv(launcher_, args, cuda::Gate::kSilu, out.as<uint16_t>(), 128);
+  const auto got = Get<uint16_t>(out, 8 * 128);
+  const auto g = Product(gate.values, x.values, 96, cols, 8);
+  const auto u = Product(up.values, x.values, 96, cols, 8);
+  std::vector<double> reference(8 * 96);
+  std::vector<float> values(8 * 96);
+  for (uint32_t i = 0; i < reference.size(); ++i) {
+    reference[i] = g[i] / (1 + std::exp(-g[i])) * u[i];
+    values[i] = F16ToF32(got[i / 96 * 128 + i % 96]);
+  }
+  EXPECT_LE(Distance(values, reference), 1e-3);
+}
+
+TEST_P(LinearGpuTest, ExpandedAndEmbeddedRowsAreTheWeights) {
+  const uint32_t rows = 40;
+  const uint32_t cols = 768;
+  const Weights w = Make(rows, cols, 9);
+  const uint32_t ld = w.arg.strips * kStripCols;
+  Buffer out = Poisoned(uint64_t{w.arg.tiles} * 16 * ld / 2);
+  kernels().expand(launcher_, w.arg, out.as<uint16_t>());
+  const auto halves = Get<uint16_t>(out, uint64_t{rows} * ld);
+  for (uint32_t i = 0; i < rows * cols; ++i) {
+    ASSERT_EQ(F16ToF32(halves[uint64_t{i / cols} * ld + i % cols]) * w.arg.alpha, w.values[i]) << i;
+  }
+  const std::vector<int32_t> index = {0, 39, 8, 15, 16, 23};
+  const Buffer there = Put(index);
+  Buffer embedded = Poisoned(index.size() * cols);
+  kernels().embed(launcher_, w.arg, there.as<int32_t>(), 6, 2, false, embedded.as<float>(), cols);
+  const auto got = Get<float>(embedded, index.size() * cols);
+  for (uint32_t i = 0; i < got.size(); ++i) {
+    ASSERT_EQ(got[i], 2 * w.values[static_cast<uint32_t>(index[i / cols]) * cols + i % cols]) << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, LinearGpuTest, ::testing::ValuesIn(kFormats),
+                         [](const auto& p) { return std::string(Format(p.param).name()); });
+
+}  // namespace
+}  // namespace wring
