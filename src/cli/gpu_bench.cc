@@ -16,26 +16,33 @@ namespace wring::cli {
 #ifdef WRING_CUDA
 namespace {
 
-std::string TableText(const std::string& head, const std::vector<bench::GpuRow>& rows) {
+std::string TableText(const std::string& head, const bench::GpuReport& report) {
   std::string text = head + "\n";
   text += fmt::format("{:<22} {:>12} {:>10} {:>10} {:>9} {:>7} {:>9}\n", "test", "tokens/s", "ms",
                       "MB/step", "GB/s", "roof", "TFLOP/s");
-  for (const auto& r : rows) {
+  for (const auto& r : report.rows) {
     text += fmt::format("{:<22} {:>12.1f} {:>10.3f} {:>10.1f} {:>9.1f} {:>6.1f}% {:>9.1f}\n", r.test,
                         r.tokens_per_s, r.milliseconds, r.bytes / 1e6, r.gb_per_s, 100 * r.roof,
                         r.tflops);
+  }
+  if (report.ops.empty()) return text;
+  text += fmt::format("\n{:<22} {:<26} {:>6} {:>10} {:>10} {:>7}\n", "test", "op", "count", "us each",
+                      "MB each", "roof");
+  for (const auto& r : report.ops) {
+    text += fmt::format("{:<22} {:<26} {:>6} {:>10.2f} {:>10.2f} {:>6.1f}%\n", r.test, r.op, r.count,
+                        r.microseconds, r.bytes / 1e6, 100 * r.roof);
   }
   return text;
 }
 
 std::string JsonText(const std::string& model, const std::string& device, double bandwidth,
-                     const std::vector<bench::GpuRow>& rows) {
+                     const bench::GpuReport& report) {
   nlohmann::json all = {{"model", model},
                         {"device", device},
                         {"commit", bench::Commit()},
                         {"copy_gb_per_s", bandwidth / 1e9},
                         {"rows", nlohmann::json::array()}};
-  for (const auto& r : rows) {
+  for (const auto& r : report.rows) {
     all["rows"].push_back({{"test", r.test},
                            {"tokens_per_s", r.tokens_per_s},
                            {"milliseconds", r.milliseconds},
@@ -43,6 +50,14 @@ std::string JsonText(const std::string& model, const std::string& device, double
                            {"gb_per_s", r.gb_per_s},
                            {"share_of_roof", r.roof},
                            {"tflop_per_s", r.tflops}});
+  }
+  for (const auto& r : report.ops) {
+    all["ops"].push_back({{"test", r.test},
+                          {"op", r.op},
+                          {"count", r.count},
+                          {"microseconds", r.microseconds},
+                          {"bytes", r.bytes},
+                          {"share_of_roof", r.roof}});
   }
   return all.dump(2) + "\n";
 }
@@ -57,6 +72,7 @@ Status BenchGpu(const Arguments& arguments, Device& device) {
   options.depths = arguments.Integers("--depth");
   options.batches = arguments.Integers("--batch");
   options.codec = CodecByName(arguments.Text("--kv"))->id;
+  options.ops = arguments.Has("--ops");
   options.invariant = arguments.Has("--invariant");
   options.repeat = static_cast<int>(arguments.Integer("--repeat"));
   WRING_TRY(CheckWritable(arguments.Text("--json")));
@@ -79,15 +95,15 @@ Status BenchGpu(const Arguments& arguments, Device& device) {
   }
   const Weights& weights = random != nullptr ? *random : *model->weights;
   WRING_ASSIGN(const double bandwidth, bench::CopyBandwidth(gpu));
-  WRING_ASSIGN(const auto rows, bench::BenchGpuModel(spec, weights, gpu, bandwidth, options));
+  WRING_ASSIGN(const auto report, bench::BenchGpuModel(spec, weights, gpu, bandwidth, options));
   const std::string head = fmt::format(
       "{} on {}, commit {}, {}; copy {:.0f} GB/s, weights {:.1f} MB a step, peak memory {} MiB", name,
       gpu.name(), bench::Commit(), options.invariant ? "invariant" : "default grade",
       bandwidth / 1e9, static_cast<double>(weights.bytes_per_token()) / 1e6, gpu.peak_bytes() >> 20);
-  const std::string json = JsonText(name, std::string(gpu.name()), bandwidth, rows);
+  const std::string json = JsonText(name, std::string(gpu.name()), bandwidth, report);
   const std::string file = arguments.Text("--json");
   WRING_TRY(Print(file == "-" || arguments.Text("--format") == "json" ? json
-                                                                       : TableText(head, rows)));
+                                                                       : TableText(head, report)));
   if (!file.empty() && file != "-") WRING_TRY(WriteFileAtomically(file, json));
   return {};
 }

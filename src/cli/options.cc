@@ -149,6 +149,7 @@ CommandRow BenchCommand() {
               "threads to compute with; a list; by default every processor of the process"},
              {"--batch", "N", Kind::kIntegers, "1", 1, 4096, "",
               "on a GPU: sequences that decode at once; a list"},
+             {"--ops", "", Kind::kFlag, "", 0, 0, "", "on a GPU: also what each op of a step costs"},
              {"--device", "NAME", Kind::kText, "auto", 0, 0, "",
               "what computes: cpu, cuda or cuda:N, or auto; --threads, --roofs, --gemm and --gemv "
               "mean the processor"},

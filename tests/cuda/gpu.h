@@ -19,6 +19,7 @@ class GpuTest : public ::testing::Test {
     if (!device.ok()) GTEST_SKIP() << "needs a GPU: " << device.status().message();
     gpu_ = *device;
     launcher_.stream = gpu_->stream();
+    launcher_.multiprocessors = gpu_->multiprocessors();
   }
   void TearDown() override {
     if (gpu_ == nullptr) return;

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "kv/sequence_kv.h"
+#include "model/cuda/cuda_executor.h"
 
 namespace wring::bench {
 namespace {
@@ -21,7 +22,7 @@ class Runner {
          const GpuBenchOptions& options)
       : spec_(spec), weights_(weights), device_(device), bandwidth_(bandwidth), o_(options) {}
 
-  Result<std::vector<GpuRow>> Run() {
+  Result<GpuReport> Run() {
     WRING_ASSIGN(layout_, KvLayout::For(o_.codec, spec_.kv_heads, spec_.head_dim,
                                         spec_.layer_windows()));
     uint64_t pool = layout_.pool_bytes(std::max(o_.prefill, 1U));
@@ -49,7 +50,7 @@ class Runner {
         if (o_.decode > 0) WRING_TRY(Decode(batch, depth));
       }
     }
-    return std::move(rows_);
+    return std::move(report_);
   }
 
  private:
@@ -77,6 +78,17 @@ class Runner {
     return row;
   }
 
+  Status Ops(const std::string& test, const Step& step) {
+    if (!o_.ops) return {};
+    auto& executor = static_cast<CudaExecutor&>(*executor_);
+    WRING_ASSIGN(const auto times, executor.TimeOps(step, o_.repeat));
+    for (const auto& t : times) {
+      report_.ops.push_back({test, t.name, t.count, 1e6 * t.seconds, t.bytes,
+                             t.bytes / t.seconds / bandwidth_});
+    }
+    return {};
+  }
+
   Status Prefill() {
     std::vector<double> seconds;
     for (int i = 0; i <= o_.repeat; ++i) {
@@ -99,8 +111,15 @@ class Runner {
       }
     }
     row.tflops = 2 * weights * row.tokens_per_s / 1e12;
-    rows_.push_back(row);
-    return {};
+    report_.rows.push_back(row);
+    SequenceKv kv(pool_.get(), &layout_);
+    const uint32_t n = std::min(kChunk, o_.prefill);
+    WRING_TRY(kv.Extend(n));
+    Step step;
+    step.sequences.push_back(kv.View());
+    for (uint32_t i = 0; i < n; ++i) step.rows.push_back(Row(0, i));
+    step.rows.back().sampling_slot = 0;
+    return Ops(row.test, step);
   }
 
   Status Decode(uint32_t batch, uint32_t depth) {
@@ -111,12 +130,13 @@ class Runner {
       all.emplace_back(pool_.get(), &layout_);
       WRING_TRY(all.back().Extend(std::max(depth, 1U)));  // what it holds does not matter for speed
     }
+    Step step;
     std::vector<double> seconds;
     for (int i = 0; i <= o_.repeat; ++i) {
       for (auto& kv : all) kv.Truncate(depth);
       const auto start = Clock::now();
       for (uint32_t t = 0; t < o_.decode; ++t) {
-        Step step;
+        step = Step();
         for (uint32_t b = 0; b < batch; ++b) {
           WRING_TRY(all[b].Extend(depth + t + 1));
           step.sequences.push_back(all[b].View());
@@ -139,8 +159,8 @@ class Runner {
                     static_cast<double>(layout_.bytes_per_token());
     row.gb_per_s = row.bytes / s / 1e9;
     row.roof = row.gb_per_s * 1e9 / bandwidth_;
-    rows_.push_back(row);
-    return {};
+    report_.rows.push_back(row);
+    return Ops(row.test, step);
   }
 
   const ModelSpec& spec_;
@@ -152,7 +172,7 @@ class Runner {
   std::unique_ptr<PagePool> pool_;
   std::unique_ptr<Executor> executor_;
   Buffer logits_;
-  std::vector<GpuRow> rows_;
+  GpuReport report_;
 };
 
 }  // namespace
@@ -173,7 +193,7 @@ Result<double> CopyBandwidth(CudaDevice& device) {
   return Median(rates);
 }
 
-Result<std::vector<GpuRow>> BenchGpuModel(const ModelSpec& spec, const Weights& weights,
+Result<GpuReport> BenchGpuModel(const ModelSpec& spec, const Weights& weights,
                                           CudaDevice& device, double bandwidth,
                                           const GpuBenchOptions& options) {
   return Runner(spec, weights, device, bandwidth, options).Run();

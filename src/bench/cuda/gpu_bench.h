@@ -17,6 +17,7 @@ struct GpuBenchOptions {
   std::vector<uint32_t> batches = {1};
   CodecId codec = CodecId::kF16;
   bool invariant = false;
+  bool ops = false;  // also what each op costs
   int repeat = 3;
 };
 
@@ -30,10 +31,20 @@ struct GpuRow {
   double tflops = 0;            // prefill
 };
 
+struct GpuOpRow {
+  std::string test, op;
+  uint32_t count = 0;
+  double microseconds = 0, bytes = 0, roof = 0;
+};
+struct GpuReport {
+  std::vector<GpuRow> rows;
+  std::vector<GpuOpRow> ops;
+};
+
 // Bytes read and written a second by a large copy within the GPU.
 Result<double> CopyBandwidth(CudaDevice& device);
 
-Result<std::vector<GpuRow>> BenchGpuModel(const ModelSpec& spec, const Weights& weights,
+Result<GpuReport> BenchGpuModel(const ModelSpec& spec, const Weights& weights,
                                           CudaDevice& device, double bandwidth,
                                           const GpuBenchOptions& options);
 

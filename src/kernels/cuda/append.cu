@@ -49,10 +49,46 @@ __device__ void StoreHead(const float* vector, uint32_t n, uint32_t padded, std:
     auto* to = reinterpret_cast<int8_t*>(head) + at;
     for (uint32_t i = lane; i < n; i += 32)
       to[uint64_t{i} * stride] = static_cast<int8_t>(__float2int_rn(vector[i] * inverse));
+    for (uint32_t i = n + lane; i < padded; i += 32) to[uint64_t{i} * stride] = 0;
     if (lane == 0) reinterpret_cast<float*>(head + uint64_t{kBlockTokens} * padded)[token] = scale;
   } else {
     auto* to = reinterpret_cast<__half*>(head) + at;
     for (uint32_t i = lane; i < n; i += 32) to[uint64_t{i} * stride] = Saturated(vector[i]);
+    for (uint32_t i = n + lane; i < padded; i += 32) to[uint64_t{i} * stride] = __half(0.F);
+  }
+}
+
+constexpr uint32_t kRun = 8;
+
+// Whether rows first .. first + 7 are positions 8 n .. 8 n + 7 of one sequence: their values of a channel are 16 bytes.
+__device__ __forceinline__ bool IsRun(const AppendArgs& a, uint32_t first) {
+  if (first + kRun > a.rows) return false;
+  const uint32_t sequence = a.row.sequence[first];
+  const uint32_t position = a.row.position[first];
+  return position % kRun == 0 && a.row.sequence[first + kRun - 1] == sequence &&
+         a.row.position[first + kRun - 1] == position + kRun - 1;
+}
+
+// float16 values of such runs, a thread block a run and KV head.
+__global__ void __launch_bounds__(128) AppendValuesKernel(const __grid_constant__ AppendArgs a) {
+  LetNextStart();
+  WaitForPrevious();
+  const uint32_t first = blockIdx.y * kRun;
+  const uint32_t sequence = a.row.sequence[first];
+  if (!IsRun(a, first) || a.cache.first[sequence] == kNotThisCodec) return;
+  const uint32_t n = a.head_dim;
+  const uint32_t padded = (n + 15) / 16 * 16;
+  const uint32_t position = a.row.position[first];
+  std::byte* head =
+      HeadAt(a.cache, sequence, position / kBlockTokens, a.kv_heads + blockIdx.x);
+  for (uint32_t c = threadIdx.x; c < padded; c += 128) {
+    __align__(16) __half values[kRun];
+#pragma unroll
+    for (uint32_t i = 0; i < kRun; ++i) {
+      values[i] = Saturated(c < n ? a.v[uint64_t{first + i} * a.ldk + blockIdx.x * n + c] : 0.F);
+    }
+    __half* to = reinterpret_cast<__half*>(head) + c * kBlockTokens + position % kBlockTokens;
+    *reinterpret_cast<uint4*>(to) = *reinterpret_cast<const uint4*>(values);
   }
 }
 
@@ -66,6 +102,8 @@ __global__ void __launch_bounds__(32 * kHeadWarps)
   const uint32_t h = blockIdx.x * kHeadWarps + threadIdx.x / 32;
   if (h >= a.heads + 2 * a.kv_heads) return;
   const uint32_t row = blockIdx.y;
+  const bool value = h >= a.heads + a.kv_heads;
+  if (kCodec == CodecId::kF16 && value && IsRun(a, row / kRun * kRun)) return;  // has its kernel
   float* vector = heads[threadIdx.x / 32];
   const uint32_t n = a.head_dim;
   const bool query = h < a.heads;
@@ -94,9 +132,10 @@ __global__ void __launch_bounds__(32 * kHeadWarps)
     }
     __syncwarp();
   }
+  const uint32_t padded = (n + 15) / 16 * 16;
   if (query) {
-    __half* to = reinterpret_cast<__half*>(a.q_out) + uint64_t{row} * a.ldq_out + h * n;
-    for (uint32_t i = lane; i < n; i += 32) to[i] = Saturated(vector[i]);
+    __half* to = reinterpret_cast<__half*>(a.q_out) + uint64_t{row} * a.ldq_out + h * padded;
+    for (uint32_t i = lane; i < padded; i += 32) to[i] = i < n ? Saturated(vector[i]) : __half(0.F);
     return;
   }
   if (a.cache.first[a.row.sequence[row]] == kNotThisCodec) return;
@@ -104,7 +143,6 @@ __global__ void __launch_bounds__(32 * kHeadWarps)
   const uint32_t token = position % kBlockTokens;
   std::byte* head = HeadAt(a.cache, a.row.sequence[row], position / kBlockTokens,
                            key ? kv : a.kv_heads + kv);
-  const uint32_t padded = (n + 15) / 16 * 16;
   if (key) {
     StoreHead<kCodec>(vector, n, padded, head, uint64_t{token} * padded, 1, token, lane);
   } else {
@@ -123,7 +161,12 @@ void Append(Launcher& l, const AppendArgs& a) {
   const uint32_t all = a.heads + 2 * a.kv_heads;
   const dim3 grid((all + kHeadWarps - 1) / kHeadWarps, a.rows);
   switch (a.cache.codec) {
-    case CodecId::kF16: return Launch(l, AppendKernel<CodecId::kF16>, grid, 32 * kHeadWarps, 0, a);
+    case CodecId::kF16:
+      Launch(l, AppendKernel<CodecId::kF16>, grid, 32 * kHeadWarps, 0, a);
+      if (a.rows >= kRun) {
+        Launch(l, AppendValuesKernel, dim3(a.kv_heads, a.rows / kRun), 128, 0, a);
+      }
+      return;
     case CodecId::kI8: return Launch(l, AppendKernel<CodecId::kI8>, grid, 32 * kHeadWarps, 0, a);
     case CodecId::kF32: return;  // has no attention here
   }

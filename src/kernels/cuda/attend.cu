@@ -1,7 +1,7 @@
-// Which codec and head size has an attention kernel.
+// Which codec and head size has an attention kernel; others are padded to one.
 #include "kernels/cuda/attend.cuh"
 
-#define WRING_HEAD_SIZES(F) F(16) F(32) F(64) F(80) F(96) F(112) F(128) F(192) F(256)
+#define WRING_HEAD_SIZES(F) F(16) F(32) F(48) F(64) F(80) F(96) F(112) F(128) F(192) F(256)
 
 namespace wring::cuda {
 
@@ -14,7 +14,7 @@ namespace {
 AttendLaunch Find(CodecId codec, uint32_t head_dim) {
   if (codec == CodecId::kF32) return nullptr;
 #define WRING_CASE(D) \
-  if (head_dim == D) return codec == CodecId::kF16 ? kAttend_f16_##D : kAttend_i8_##D;
+  if (KvCodec::PaddedHead(head_dim) == D) return codec == CodecId::kF16 ? kAttend_f16_##D : kAttend_i8_##D;
   WRING_HEAD_SIZES(WRING_CASE)
 #undef WRING_CASE
   return nullptr;

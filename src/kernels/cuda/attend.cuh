@@ -1,4 +1,4 @@
-// attend(q, segments) for one codec and head size a source file. A warp computes one block of 64 positions for up to 16
+// attend(q, segments) for one codec and padded head size a source file. A warp computes one block of 64 positions for up to 16
 // query vectors of one KV head on tensor cores; four warps make a chunk; the block of threads that is last to finish a
 // tile merges its chunks in order.
 //
@@ -21,14 +21,18 @@ template <>
 struct Stored<CodecId::kF16> {
   static constexpr uint32_t kBytes = 2;
   using Raw = uint4;
-  __device__ static __forceinline__ Raw Load(const std::byte* p) { return LoadStream(p); }
+  __device__ static __forceinline__ Raw Load(const std::byte* p) {
+    return *reinterpret_cast<const uint4*>(p);
+  }
   __device__ static __forceinline__ uint4 Halves(Raw raw) { return raw; }
 };
 template <>
 struct Stored<CodecId::kI8> {
   static constexpr uint32_t kBytes = 1;
   using Raw = uint2;
-  __device__ static __forceinline__ Raw Load(const std::byte* p) { return LoadStream2(p); }
+  __device__ static __forceinline__ Raw Load(const std::byte* p) {
+    return *reinterpret_cast<const uint2*>(p);
+  }
   __device__ static __forceinline__ uint32_t Pair(uint32_t word, uint32_t selector) {
     // v ^ 0x80 is v + 128; 0x6400 | that is 1024 + 128 + v.
     return Sub2(__byte_perm(word ^ 0x80808080U, 0x64646464, selector), Half2Of(1024 + 128));
@@ -60,7 +64,7 @@ struct Attention {
   using S = Stored<kCodec>;
   static constexpr uint32_t kPieces = kDim / 8;             // of 8 channels
   static constexpr uint32_t kSteps = (kPieces + 3) / 4;     // of 32 channels
-  static constexpr uint32_t kPadded = (kDim + 15) / 16 * 16;
+  static_assert(kDim % 16 == 0);
   static constexpr bool kScaled = kCodec == CodecId::kI8;
 
   const AttendArgs& args;
@@ -96,7 +100,7 @@ struct Attention {
     for (uint32_t r = 0; r < 2; ++r) {
       const uint32_t n = g + 8 * r;
       const bool there = n < item.count;
-      const Half* from = args.q + (there ? uint64_t{Row(n)} * args.ldq + Head(n) * kDim : 0);
+      const Half* from = args.q + (there ? uint64_t{Row(n)} * args.ldq + Head(n) * kDim : 0);  // heads are padded
 #pragma unroll
       for (uint32_t b = 0; b < kSteps; ++b) {
         q[b][r] = {0, 0, 0, 0};
@@ -110,7 +114,7 @@ struct Attention {
 #pragma unroll
     for (uint32_t j = 0; j < 8; ++j) {
       const uint32_t token = 32 * (j / 4) + 8 * (g / 2) + 2 * (j % 4) + g % 2;
-      const std::byte* row = keys + token * kPadded * S::kBytes;
+      const std::byte* row = keys + token * kDim * S::kBytes;
       typename S::Raw raw[kSteps];
 #pragma unroll
       for (uint32_t b = 0; b < kSteps; ++b) {
@@ -131,9 +135,9 @@ struct Attention {
 #pragma unroll
     for (uint32_t r = 0; r < 2; ++r) Visible(g + 8 * r, &begin[r], &end[r]);
     const float* key_scales =
-        reinterpret_cast<const float*>(keys + kBlockTokens * kPadded * S::kBytes);
+        reinterpret_cast<const float*>(keys + kBlockTokens * kDim * S::kBytes);
     const float* value_scales =
-        reinterpret_cast<const float*>(values + kBlockTokens * kPadded * S::kBytes);
+        reinterpret_cast<const float*>(values + kBlockTokens * kDim * S::kBytes);
     m[0] = m[1] = -INFINITY;
 #pragma unroll
     for (uint32_t j = 0; j < 8; ++j) {
@@ -211,7 +215,7 @@ struct Attention {
 };
 
 template <CodecId kCodec, uint32_t kDim>
-__global__ void __launch_bounds__(kAttendThreads)
+__global__ void __launch_bounds__(kAttendThreads, 2)
     AttendKernel(const __grid_constant__ AttendArgs args) {
   using A = Attention<kCodec, kDim>;
   extern __shared__ float shared[];
@@ -288,8 +292,9 @@ __global__ void __launch_bounds__(kAttendThreads)
   }
   __syncthreads();
   const auto store = [&](uint32_t n, uint32_t d, float sum, float out) {
+    if (d >= args.head_dim) return;
     __half* to = reinterpret_cast<__half*>(args.out) + uint64_t{attention.Row(n)} * args.ld_out +
-                 attention.Head(n) * kDim + d;
+                 attention.Head(n) * args.head_dim + d;
     *to = Saturated(out / sum);
   };
   if (item.chunks == 1) {

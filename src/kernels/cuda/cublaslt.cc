@@ -71,7 +71,7 @@ struct VendorGemm::State {
     Opaque desc = nullptr, w = nullptr, x = nullptr, y = nullptr;
     Heuristic best;
   };
-  using Key = std::tuple<uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, bool, bool>;
+  using Key = std::tuple<uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, bool, bool, bool>;
   std::map<Key, Plan> plans;
 
   ~State() {
@@ -89,13 +89,14 @@ struct VendorGemm::State {
   }
 
   Result<Plan*> PlanOf(const Product& p) {
-    const Key key = {p.rows, p.outputs, p.inputs, p.ldx, p.ldw, p.ldy, p.bias != nullptr, p.add};
+    const Key key = {p.rows, p.outputs, p.inputs, p.ldx, p.ldw, p.ldy, p.bias != nullptr, p.add,
+                     p.half_y != nullptr};
     if (const auto it = plans.find(key); it != plans.end()) return &it->second;
     Plan plan;
     if (int e = api.desc_create(&plan.desc, kCompute32F, kF32)) return Failed("MatmulDescCreate", e);
     if (int e = api.desc_set(plan.desc, kTransA, &kTranspose, sizeof kTranspose))
       return Failed("TRANSA", e);
-    if (p.bias != nullptr) {
+    if (p.bias != nullptr) {  // of y's type
       if (int e = api.desc_set(plan.desc, kEpilogue, &kEpilogueBias, sizeof kEpilogueBias))
         return Failed("EPILOGUE", e);
       if (int e = api.desc_set(plan.desc, kBiasPointer, &p.bias, sizeof p.bias))
@@ -104,7 +105,7 @@ struct VendorGemm::State {
     // Its matrices are column-major: [inputs x outputs] transposed, [inputs x rows], [outputs x rows].
     int e = api.layout_create(&plan.w, kF16, p.inputs, p.outputs, p.ldw);
     if (e == 0) e = api.layout_create(&plan.x, kF16, p.inputs, p.rows, p.ldx);
-    if (e == 0) e = api.layout_create(&plan.y, kF32, p.outputs, p.rows, p.ldy);
+    if (e == 0) e = api.layout_create(&plan.y, p.half_y != nullptr ? kF16 : kF32, p.outputs, p.rows, p.ldy);
     if (e != 0) return Failed("MatrixLayoutCreate", e);
     Opaque preference = nullptr;
     if (int f = api.preference_create(&preference)) return Failed("MatmulPreferenceCreate", f);
@@ -167,8 +168,9 @@ Status VendorGemm::Run(Launcher& l, const Product& p) {
   WRING_ASSIGN(State::Plan * plan, s.PlanOf(p));
   if (p.bias != nullptr) s.api.desc_set(plan->desc, kBiasPointer, &p.bias, sizeof p.bias);
   const float beta = p.add ? 1 : 0;
-  const int e = s.api.matmul(s.handle, plan->desc, &p.alpha, p.w, plan->w, p.x, plan->x, &beta, p.y,
-                             plan->y, p.y, plan->y, &plan->best.algorithm, s.workspace,
+  void* y = p.half_y != nullptr ? static_cast<void*>(p.half_y) : static_cast<void*>(p.y);
+  const int e = s.api.matmul(s.handle, plan->desc, &p.alpha, p.w, plan->w, p.x, plan->x, &beta, y,
+                             plan->y, y, plan->y, &plan->best.algorithm, s.workspace,
                              kWorkspaceBytes, l.stream);
   if (e != 0) return State::Failed("Matmul", e);
   return {};

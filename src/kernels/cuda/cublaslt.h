@@ -21,6 +21,7 @@ class VendorGemm {
     uint32_t ldw = 0, outputs = 0, inputs = 0;
     const float* bias = nullptr;  // [outputs]
     float* y = nullptr;           // [rows][ldy]
+    Half* half_y = nullptr;       // instead of y, float16
     uint32_t ldy = 0;
     float alpha = 1;
     bool add = false;

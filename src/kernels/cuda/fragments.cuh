@@ -12,30 +12,25 @@ struct BlockWeights {
   uint32_t a[2][4];
 };
 
-// Matrix of one part, as kernels see it.
-struct Matrix {
-  const uint8_t* data;
-  uint64_t tile_bytes;
-  uint32_t rows, tiles, strips;
-  float alpha;
-};
-
 template <FormatId kFormat>
 struct Fragments;
 
 namespace detail {
 
+__device__ __forceinline__ uint32_t Magic() { return 0x64006400; }
+
 // The eight 4-bit codes of a word, as exact float16 minus kOffset; `high` adds bits 4 and 5 (at 4 / 20 for even pairs,
 // 8 / 24 for odd ones). 0x6400 | code is 1024 + code; a nibble four bits up counts 16-fold.
-template <int kOffset>
+template <int kOffset, bool kHigh>
 __device__ __forceinline__ void Codes4(uint32_t w, const uint32_t (&high)[4], uint32_t (&q)[4]) {
-  constexpr uint32_t kMagic = 0x64006400;
   constexpr uint32_t kSixteenth = 0x2c002c00;
-  q[0] = Sub2((w & 0x000f000f) | kMagic | high[0], Half2Of(1024 + kOffset));
-  q[1] = Fma2((w & 0x00f000f0) | kMagic | high[1], kSixteenth, Half2Of(-(64 + kOffset)));
-  w >>= 8;
-  q[2] = Sub2((w & 0x000f000f) | kMagic | high[2], Half2Of(1024 + kOffset));
-  q[3] = Fma2((w & 0x00f000f0) | kMagic | high[3], kSixteenth, Half2Of(-(64 + kOffset)));
+  const uint32_t magic = Magic();
+  const uint32_t up = w >> 8;
+  const auto set = [&](int p) { return kHigh ? magic | high[p] : magic; };
+  q[0] = Sub2(MaskOr(w, 0x000f000f, set(0)), Half2Of(1024 + kOffset));
+  q[1] = Fma2(MaskOr(w, 0x00f000f0, set(1)), kSixteenth, Half2Of(-(64 + kOffset)));
+  q[2] = Sub2(MaskOr(up, 0x000f000f, set(2)), Half2Of(1024 + kOffset));
+  q[3] = Fma2(MaskOr(up, 0x00f000f0, set(3)), kSixteenth, Half2Of(-(64 + kOffset)));
 }
 
 __device__ __forceinline__ uint32_t Shifted(uint32_t w, int to) {
@@ -71,7 +66,7 @@ struct Blocks32 {
   };
   __device__ static __forceinline__ Raw Load(const uint8_t* tile, uint32_t strip, uint32_t lane,
                                              uint32_t /*strips*/) {
-    const uint8_t* at = tile + uint64_t{strip} * kRecord;
+    const uint8_t* at = tile + strip * kRecord;
     Raw raw;
     raw.codes = LoadStream(at + 16 * lane);
     raw.high = 0;
@@ -94,7 +89,7 @@ struct Blocks32 {
       const uint32_t word = b == 0 ? (r == 0 ? raw.codes.x : raw.codes.y)
                                    : (r == 0 ? raw.codes.z : raw.codes.w);
       uint32_t q[4];
-      Codes4<kOffset>(word, high, q);
+      Codes4<kOffset, kFive>(word, high, q);
       if constexpr (kMin) {
         const uint32_t both = b == 0 ? (r == 0 ? raw.scales.x : raw.scales.y)
                                      : (r == 0 ? raw.scales.z : raw.scales.w);
@@ -112,7 +107,7 @@ struct Blocks32 {
   }
 };
 
-// Q4_K and Q5_K: a byte each for scale and min of a block, d and dmin of 256 columns.
+// Q4_K and Q5_K: a byte each for scale and min of a block, d and -dmin of 256 columns.
 template <bool kFive>
 struct AffineK {
   static constexpr uint32_t kHighBytes = kFive ? 128 : 0;
@@ -125,7 +120,7 @@ struct AffineK {
   };
   __device__ static __forceinline__ Raw Load(const uint8_t* tile, uint32_t strip, uint32_t lane,
                                              uint32_t /*strips*/) {
-    const uint8_t* at = tile + uint64_t{strip / 4} * kRecord;
+    const uint8_t* at = tile + strip / 4 * kRecord;
     const uint32_t s = strip % 4;
     Raw raw;
     raw.codes = LoadStream(at + 512 * s + 16 * lane);
@@ -148,13 +143,13 @@ struct AffineK {
       const uint32_t word = b == 0 ? (r == 0 ? raw.codes.x : raw.codes.y)
                                    : (r == 0 ? raw.codes.z : raw.codes.w);
       uint32_t q[4];
-      Codes4<0>(word, high, q);
-      // (scale, min) as float16, times (d, dmin).
+      Codes4<0, kFive>(word, high, q);
+      // (scale, min) as float16, times (d, -dmin).
       const uint32_t small =
           Sub2(__byte_perm(bytes, 0x64646464, r == 0 ? 0x4140 : 0x4342), Half2Of(1024));
       const uint32_t both = Mul2(small, r == 0 ? raw.head.x : raw.head.y);
       const uint32_t d = Splat(both, 0);
-      const uint32_t m = Splat(both, 1) ^ 0x80008000U;
+      const uint32_t m = Splat(both, 1);
 #pragma unroll
       for (int p = 0; p < 4; ++p) w.a[r][p] = Fma2(q[p], d, m);
     }
@@ -188,7 +183,7 @@ struct Fragments<FormatId::kQ6_K> {
   };
   __device__ static __forceinline__ Raw Load(const uint8_t* tile, uint32_t strip, uint32_t lane,
                                              uint32_t /*strips*/) {
-    const uint8_t* at = tile + uint64_t{strip / 4} * kRecord;
+    const uint8_t* at = tile + strip / 4 * kRecord;
     const uint32_t s = strip % 4;
     const uint32_t g = lane / 4;
     Raw raw;
@@ -212,7 +207,7 @@ struct Fragments<FormatId::kQ6_K> {
       const uint32_t word = b == 0 ? (r == 0 ? raw.codes.x : raw.codes.y)
                                    : (r == 0 ? raw.codes.z : raw.codes.w);
       uint32_t q[4];
-      detail::Codes4<32>(word, high, q);
+      detail::Codes4<32, true>(word, high, q);
       const uint32_t d = Splat(both, r);
 #pragma unroll
       for (int p = 0; p < 4; ++p) w.a[r][p] = Mul2(q[p], d);
@@ -230,7 +225,7 @@ struct Fragments<FormatId::kQ8_0> {
   };
   __device__ static __forceinline__ Raw Load(const uint8_t* tile, uint32_t strip, uint32_t lane,
                                              uint32_t /*strips*/) {
-    const uint8_t* at = tile + uint64_t{strip} * kRecord;
+    const uint8_t* at = tile + strip * kRecord;
     Raw raw;
     raw.codes[0] = LoadStream(at + 16 * lane);
     raw.codes[1] = LoadStream(at + 512 + 16 * lane);
@@ -268,7 +263,7 @@ struct Fragments<FormatId::kF16> {
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
       const uint8_t* at =
-          tile + (uint64_t{lane / 4 + 8 * r} * strips + strip) * 128 + 16 * (lane % 4);
+          tile + ((lane / 4 + 8 * r) * strips + strip) * 128 + 16 * (lane % 4);
       raw.v[0][r] = LoadStream(at);
       raw.v[1][r] = LoadStream(at + 64);
     }

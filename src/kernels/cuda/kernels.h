@@ -27,7 +27,8 @@ using Half = uint16_t;  // float16 by its bits
 struct Launcher {
   Stream stream = nullptr;
   bool dependent = true;  // kernels may start before the one before them ended
-  int error = 0;          // the first cudaError_t
+  uint32_t multiprocessors = 0;
+  int error = 0;  // the first cudaError_t
 
   void Check(int code) {
     if (error == 0) error = code;
@@ -48,6 +49,19 @@ inline constexpr uint32_t kGemvRows = 8;    // most activation rows that GEMV ta
 inline constexpr uint32_t kSplitRows = 64;  // most for which GEMM shares segments out to blocks of their own
 inline constexpr uint32_t kSegments = 8;
 
+// RMS norm of each row; to float16 or float32. gather: row i reads x row gather[i].
+struct NormArgs {
+  const float* x = nullptr;
+  uint32_t ldx = 0;
+  const uint32_t* gather = nullptr;
+  const float* weight = nullptr;
+  float eps = 0;
+  uint32_t rows = 0, cols = 0;
+  Half* half_out = nullptr;
+  float* out = nullptr;
+  uint32_t ld = 0;
+};
+
 // out[row of x][row of w] = alpha * w x (+ bias) (+ out), for up to three matrices of one format over one input.
 struct LinearArgs {
   struct Part {
@@ -61,7 +75,13 @@ struct LinearArgs {
   uint32_t ldx = 0;
   uint32_t rows = 0;
   bool add = false;
+  // GEMV alone: x is the norm of these rows, where FusesNorm() says that it can be.
+  NormArgs norm;
 };
+inline constexpr uint32_t kGemvShared = 48 << 10;  // bytes of activations that a GEMV keeps in shared memory
+constexpr bool FusesNorm(uint32_t rows, uint32_t strips) {
+  return rows <= 2 && rows * strips * 128 <= kGemvShared;
+}
 
 enum class Gate : uint8_t { kSilu, kGeluTanh };
 
@@ -89,24 +109,14 @@ constexpr uint64_t SplitFloats(uint32_t tiles, uint32_t rows) {
 }
 
 // ---- rows ----
-// RMS norm of each row; to float16 or float32. gather: row i reads x row gather[i].
-struct NormArgs {
-  const float* x = nullptr;
-  uint32_t ldx = 0;
-  const uint32_t* gather = nullptr;
-  const float* weight = nullptr;
-  float eps = 0;
-  uint32_t rows = 0, cols = 0;
-  Half* half_out = nullptr;
-  float* out = nullptr;
-  uint32_t ld = 0;
-};
 void RmsNorm(Launcher&, const NormArgs&);
 void Add(Launcher&, float* x, const float* y, uint64_t count);
 void SoftCap(Launcher&, float* x, float cap, uint64_t count);
 // out = gate(g) * u as float16.
 void Gated(Launcher&, Gate, const float* g, const float* u, uint32_t rows, uint32_t cols,
            uint32_t ld_in, Half* out, uint32_t ld_out);
+// The same over float16, in place of g.
+void GatedHalf(Launcher&, Gate, Half* g, const Half* u, uint32_t rows, uint32_t cols, uint32_t ld);
 
 // ---- the cache ----
 inline constexpr uint32_t kChunkBlocks = 4;  // blocks of 64 positions a chunk: at multiples of 256
@@ -147,7 +157,7 @@ struct AppendArgs {
   uint32_t half = 0;
   uint32_t heads = 0, kv_heads = 0, head_dim = 0;
   uint32_t rows = 0;
-  Half* q_out = nullptr;
+  Half* q_out = nullptr;  // heads padded as the codecs pad them
   uint32_t ldq_out = 0;
   RowsArg row;
   CacheArg cache;
@@ -169,7 +179,7 @@ struct AttendItem {
   uint32_t partial = 0;  // vectors before those of chunk 0 of this tile among the partials; chunk c follows with `count`
 };
 struct AttendArgs {
-  const Half* q = nullptr;
+  const Half* q = nullptr;  // heads padded
   uint32_t ldq = 0;
   Half* out = nullptr;
   uint32_t ld_out = 0;

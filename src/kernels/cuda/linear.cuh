@@ -4,6 +4,7 @@
 
 #include "kernels/cuda/fragments.cuh"
 #include "kernels/cuda/launch.h"
+#include "kernels/cuda/rows.cuh"
 
 namespace wring::cuda {
 
@@ -36,81 +37,27 @@ __device__ __forceinline__ void StoreOutput(const LinearArgs& args, const Linear
   *out = args.add ? *out + sum : sum;
 }
 
-__device__ __forceinline__ float GateOf(Gate gate, float g) {
-  if (gate == Gate::kSilu) return g / (1.F + __expf(-g));
-  const float u2 = -1.5957691216F * (g + 0.044715F * g * g * g);
-  return g / (1.F + __expf(u2));
-}
-
 __device__ __forceinline__ void MultiplyBlock(const BlockWeights& w, uint4 x, float (&acc)[4]) {
   Mma(acc, w.a[0][0], w.a[1][0], w.a[0][1], w.a[1][1], x.x, x.y);
   Mma(acc, w.a[0][2], w.a[1][2], w.a[0][3], w.a[1][3], x.z, x.w);
 }
 
-// kTiles row tiles a block (2: the same tile of gate and up), a warp a segment. Weights are asked for before the launch
-// before this one ended: they do not depend on it.
-template <FormatId kFormat, int kTiles>
-__device__ __forceinline__ void Gemv(const LinearArgs& args, const uint8_t* const (&tiles)[kTiles],
-                                     uint32_t strips, float (*sums)[kWarps][16][8]) {
-  using F = Fragments<kFormat>;
-  constexpr int kAhead = kTiles == 2 ? 2 : sizeof(typename F::Raw) > 40 ? 2 : 4;
-  const uint32_t warp = threadIdx.x / 32;
-  const uint32_t lane = threadIdx.x % 32;
-  const uint32_t g = lane / 4;
-  const uint32_t t = lane % 4;
-  const uint32_t begin = SegmentBegin(warp, strips);
-  const uint32_t end = SegmentBegin(warp + 1, strips);
+// The activations of a GEMV in shared memory: [row][strip][8] pieces of 8 columns, piece c of row r at c ^ 4 (r & 1).
+__device__ __forceinline__ uint32_t XPiece(uint32_t row, uint32_t piece, uint32_t strips) {
+  return row * strips * 8 + (piece ^ ((row & 1) << 2));
+}
 
-  typename F::Raw raw[kAhead][kTiles];
-#pragma unroll
-  for (int i = 0; i < kAhead; ++i) {
-    if (begin + i < end) {
-#pragma unroll
-      for (int k = 0; k < kTiles; ++k) raw[i][k] = F::Load(tiles[k], begin + i, lane, strips);
+__device__ __forceinline__ void NormInto(const LinearArgs& args, uint32_t strips, uint4* xs) {
+  auto* halves = reinterpret_cast<__half*>(xs);
+  const NormArgs& a = args.norm;
+  for (uint32_t r = 0; r < args.rows; ++r) {
+    const float* x = a.x + uint64_t{a.gather == nullptr ? r : a.gather[r]} * a.ldx;
+    const float factor = NormFactor<kThreads>(x, a.cols, a.eps);
+    for (uint32_t c = threadIdx.x; c < strips * kStrip; c += kThreads) {
+      const float v = c < a.cols ? x[c] * factor * a.weight[c] : 0.F;
+      halves[XPiece(r, c / 8, strips) * 8 + c % 8] = Saturated(v);
     }
   }
-  WaitForPrevious();
-  const bool valid = g < args.rows;
-  const Half* row = args.x + uint64_t{valid ? g : 0} * args.ldx + 8 * t;
-  const auto load_x = [&](uint32_t strip, uint4(&x)[2]) {
-    x[0] = x[1] = {0, 0, 0, 0};
-    if (valid) {
-      x[0] = *reinterpret_cast<const uint4*>(row + strip * kStrip);
-      x[1] = *reinterpret_cast<const uint4*>(row + strip * kStrip + 32);
-    }
-  };
-  uint4 x[kAhead][2];
-#pragma unroll
-  for (int i = 0; i < kAhead; ++i) {
-    if (begin + i < end) load_x(begin + i, x[i]);
-  }
-  float acc[kTiles][4] = {};
-  for (uint32_t s = begin; s < end; s += kAhead) {
-#pragma unroll
-    for (int i = 0; i < kAhead; ++i) {
-      if (s + i >= end) break;
-#pragma unroll
-      for (int b = 0; b < 2; ++b) {
-#pragma unroll
-        for (int k = 0; k < kTiles; ++k)
-          MultiplyBlock(F::Dequant(raw[i][k], b, lane), x[i][b], acc[k]);
-      }
-      if (s + i + kAhead < end) {
-#pragma unroll
-        for (int k = 0; k < kTiles; ++k)
-          raw[i][k] = F::Load(tiles[k], s + i + kAhead, lane, strips);
-        load_x(s + i + kAhead, x[i]);
-      }
-    }
-  }
-#pragma unroll
-  for (int k = 0; k < kTiles; ++k) {
-    sums[k][warp][g][2 * t] = acc[k][0];
-    sums[k][warp][g][2 * t + 1] = acc[k][1];
-    sums[k][warp][g + 8][2 * t] = acc[k][2];
-    sums[k][warp][g + 8][2 * t + 1] = acc[k][3];
-  }
-  __syncthreads();
 }
 
 __device__ __forceinline__ float SumSegments(const float (&sums)[kWarps][16][8], uint32_t row,
@@ -121,40 +68,139 @@ __device__ __forceinline__ float SumSegments(const float (&sums)[kWarps][16][8],
   return sum;
 }
 
-template <FormatId kFormat>
-__global__ void __launch_bounds__(kThreads, 2) GemvKernel(const __grid_constant__ LinearArgs args) {
-  __shared__ float sums[1][kWarps][16][8];
-  LetNextStart();
-  uint32_t tile = blockIdx.x;
-  const LinearArgs::Part& part = PartOf(args, &tile);
-  const uint8_t* const tiles[1] = {TileOf(part.w, tile)};
-  Gemv<kFormat, 1>(args, tiles, part.w.strips, sums);
-  if (threadIdx.x >= 128) return;
-  const uint32_t row = threadIdx.x % 16;
-  const uint32_t col = threadIdx.x / 16;
-  if (col < args.rows) StoreOutput(args, part, tile * 16 + row, col, SumSegments(sums[0], row, col));
+struct GatedOut {
+  Gate gate;
+  Half* out;
+  uint32_t ld;
+};
+
+// Thread blocks a multiprocessor: as many as registers for what is asked for ahead allow.
+template <FormatId kFormat, int kTiles>
+constexpr uint32_t GemvBlocks() {
+  return kTiles == 1 && sizeof(typename Fragments<kFormat>::Raw) <= 48 ? 3 : 2;
 }
 
-template <FormatId kFormat>
-__global__ void __launch_bounds__(kThreads, 2)
-    GatedGemvKernel(const __grid_constant__ LinearArgs args, Gate gate, Half* out, uint32_t ld) {
-  __shared__ float sums[2][kWarps][16][8];
+// Few rows: a warp a segment, the blocks of a launch share out the row tiles and read their weights in one stream; the
+// first ones are asked for before the launch before this one ended, since they do not depend on it. kTiles 2: the same
+// tile of gate and up. Columns of the product beyond the rows repeat row 0 and are not stored.
+template <FormatId kFormat, int kTiles, bool kSharedX>
+__global__ void __launch_bounds__(kThreads, GemvBlocks<kFormat, kTiles>())
+    GemvKernel(const __grid_constant__ LinearArgs args, const GatedOut gated, uint32_t tiles) {
+  using F = Fragments<kFormat>;
+  constexpr uint32_t kAhead = kTiles == 2 ? 2 : sizeof(typename F::Raw) > 48 ? 3 : 4;
+  extern __shared__ uint4 xs[];
+  __shared__ float sums[2][kTiles][kWarps][16][8];
   LetNextStart();
-  const uint32_t tile = blockIdx.x;
-  const uint8_t* const tiles[2] = {TileOf(args.part[0].w, tile), TileOf(args.part[1].w, tile)};
-  Gemv<kFormat, 2>(args, tiles, args.part[0].w.strips, sums);
-  if (threadIdx.x >= 128) return;
-  const uint32_t row = threadIdx.x % 16;
-  const uint32_t col = threadIdx.x / 16;
-  const uint32_t at = tile * 16 + row;
-  if (col >= args.rows || at >= args.part[0].w.rows) return;
-  float v[2];
+  const uint32_t warp = threadIdx.x / 32;
+  const uint32_t lane = threadIdx.x % 32;
+  const uint32_t g = lane / 4;
+  const uint32_t t = lane % 4;
+  const uint32_t strips = args.part[0].w.strips;
+  const uint32_t begin = SegmentBegin(warp, strips);
+  const uint32_t width = SegmentBegin(warp + 1, strips) - begin;
+
+  const auto point = [&](uint32_t tile, const uint8_t* (&data)[kTiles]) {
+    if constexpr (kTiles == 2) {
+      data[0] = TileOf(args.part[0].w, tile);
+      data[1] = TileOf(args.part[1].w, tile);
+    } else {
+      const LinearArgs::Part& part = PartOf(args, &tile);
+      data[0] = TileOf(part.w, tile);
+    }
+  };
+  // Slot i holds strip i, i + kAhead, ... of the segment.
+  typename F::Raw raw[kAhead][kTiles];
+  const uint8_t* data[kTiles];
+  point(blockIdx.x, data);
 #pragma unroll
-  for (int k = 0; k < 2; ++k) {
-    v[k] = SumSegments(sums[k], row, col) * args.part[k].w.alpha;
-    if (args.part[k].bias != nullptr) v[k] += args.part[k].bias[at];
+  for (uint32_t i = 0; i < kAhead; ++i) {
+    if (i < width) {
+#pragma unroll
+      for (int k = 0; k < kTiles; ++k) raw[i][k] = F::Load(data[k], begin + i, lane, strips);
+    }
   }
-  reinterpret_cast<__half*>(out)[uint64_t{col} * ld + at] = Saturated(GateOf(gate, v[0]) * v[1]);
+  WaitForPrevious();
+  if constexpr (kSharedX) {
+    if (args.norm.x != nullptr) {
+      NormInto(args, strips, xs);
+    } else {
+      for (uint32_t i = threadIdx.x; i < args.rows * strips * 8; i += kThreads) {
+        const uint32_t r = i / (strips * 8);
+        const uint32_t piece = i % (strips * 8);
+        xs[XPiece(r, piece, strips)] =
+            *reinterpret_cast<const uint4*>(args.x + uint64_t{r} * args.ldx + 8 * piece);
+      }
+    }
+    __syncthreads();
+  }
+  const uint32_t x_row = g < args.rows ? g : 0;
+  // Of blocks 0 and 1 of the segment's first strip.
+  const uint32_t x_shared[2] = {
+      Kept(SharedAddress(xs + XPiece(x_row, begin * 8 + t, strips))),
+      Kept(SharedAddress(xs + XPiece(x_row, begin * 8 + 4 + t, strips)))};
+  const uint4* x_global =
+      Kept(reinterpret_cast<const uint4*>(args.x + uint64_t{x_row} * args.ldx) + begin * 8 + t);
+
+  uint32_t buffer = 0;
+  for (uint32_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
+    const bool more = tile + gridDim.x < tiles;
+    const uint8_t* next[kTiles];
+    if (more) point(tile + gridDim.x, next);
+    float acc[kTiles][4] = {};
+    for (uint32_t s = 0; s < width; s += kAhead) {
+#pragma unroll
+      for (uint32_t i = 0; i < kAhead; ++i) {
+        if (s + i < width) {
+#pragma unroll
+          for (uint32_t b = 0; b < 2; ++b) {
+            const uint4 x = kSharedX ? LoadShared(x_shared[b] + (s + i) * 128)
+                                     : x_global[(s + i) * 8 + 4 * b];
+#pragma unroll
+            for (int k = 0; k < kTiles; ++k)
+              MultiplyBlock(F::Dequant(raw[i][k], b, lane), x, acc[k]);
+          }
+          const bool here = s + i + kAhead < width;
+          if (here || more) {
+#pragma unroll
+            for (int k = 0; k < kTiles; ++k) {
+              raw[i][k] = F::Load(here ? data[k] : next[k], begin + i + (here ? s + kAhead : 0),
+                                  lane, strips);
+            }
+          }
+        }
+      }
+    }
+#pragma unroll
+    for (int k = 0; k < kTiles; ++k) data[k] = next[k];
+
+    float(*to)[kWarps][16][8] = sums[buffer];
+    buffer ^= 1;
+#pragma unroll
+    for (int k = 0; k < kTiles; ++k) {
+      *reinterpret_cast<float2*>(&to[k][warp][g][2 * t]) = {acc[k][0], acc[k][1]};
+      *reinterpret_cast<float2*>(&to[k][warp][g + 8][2 * t]) = {acc[k][2], acc[k][3]};
+    }
+    __syncthreads();
+    const uint32_t row = threadIdx.x % 16;
+    const uint32_t col = threadIdx.x / 16;
+    if (col >= args.rows) continue;
+    if constexpr (kTiles == 2) {
+      const uint32_t at = tile * 16 + row;
+      if (at >= args.part[0].w.rows) continue;
+      float v[2];
+#pragma unroll
+      for (int k = 0; k < 2; ++k) {
+        v[k] = SumSegments(to[k], row, col) * args.part[k].w.alpha;
+        if (args.part[k].bias != nullptr) v[k] += args.part[k].bias[at];
+      }
+      reinterpret_cast<__half*>(gated.out)[uint64_t{col} * gated.ld + at] =
+          Saturated(GateOf(gated.gate, v[0]) * v[1]);
+    } else {
+      uint32_t of_part = tile;
+      const LinearArgs::Part& part = PartOf(args, &of_part);
+      StoreOutput(args, part, of_part * 16 + row, col, SumSegments(to[0], row, col));
+    }
+  }
 }
 
 // ---- many rows: a block computes 128 rows of matrices x 64 of activations ----
@@ -328,11 +374,22 @@ void ReduceSplit(Launcher&, const LinearArgs&, const float* workspace);
 
 template <FormatId kFormat>
 struct LinearLaunches {
+  template <int kTiles>
+  static void Stream(Launcher& l, const LinearArgs& args, const GatedOut& gated, uint32_t tiles) {
+    const uint32_t bytes = args.rows * args.part[0].w.strips * 128;
+    const uint32_t most = GemvBlocks<kFormat, kTiles>() * l.multiprocessors;
+    const uint32_t grid = tiles < most ? tiles : most;
+    if (bytes <= kGemvShared) {
+      Launch(l, GemvKernel<kFormat, kTiles, true>, grid, kThreads, bytes, args, gated, tiles);
+    } else {
+      Launch(l, GemvKernel<kFormat, kTiles, false>, grid, kThreads, 0, args, gated, tiles);
+    }
+  }
   static void GemvRows(Launcher& l, const LinearArgs& args) {
-    Launch(l, GemvKernel<kFormat>, AllTiles(args), kThreads, 0, args);
+    Stream<1>(l, args, {}, AllTiles(args));
   }
   static void GatedRows(Launcher& l, const LinearArgs& args, Gate gate, Half* out, uint32_t ld) {
-    Launch(l, GatedGemvKernel<kFormat>, args.part[0].w.tiles, kThreads, 0, args, gate, out, ld);
+    Stream<2>(l, args, {gate, out, ld}, args.part[0].w.tiles);
   }
   static void Gemm(Launcher& l, const LinearArgs& args, float* workspace) {
     const uint32_t tiles = AllTiles(args);

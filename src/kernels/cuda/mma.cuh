@@ -11,7 +11,7 @@ namespace wring::cuda {
 // (a0, a1) and 2t+8, 2t+9; of B column g, the same k; of C rows g (c0, c1), g + 8 (c2, c3), columns 2t, 2t+1.
 __device__ __forceinline__ void Mma(float (&c)[4], uint32_t a0, uint32_t a1, uint32_t a2,
                                     uint32_t a3, uint32_t b0, uint32_t b1) {
-  asm volatile(
+  asm(
       "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
       "{%0,%1,%2,%3};\n"
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
@@ -21,7 +21,33 @@ __device__ __forceinline__ void Mma(float (&c)[4], uint32_t a0, uint32_t a1, uin
 __device__ __forceinline__ __half2 AsHalf2(uint32_t v) { return *reinterpret_cast<__half2*>(&v); }
 __device__ __forceinline__ uint32_t AsWord(__half2 v) { return *reinterpret_cast<uint32_t*>(&v); }
 __device__ __forceinline__ uint32_t Splat(uint32_t halves, int which) {
-  return __byte_perm(halves, 0, which == 0 ? 0x1010 : 0x3232);
+  return AsWord(which == 0 ? __low2half2(AsHalf2(halves)) : __high2half2(AsHalf2(halves)));
+}
+// (a & mask) | set in one instruction, which the compiler makes two of when both are constants.
+__device__ __forceinline__ uint32_t MaskOr(uint32_t a, uint32_t mask, uint32_t set) {
+  uint32_t r;
+  asm("lop3.b32 %0, %1, %2, %3, 0xea;" : "=r"(r) : "r"(a), "r"(mask), "r"(set));
+  return r;
+}
+// The value as it is, but unknown to the compiler: it stays in a register instead of being computed again and again.
+template <typename T>
+__device__ __forceinline__ T* Kept(T* p) {
+  asm volatile("" : "+l"(p));
+  return p;
+}
+__device__ __forceinline__ uint32_t Kept(uint32_t v) {
+  asm volatile("" : "+r"(v));
+  return v;
+}
+__device__ __forceinline__ uint32_t SharedAddress(const void* p) {
+  return static_cast<uint32_t>(__cvta_generic_to_shared(p));
+}
+__device__ __forceinline__ uint4 LoadShared(uint32_t address) {
+  uint4 v;
+  asm volatile("ld.shared.v4.u32 {%0,%1,%2,%3}, [%4];"
+               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+               : "r"(address));
+  return v;
 }
 __device__ __forceinline__ uint32_t Mul2(uint32_t a, uint32_t b) {
   return AsWord(__hmul2_rn(AsHalf2(a), AsHalf2(b)));
@@ -65,16 +91,18 @@ __device__ __forceinline__ void WaitForPrevious() {
 #endif
 }
 
-__device__ __forceinline__ uint4 LoadStream(const void* p) {  // read once: does not stay in L1
+// Memory that no kernel writes while models run, read once: it does not stay in L1. The compiler may move these loads
+// anywhere, before WaitForPrevious() too.
+__device__ __forceinline__ uint4 LoadStream(const void* p) {
   uint4 v;
-  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];"
+  asm("ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];"
                : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
                : "l"(p));
   return v;
 }
 __device__ __forceinline__ uint2 LoadStream2(const void* p) {
   uint2 v;
-  asm volatile("ld.global.nc.L1::no_allocate.v2.u32 {%0,%1}, [%2];" : "=r"(v.x), "=r"(v.y) : "l"(p));
+  asm("ld.global.nc.L1::no_allocate.v2.u32 {%0,%1}, [%2];" : "=r"(v.x), "=r"(v.y) : "l"(p));
   return v;
 }
 

@@ -27,6 +27,7 @@ __device__ __forceinline__ float BlockSum(float v) {
   float sum = of_warp[0];
 #pragma unroll
   for (uint32_t w = 1; w < kWarpCount; ++w) sum += of_warp[w];
+  __syncthreads();  // of_warp may be used again
   return sum;
 }
 

@@ -1,7 +1,6 @@
 // Ops that work on each row by itself: RMS norm, gated activation, residual sum, soft cap.
 #include "kernels/cuda/launch.h"
-#include "kernels/cuda/mma.cuh"
-#include "kernels/cuda/reduce.cuh"
+#include "kernels/cuda/rows.cuh"
 
 namespace wring::cuda {
 namespace {
@@ -13,10 +12,7 @@ __global__ void __launch_bounds__(kNormThreads) NormKernel(const __grid_constant
   WaitForPrevious();
   const uint32_t from = a.gather == nullptr ? blockIdx.x : a.gather[blockIdx.x];
   const float* x = a.x + uint64_t{from} * a.ldx;
-  float squares = 0;
-  for (uint32_t c = threadIdx.x; c < a.cols; c += kNormThreads) squares += x[c] * x[c];
-  squares = BlockSum<kNormThreads / 32>(squares);
-  const float factor = 1.F / sqrtf(squares / static_cast<float>(a.cols) + a.eps);
+  const float factor = NormFactor<kNormThreads>(x, a.cols, a.eps);
   const uint64_t row = uint64_t{blockIdx.x} * a.ld;
   for (uint32_t c = threadIdx.x; c < a.cols; c += kNormThreads) {
     const float v = x[c] * factor * a.weight[c];
@@ -42,12 +38,6 @@ __global__ void SoftCapKernel(float* x, float cap, uint64_t count) {
   if (i < count) x[i] = cap * tanhf(x[i] / cap);
 }
 
-__device__ __forceinline__ float GateOf(Gate gate, float g) {
-  if (gate == Gate::kSilu) return g / (1.F + __expf(-g));
-  const float u2 = -1.5957691216F * (g + 0.044715F * g * g * g);
-  return g / (1.F + __expf(u2));
-}
-
 __global__ void GatedKernel(Gate gate, const float* g, const float* u, uint32_t cols, uint32_t ld_in,
                             Half* out, uint32_t ld_out) {
   LetNextStart();
@@ -66,6 +56,26 @@ __global__ void GatedKernel(Gate gate, const float* g, const float* u, uint32_t 
   }
 }
 
+__global__ void GatedHalfKernel(Gate gate, Half* g, const Half* u, uint32_t cols, uint32_t ld) {
+  LetNextStart();
+  WaitForPrevious();
+  const uint32_t c = (blockIdx.x * blockDim.x + threadIdx.x) * 8;
+  if (c >= cols) return;  // rows are padded to 64 values
+  const uint64_t at = uint64_t{blockIdx.y} * ld + c;
+  uint4 gs = *reinterpret_cast<const uint4*>(g + at);
+  const uint4 us = *reinterpret_cast<const uint4*>(u + at);
+  const auto pair = [&](uint32_t& a, uint32_t b) {
+    const float2 x = __half22float2(AsHalf2(a));
+    const float2 y = __half22float2(AsHalf2(b));
+    a = AsWord(__halves2half2(Saturated(GateOf(gate, x.x) * y.x), Saturated(GateOf(gate, x.y) * y.y)));
+  };
+  pair(gs.x, us.x);
+  pair(gs.y, us.y);
+  pair(gs.z, us.z);
+  pair(gs.w, us.w);
+  *reinterpret_cast<uint4*>(g + at) = gs;
+}
+
 uint32_t Blocks(uint64_t count) { return static_cast<uint32_t>((count + 255) / 256); }
 
 }  // namespace
@@ -81,6 +91,11 @@ void Gated(Launcher& l, Gate gate, const float* g, const float* u, uint32_t rows
            uint32_t ld_in, Half* out, uint32_t ld_out) {
   Launch(l, GatedKernel, dim3((cols + 1023) / 1024, rows), 256, 0, gate, g, u, cols, ld_in, out,
          ld_out);
+}
+
+void GatedHalf(Launcher& l, Gate gate, Half* g, const Half* u, uint32_t rows, uint32_t cols,
+               uint32_t ld) {
+  Launch(l, GatedHalfKernel, dim3((cols + 2047) / 2048, rows), 256, 0, gate, g, u, cols, ld);
 }
 
 }  // namespace wring::cuda

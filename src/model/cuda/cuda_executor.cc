@@ -12,6 +12,11 @@ namespace {
 constexpr uint32_t kGraphRows = cuda::kSplitRows;  // steps of at most these replay a graph
 constexpr size_t kMostGraphs = 256;
 
+// Fragments of these are float16, row-major.
+bool IsPlain(FormatId format) {
+  return format == FormatId::kF32 || format == FormatId::kF16 || format == FormatId::kBF16;
+}
+
 // The float slot that a norm of `op` writes is read by a matrix, but where it stands before a residual sum.
 bool WritesHalf(const Op& op) { return op.out != Slot::kBranch; }
 
@@ -23,6 +28,7 @@ CudaExecutor::CudaExecutor(const ModelSpec& spec, const Weights& weights, const 
       device_(static_cast<CudaDevice&>(weights.device())),
       step_(spec_, layouts_, 2 * device_.multiprocessors()) {
   launcher_.stream = device_.stream();
+  launcher_.multiprocessors = device_.multiprocessors();
 }
 
 CudaExecutor::~CudaExecutor() {
@@ -42,7 +48,7 @@ Result<std::unique_ptr<Executor>> CudaExecutor::Create(const ModelSpec& spec, co
     if (!layouts.has(codec) || cuda::HasAttend(codec, spec.head_dim)) continue;
     return Error(Code::kUnsupported,
                  "attention with heads of {} channels over a {} cache has no GPU kernel: use --kv f16 "
-                 "or int8, heads of 16, 32, 64, 80, 96, 112, 128, 192 or 256, or --device cpu",
+                 "or int8, heads of up to 128, 192 or 256 channels, or --device cpu",
                  spec.head_dim, Codec(codec).name);
   }
   std::unique_ptr<CudaExecutor> e(new CudaExecutor(spec, weights, layouts, pool, options));
@@ -69,6 +75,11 @@ Status CudaExecutor::Lower() {
       case OpKind::kRmsNorm: stages_.push_back({Work::kNorm, &op}); break;
       case OpKind::kLinear: {
         Stage stage = {Work::kLinear, &op};
+        Stage& before = stages_.back();
+        if (before.work == Work::kNorm && WritesHalf(*before.op) && before.op->out == op.in) {
+          before.feeds = true;
+          stage.norm = stages_.size() - 1;
+        }
         if (next_gates && op.parts.size() == 2) {
           stage.gated = next;
           ++i;
@@ -122,9 +133,10 @@ Status CudaExecutor::Allocate() {
     if (s == Slot::kLogits) continue;
     WRING_ASSIGN(floats_[i], device_.Allocate(rows * stride(s) * sizeof(float)));
     const bool halved = s == Slot::kNormed || s == Slot::kQ || s == Slot::kAttention ||
-                        s == Slot::kGate || s == Slot::kSelected;
+                        s == Slot::kGate || s == Slot::kUp || s == Slot::kSelected;
     if (halved) {
-      WRING_ASSIGN(halves_[i], device_.Allocate(rows * stride(s) * sizeof(cuda::Half)));
+      const uint64_t width = s == Slot::kQ ? q_stride() : stride(s);
+      WRING_ASSIGN(halves_[i], device_.Allocate(rows * width * sizeof(cuda::Half)));
     }
   }
   uint64_t workspace = 0;
@@ -134,8 +146,7 @@ Status CudaExecutor::Allocate() {
     for (const LinearPart& p : op.parts) {
       const FragmentMatrix& m = weights_.fragments(p.weight);
       tiles += m.row_tiles();
-      const bool plain = cuda::LinearOf(m.format).gemv == cuda::LinearOf(FormatId::kF16).gemv;
-      if (!plain && p.out != Slot::kLogits && !options_.invariant) {
+      if (!IsPlain(m.format) && p.out != Slot::kLogits && !options_.invariant) {
         expanded = std::max(expanded, uint64_t{m.row_tiles()} * 16 * m.strips() * kStripCols * 2);
       }
     }
@@ -335,6 +346,17 @@ void CudaExecutor::Embed(const Op& op) {
 
 void CudaExecutor::Norm(const Stage& stage) {
   const Op& op = *stage.op;
+  if (stage.feeds && FusesNorm(op)) return;
+  cuda::RmsNorm(launcher_, NormOf(stage));
+}
+
+// Whether the product after a norm norms its input itself.
+bool CudaExecutor::FusesNorm(const Op& norm) const {
+  return cuda::FusesNorm(RowsOf(norm.out), stride(norm.out) / kStripCols);
+}
+
+cuda::NormArgs CudaExecutor::NormOf(const Stage& stage) {
+  const Op& op = *stage.op;
   cuda::NormArgs a;
   const Slot in = stage.gather ? Slot::kHidden : op.in;
   a.x = floats(in);
@@ -347,7 +369,7 @@ void CudaExecutor::Norm(const Stage& stage) {
   a.ld = stride(op.out);
   (WritesHalf(op) ? reinterpret_cast<void*&>(a.half_out) : reinterpret_cast<void*&>(a.out)) =
       WritesHalf(op) ? static_cast<void*>(halves(op.out)) : static_cast<void*>(floats(op.out));
-  cuda::RmsNorm(launcher_, a);
+  return a;
 }
 
 Status CudaExecutor::Linear(const Stage& stage) {
@@ -357,6 +379,8 @@ Status CudaExecutor::Linear(const Stage& stage) {
   args.ldx = stride(op.in);
   args.rows = RowsOf(op.in);
   args.add = op.add_to_out;
+  if (stage.norm != kNoStage && FusesNorm(*stages_[stage.norm].op))
+    args.norm = NormOf(stages_[stage.norm]);
   const bool head = op.in == Slot::kSelected;
   FormatId format = FormatId::kF16;
   bool one_format = true;
@@ -383,6 +407,15 @@ Status CudaExecutor::Linear(const Stage& stage) {
     cuda::LinearOf(format).gated_gemv(launcher_, args, gate, halves(gated.out), stride(gated.out));
     return {};
   }
+  // The vendor's products can be float16 at once: half the traffic. A bias would have to be, too.
+  const bool biased = op.parts[0].has_bias || op.parts[1].has_bias;
+  if (UsesVendor(args.rows, format, head) && one_format && !biased) {
+    WRING_TRY(VendorProduct(args.part[0], args, format, halves(Slot::kGate)));
+    WRING_TRY(VendorProduct(args.part[1], args, format, halves(Slot::kUp)));
+    cuda::GatedHalf(launcher_, gate, halves(Slot::kGate), halves(Slot::kUp), args.rows, spec_.ffn,
+                    stride(gated.out));
+    return {};
+  }
   WRING_TRY(Product(args, format, head));
   cuda::Gated(launcher_, gate, floats(gated.out), floats(gated.in2), args.rows, spec_.ffn,
               stride(gated.out), halves(gated.out), stride(gated.out));
@@ -395,31 +428,42 @@ Status CudaExecutor::Product(const cuda::LinearArgs& args, FormatId format, bool
     k.gemv(launcher_, args);
     return {};
   }
-  if (vendor_ == nullptr || head || args.rows <= cuda::kSplitRows) {
+  if (!UsesVendor(args.rows, format, head)) {
     k.gemm(launcher_, args, workspace_.as<float>());
     return {};
   }
   for (uint32_t i = 0; i < args.parts; ++i) {
-    const auto& part = args.part[i];
-    cuda::VendorGemm::Product p;
-    p.x = args.x;
-    p.ldx = args.ldx;
-    p.rows = args.rows;
-    p.w = reinterpret_cast<const cuda::Half*>(part.w.data);
-    if (k.gemv != cuda::LinearOf(FormatId::kF16).gemv) {
-      k.expand(launcher_, part.w, expanded_.as<cuda::Half>());
-      p.w = expanded_.as<cuda::Half>();
-    }
-    p.ldw = p.inputs = part.w.strips * kStripCols;
-    p.outputs = part.w.rows;
-    p.bias = part.bias;
-    p.y = part.out;
-    p.ldy = part.ld;
-    p.alpha = part.w.alpha;
-    p.add = args.add;
-    WRING_TRY(vendor_->Run(launcher_, p));
+    WRING_TRY(VendorProduct(args.part[i], args, format, nullptr));
   }
   return {};
+}
+
+bool CudaExecutor::UsesVendor(uint32_t rows, FormatId format, bool head) const {
+  if (vendor_ == nullptr || rows <= cuda::kGemvRows) return false;
+  // The head's rows may be odd; packed weights must be expanded first, which pays for many rows.
+  return IsPlain(format) ? !head : !head && rows > cuda::kSplitRows;
+}
+
+Status CudaExecutor::VendorProduct(const cuda::LinearArgs::Part& part, const cuda::LinearArgs& args,
+                                   FormatId format, cuda::Half* half_out) {
+  cuda::VendorGemm::Product p;
+  p.x = args.x;
+  p.ldx = args.ldx;
+  p.rows = args.rows;
+  p.w = reinterpret_cast<const cuda::Half*>(part.w.data);
+  if (!IsPlain(format)) {
+    cuda::LinearOf(format).expand(launcher_, part.w, expanded_.as<cuda::Half>());
+    p.w = expanded_.as<cuda::Half>();
+  }
+  p.ldw = p.inputs = part.w.strips * kStripCols;
+  p.outputs = part.w.rows;
+  p.bias = part.bias;
+  p.y = part.out;
+  p.half_y = half_out;
+  p.ldy = part.ld;
+  p.alpha = part.w.alpha;
+  p.add = args.add;
+  return vendor_->Run(launcher_, p);
 }
 
 void CudaExecutor::Append(const Stage& stage) {
@@ -443,7 +487,7 @@ void CudaExecutor::Append(const Stage& stage) {
   a.head_dim = spec_.head_dim;
   a.rows = rows_;
   a.q_out = halves(Slot::kQ);
-  a.ldq_out = stride(Slot::kQ);
+  a.ldq_out = q_stride();
   a.row = {table<uint32_t>(at_.position), table<uint32_t>(at_.sequence)};
   for (size_t c = 0; c < kCodecCount; ++c) {
     if (!step_.blocks[c].used) continue;
@@ -458,7 +502,7 @@ void CudaExecutor::Attend(const Op& op) {
     if (p.window != window) continue;
     cuda::AttendArgs a;
     a.q = halves(op.in);
-    a.ldq = stride(op.in);
+    a.ldq = q_stride();
     a.out = halves(op.out);
     a.ld_out = stride(op.out);
     a.heads = spec_.heads;

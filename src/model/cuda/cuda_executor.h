@@ -29,7 +29,18 @@ class CudaExecutor final : public Executor {
   Status Run(const Step& step, float* logits) override;
   Device& logits_memory() const override { return PinnedHost(); }
 
+  // What the stages of a step cost, by kind: those of all layers are run one after another, so that weights come from
+  // memory as they do in a step. The cache is written as the step says.
+  struct OpTime {
+    std::string name;
+    uint32_t count = 0;  // in a step
+    double seconds = 0;  // of one
+    double bytes = 0;    // that one must read: weights or cache
+  };
+  Result<std::vector<OpTime>> TimeOps(const Step& step, int repeat);
+
  private:
+  static constexpr size_t kNoStage = SIZE_MAX;
   enum class Work : uint8_t { kEmbed, kNorm, kLinear, kAppend, kAttend, kAdd, kSoftCap };
   // One or two launches. Ops that run together share one: gate and up with their activation, norms and rotation with the
   // cache write, selection with the final norm.
@@ -40,6 +51,8 @@ class CudaExecutor final : public Executor {
     const Op* q_norm = nullptr;              // kAppend
     const Op* k_norm = nullptr;
     bool gather = false;                     // kNorm: of the selected rows
+    bool feeds = false;                      // kNorm: the next stage may run it
+    size_t norm = kNoStage;                  // kLinear: which stage's norm it may run
   };
   struct RopeTable {
     Buffer inverse, cos_sin;
@@ -62,14 +75,22 @@ class CudaExecutor final : public Executor {
   Status Upload();
   Status Launch();       // the whole step into the stream
   Status RunStage(const Stage& stage);
+  Result<double> TimeStages(const std::vector<const Stage*>& stages, int repeat);
+  OpTime Describe(const Stage& stage, const Step& step) const;
   Status RunGraph();
   void DropGraphs();
   Status Reserve(Buffer& buffer, uint64_t bytes);
 
   void Embed(const Op& op);
   void Norm(const Stage& stage);
+  bool FusesNorm(const Op& norm) const;
+  cuda::NormArgs NormOf(const Stage& stage);
   Status Linear(const Stage& stage);
   Status Product(const cuda::LinearArgs& args, FormatId format, bool head);
+  bool UsesVendor(uint32_t rows, FormatId format, bool head) const;
+  // One part's product; half_out: there, as float16, instead of to the part's output.
+  Status VendorProduct(const cuda::LinearArgs::Part& part, const cuda::LinearArgs& args,
+                       FormatId format, cuda::Half* half_out);
   void Append(const Stage& stage);
   void Attend(const Op& op);
 
@@ -78,6 +99,8 @@ class CudaExecutor final : public Executor {
   uint32_t stride(Slot s) const {
     return static_cast<uint32_t>(RoundUp<uint64_t>(SlotWidth(spec_, s), kStripCols));
   }
+  // Rotated queries have padded heads.
+  uint32_t q_stride() const { return spec_.heads * KvCodec::PaddedHead(spec_.head_dim); }
   uint32_t RowsOf(Slot s) const {
     return s == Slot::kSelected || s == Slot::kLogits ? selected_ : rows_;
   }

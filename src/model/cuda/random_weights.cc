@@ -39,6 +39,7 @@ Result<std::unique_ptr<Weights>> RandomWeights::Make(const ModelSpec& spec, Form
 
   cuda::Launcher launcher;
   launcher.stream = device.stream();
+  launcher.multiprocessors = device.multiprocessors();
   std::byte* at = w->matrix_memory_.data();
   for (const WeightDecl& d : decls) {
     w->parameters_ += uint64_t{d.rows} * d.cols;

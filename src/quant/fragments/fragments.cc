@@ -184,7 +184,7 @@ bool PackAffineK(const Parts& parts, const std::byte* panel, uint32_t cols, std:
       parts, panel, cols, out,
       [](const P& p, uint32_t row, RecordWriter& w, bool* ok) {
         const uint16_t d = Scaled(p.d[row], ok);
-        const uint16_t dmin = Scaled(p.neg_dmin[row] ^ 0x8000, ok);
+        const uint16_t dmin = Scaled(p.neg_dmin[row], ok);
         for (int t = 0; t < 8; ++t) {
           *ok &= std::abs(F16ToF32(d)) * p.tile[t].scale[row] * 31 <= kMaxHalf;
           *ok &= std::abs(F16ToF32(dmin)) * p.tile[t].min[row] <= kMaxHalf;
@@ -324,7 +324,7 @@ double Affine(const Reader& r, uint32_t block, uint32_t col) {
 double AffineK(const Reader& r, uint32_t block, uint32_t col) {
   const double s = Half(r.Header(block, 2, 0) * r.Scale8(block, 0));
   const double m = Half(r.Header(block, 2, 1) * r.Scale8(block, 1));
-  return Half(r.Code(block, col) * s - m);
+  return Half(r.Code(block, col) * s + m);
 }
 
 const Entry* EntryOf(FormatId format) {

@@ -14,7 +14,7 @@
 //   scales         [8 g] a float16 (with min: two) for block 0 row g, block 0 row g + 8, block 1 row g, block 1 row g + 8
 //   K types        a record is 4 strips: codes, high bits, then a byte each for scale and min, [strip][8 g][2 blocks]
 //                  {scale g, min g, scale g + 8, min g + 8} (Q6_K: [strip][8 g][2 halves of a block] {block 0 g, g + 8,
-//                  block 1 g, g + 8}, scale + 128), then [8 g] d (and dmin) of rows g and g + 8
+//                  block 1 g, g + 8}, scale + 128), then [8 g] d (and -dmin) of rows g and g + 8
 //
 // A weight's value is fixed by this format, not by the kernel that reads it: s = d * scale in float16, then
 // w = code * s - min in one float16 rounding. All but F16 carry a factor of 2^kScaleBits, so that small scales are no

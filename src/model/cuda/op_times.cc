@@ -1,0 +1,134 @@
+// CudaExecutor::TimeOps: the per-op table of `wring bench`.
+#include <cuda_runtime.h>
+
+#include <algorithm>
+
+#include "model/cuda/cuda_executor.h"
+
+namespace wring {
+namespace {
+
+std::string_view RoleName(WeightRole role) {
+  switch (role) {
+    case WeightRole::kQ: return "q";
+    case WeightRole::kK: return "k";
+    case WeightRole::kV: return "v";
+    case WeightRole::kO: return "o";
+    case WeightRole::kGate: return "gate";
+    case WeightRole::kUp: return "up";
+    case WeightRole::kDown: return "down";
+    default: return "head";
+  }
+}
+
+}  // namespace
+
+CudaExecutor::OpTime CudaExecutor::Describe(const Stage& stage, const Step& step) const {
+  OpTime t;
+  switch (stage.work) {
+    case Work::kEmbed: t.name = "embed"; break;
+    case Work::kNorm: t.name = "norm"; break;
+    case Work::kAppend: t.name = "rope, append"; break;
+    case Work::kAdd: t.name = "add"; break;
+    case Work::kSoftCap: t.name = "soft cap"; break;
+    case Work::kAttend: {
+      t.name = "attend";
+      const uint32_t window = spec_.layer_window(stage.op->layer);
+      if (window != 0) t.name += " (window)";
+      // Every position that the last row of a sequence sees, once.
+      for (size_t r = 0; r < step.rows.size(); ++r) {
+        const StepRow& row = step.rows[r];
+        if (r + 1 < step.rows.size() && step.rows[r + 1].sequence == row.sequence) continue;
+        const uint32_t seen = row.position + 1;
+        const KvLayout& l = layouts_.of(step.sequences[row.sequence].segments[0].codec);
+        t.bytes += static_cast<double>(window == 0 ? seen : std::min(seen, window)) *
+                   static_cast<double>(l.layer_bytes) / kBlockTokens;
+      }
+      break;
+    }
+    case Work::kLinear:
+      for (const LinearPart& p : stage.op->parts) {
+        t.name += t.name.empty() ? "" : ", ";
+        t.name += RoleName(p.weight.role);
+        t.bytes += static_cast<double>(weights_.fragments(p.weight).bytes());
+      }
+      if (stage.norm != kNoStage && FusesNorm(*stages_[stage.norm].op)) t.name = "norm, " + t.name;
+      if (stage.gated != nullptr) t.name += ", gate";
+      break;
+  }
+  return t;
+}
+
+Result<double> CudaExecutor::TimeStages(const std::vector<const Stage*>& stages, int repeat) {
+  WRING_TRY(CudaStatus(cudaStreamBeginCapture(device_.stream(), cudaStreamCaptureModeThreadLocal),
+                       "recording"));
+  launcher_.error = 0;
+  Status launched;
+  for (const Stage* s : stages) {
+    launched = RunStage(*s);
+    if (!launched.ok()) break;
+  }
+  cudaGraph_t graph = nullptr;
+  const cudaError_t ended = cudaStreamEndCapture(device_.stream(), &graph);
+  WRING_TRY(launched);
+  WRING_TRY(launcher_.status());
+  WRING_TRY(CudaStatus(ended, "recording"));
+  cudaGraphExec_t executable = nullptr;
+  const cudaError_t made = cudaGraphInstantiate(&executable, graph, 0);
+  cudaGraphDestroy(graph);
+  WRING_TRY(CudaStatus(made, "preparing"));
+  cudaEvent_t begin = nullptr;
+  cudaEvent_t end = nullptr;
+  cudaEventCreate(&begin);
+  cudaEventCreate(&end);
+  std::vector<double> seconds;
+  for (int i = 0; i <= repeat; ++i) {
+    cudaEventRecord(begin, device_.stream());
+    cudaGraphLaunch(executable, device_.stream());
+    cudaEventRecord(end, device_.stream());
+    cudaEventSynchronize(end);
+    float ms = 0;
+    cudaEventElapsedTime(&ms, begin, end);
+    if (i > 0) seconds.push_back(ms / 1e3);
+  }
+  cudaEventDestroy(begin);
+  cudaEventDestroy(end);
+  cudaGraphExecDestroy(executable);
+  WRING_TRY(device_.Synchronize());
+  std::nth_element(seconds.begin(), seconds.begin() + static_cast<ptrdiff_t>(seconds.size() / 2),
+                   seconds.end());
+  return seconds[seconds.size() / 2];
+}
+
+Result<std::vector<CudaExecutor::OpTime>> CudaExecutor::TimeOps(const Step& step, int repeat) {
+  device_.Use();
+  rows_ = static_cast<uint32_t>(step.rows.size());
+  selected_ = SelectedRows(step);
+  WRING_TRY(step_.Build(step));
+  WRING_TRY(Reserve(floats_[static_cast<size_t>(Slot::kLogits)],
+                    uint64_t{std::max(selected_, 1U)} * logits_stride() * sizeof(float)));
+  WRING_TRY(Upload());
+  WRING_TRY(Launch());  // what is prepared on first use is prepared
+  WRING_TRY(device_.Synchronize());
+  std::vector<OpTime> kinds;
+  std::vector<std::vector<const Stage*>> of_kind;
+  for (const Stage& stage : stages_) {
+    if (stage.feeds && FusesNorm(*stage.op)) continue;
+    const OpTime t = Describe(stage, step);
+    const auto same = [&](const OpTime& k) { return k.name == t.name && k.bytes == t.bytes; };
+    const auto at = std::find_if(kinds.begin(), kinds.end(), same) - kinds.begin();
+    if (static_cast<size_t>(at) == kinds.size()) {
+      kinds.push_back(t);
+      of_kind.emplace_back();
+    }
+    ++kinds[static_cast<size_t>(at)].count;
+    of_kind[static_cast<size_t>(at)].push_back(&stage);
+  }
+  for (size_t k = 0; k < kinds.size(); ++k) {
+    WRING_ASSIGN(const double all, TimeStages(of_kind[k], repeat));
+    kinds[k].seconds = all / kinds[k].count;
+  }
+  return kinds;
+}
+
+}  // namespace wring
