@@ -1,5 +1,5 @@
 # The commands of every day; CMakePresets.json says how each build is configured.
-#   make demo | serve | test | bench | quality | goldens | lint | asan | tsan | neon | fuzz | build | setup | clean | help
+#   make demo | serve | test | bench | quality | goldens | lint | asan | tsan | neon | fuzz | cuda | build | setup | clean | help
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .SUFFIXES:
@@ -78,6 +78,11 @@ quality: $(venv) ## KL divergence, perplexity and exactness on real weights
 	.venv/bin/python tools/quality/kl_vs_llamacpp.py smollm2-135m-instruct
 	.venv/bin/python tools/quality/kl_vs_llamacpp.py qwen2.5-coder-0.5b-instruct
 
+.PHONY: cuda
+cuda: setup ## Release build with kernels for NVIDIA GPUs in build/cuda; brings CUDA's compiler where there is none
+	@tools/cuda-toolkit
+	@$(call build,cuda)
+
 .PHONY: lint
 lint: ## clang-format, clang-tidy, cppcheck, cargo clippy, shellcheck
 	@tools/setup lint
@@ -109,5 +114,5 @@ fuzz: ## each parser for FUZZ_SECONDS
 	@tests/fuzz/run build/fuzz/tests/fuzz $(FUZZ_SECONDS)
 
 .PHONY: clean
-clean: ## remove what was built; models and peers stay in the cache folder
+clean: ## remove what was built; models, peers and CUDA's compiler stay
 	rm -rf build bridge/target

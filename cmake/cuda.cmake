@@ -1,9 +1,10 @@
-# CUDA 13's compiler: the toolkit's where there is one, else what `tools/cuda-toolkit` put into .cuda.
+# CUDA 13's compiler: what `tools/cuda-toolkit` put into .cuda, which it does only where no toolkit is new enough, else the
+# toolkit's.
 set(local ${PROJECT_SOURCE_DIR}/.cuda/sdk/nvidia/cu13)
 if(NOT CMAKE_CUDA_COMPILER)
-  find_program(found nvcc HINTS $ENV{CUDA_HOME}/bin $ENV{CUDA_PATH}/bin /usr/local/cuda/bin ${local}/bin NO_CACHE)
+  find_program(found nvcc HINTS ${local}/bin $ENV{CUDA_HOME}/bin $ENV{CUDA_PATH}/bin /usr/local/cuda/bin NO_CACHE)
   if(NOT found)
-    message(FATAL_ERROR "there is no nvcc: run tools/cuda-toolkit, or name one with -DCMAKE_CUDA_COMPILER=")
+    message(FATAL_ERROR "there is no nvcc: run make cuda, or name one with -DCMAKE_CUDA_COMPILER=")
   endif()
   set(CMAKE_CUDA_COMPILER ${found})
 endif()
@@ -17,11 +18,12 @@ set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
 set(CMAKE_CUDA_FLAGS_INIT "-L${root}/lib")
 enable_language(CUDA)
 if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 13)
-  message(FATAL_ERROR "nvcc ${CMAKE_CUDA_COMPILER_VERSION} is too old, CUDA 13 is needed: run tools/cuda-toolkit and remove build/cuda")
+  message(FATAL_ERROR "nvcc ${CMAKE_CUDA_COMPILER_VERSION} is too old, CUDA 13 is needed: run make cuda after removing build/cuda")
 endif()
 
 find_library(cudart cudart_static HINTS ${root}/lib ${root}/lib64 ${root}/targets/x86_64-linux/lib NO_CACHE REQUIRED)
 add_library(wring_cuda INTERFACE)
 target_compile_definitions(wring_cuda INTERFACE WRING_CUDA)
+target_compile_options(wring_cuda INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr>)
 target_include_directories(wring_cuda SYSTEM INTERFACE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
 target_link_libraries(wring_cuda INTERFACE ${cudart} rt Threads::Threads ${CMAKE_DL_LIBS})

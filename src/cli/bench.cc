@@ -6,9 +6,9 @@
 #include "bench/random_blocks.h"
 #include "bench/random_model.h"
 #include "cli/bench_report.h"
+#include "cli/gpu_bench.h"
 #include "cli/models.h"
 #include "cli/options.h"
-#include "cli/gpu_bench.h"
 #include "cli/output.h"
 #include "cli/session_options.h"
 

@@ -21,16 +21,16 @@ std::string TableText(const std::string& head, const bench::GpuReport& report) {
   text += fmt::format("{:<22} {:>12} {:>10} {:>10} {:>9} {:>7} {:>9}\n", "test", "tokens/s", "ms",
                       "MB/step", "GB/s", "roof", "TFLOP/s");
   for (const auto& r : report.rows) {
-    text += fmt::format("{:<22} {:>12.1f} {:>10.3f} {:>10.1f} {:>9.1f} {:>6.1f}% {:>9.1f}\n", r.test,
-                        r.tokens_per_s, r.milliseconds, r.bytes / 1e6, r.gb_per_s, 100 * r.roof,
-                        r.tflops);
+    text += fmt::format("{:<22} {:>12.1f} {:>10.3f} {:>10.1f} {:>9.1f} {:>6.1f}% {:>9.1f}\n",
+                        r.test, r.tokens_per_s, r.milliseconds, r.bytes / 1e6, r.gb_per_s,
+                        100 * r.roof, r.tflops);
   }
   if (report.ops.empty()) return text;
-  text += fmt::format("\n{:<22} {:<26} {:>6} {:>10} {:>10} {:>7}\n", "test", "op", "count", "us each",
-                      "MB each", "roof");
+  text += fmt::format("\n{:<22} {:<26} {:>6} {:>10} {:>10} {:>7}\n", "test", "op", "count",
+                      "us each", "MB each", "roof");
   for (const auto& r : report.ops) {
-    text += fmt::format("{:<22} {:<26} {:>6} {:>10.2f} {:>10.2f} {:>6.1f}%\n", r.test, r.op, r.count,
-                        r.microseconds, r.bytes / 1e6, 100 * r.roof);
+    text += fmt::format("{:<22} {:<26} {:>6} {:>10.2f} {:>10.2f} {:>6.1f}%\n", r.test, r.op,
+                        r.count, r.microseconds, r.bytes / 1e6, 100 * r.roof);
   }
   return text;
 }
@@ -97,13 +97,14 @@ Status BenchGpu(const Arguments& arguments, Device& device) {
   WRING_ASSIGN(const double bandwidth, bench::CopyBandwidth(gpu));
   WRING_ASSIGN(const auto report, bench::BenchGpuModel(spec, weights, gpu, bandwidth, options));
   const std::string head = fmt::format(
-      "{} on {}, commit {}, {}; copy {:.0f} GB/s, weights {:.1f} MB a step, peak memory {} MiB", name,
-      gpu.name(), bench::Commit(), options.invariant ? "invariant" : "default grade",
-      bandwidth / 1e9, static_cast<double>(weights.bytes_per_token()) / 1e6, gpu.peak_bytes() >> 20);
+      "{} on {}, commit {}, {}; copy {:.0f} GB/s, weights {:.1f} MB a step, peak memory {} MiB",
+      name, gpu.name(), bench::Commit(), options.invariant ? "invariant" : "default grade",
+      bandwidth / 1e9, static_cast<double>(weights.bytes_per_token()) / 1e6,
+      gpu.peak_bytes() >> 20);
   const std::string json = JsonText(name, std::string(gpu.name()), bandwidth, report);
   const std::string file = arguments.Text("--json");
-  WRING_TRY(Print(file == "-" || arguments.Text("--format") == "json" ? json
-                                                                       : TableText(head, report)));
+  WRING_TRY(
+      Print(file == "-" || arguments.Text("--format") == "json" ? json : TableText(head, report)));
   if (!file.empty() && file != "-") WRING_TRY(WriteFileAtomically(file, json));
   return {};
 }

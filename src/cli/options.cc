@@ -140,38 +140,39 @@ CommandRow BenchCommand() {
       "1 "
       "when a kernel beats its roof, since a figure is wrong then.",
       {{"MODEL", false, kModelHelp}},
-      Join({{{"--prefill", "N", Kind::kInteger, "512", 0, 1 << 20, "", "prompt tokens; 0: none"},
-             {"--decode", "N", Kind::kInteger, "64", 0, 1 << 20, "", "tokens to generate; 0: none"},
-             {"--depth", "N", Kind::kIntegers, "0", 0, 1 << 20, "",
-              "decode after N positions; a list"},
-             {"--repeat", "N", Kind::kInteger, "5", 1, 1000, "", "runs after a warm-up"},
-             {"--threads", "N", Kind::kIntegers, "", 1, 1024, "",
-              "threads to compute with; a list; by default every processor of the process"},
-             {"--batch", "N", Kind::kIntegers, "1", 1, 4096, "",
-              "on a GPU: sequences that decode at once; a list"},
-             {"--ops", "", Kind::kFlag, "", 0, 0, "", "on a GPU: also what each op of a step costs"},
-             {"--device", "NAME", Kind::kText, "auto", 0, 0, "",
-              "what computes: cpu, cuda or cuda:N, or auto; --threads, --roofs, --gemm and --gemv "
-              "mean the processor"},
-             {"--invariant", "", Kind::kFlag, "", 0, 0, "", "on a GPU: the invariant grade"},
-             {"--no-repack", "", Kind::kFlag, "", 0, 0, "", "map the file as it is"},
-             {"--exact", "", Kind::kFlag, "", 0, 0, "", "float32 activations and KV cache"},
-             {"--kv", "TYPE", Kind::kChoice, "f16", 0, 0, "f16|f32|int8",
-              "how keys and values are stored"},
-             {"--shape", "SHAPE:TYPE", Kind::kText, "", 0, 0, "",
-              "a model of random weights instead of MODEL: a name (smollm2-135m, "
-              "qwen2.5-0.5b, llama-1.5b, llama-3b, llama-7b, llama-3-8b) "
-              "or layers=24,hidden=2048,heads=16,kv=2,ffn=8192,vocab=32000, then :Q8_0 or another "
-              "type"},
-             {"--roofs", "", Kind::kFlag, "", 0, 0, "",
-              "read bandwidth, int8 and float32 arithmetic of this machine"},
-             {"--gemm", "TYPE", Kind::kTexts, "", 0, 0, "",
-              "the prefill product, 4096 x 4096 weights by 512 rows; repeatable"},
-             {"--gemv", "TYPE", Kind::kTexts, "", 0, 0, "",
-              "the decode product over at least 1 GiB of weights; repeatable"},
-             {"--format", "TYPE", Kind::kChoice, "table", 0, 0, "table|json|csv", "what to print"},
-             {"--json", "FILE", Kind::kText, "", 0, 0, "",
-              "write JSON to FILE as well; - prints it instead"}}}),
+      Join(
+          {{{"--prefill", "N", Kind::kInteger, "512", 0, 1 << 20, "", "prompt tokens; 0: none"},
+            {"--decode", "N", Kind::kInteger, "64", 0, 1 << 20, "", "tokens to generate; 0: none"},
+            {"--depth", "N", Kind::kIntegers, "0", 0, 1 << 20, "",
+             "decode after N positions; a list"},
+            {"--repeat", "N", Kind::kInteger, "5", 1, 1000, "", "runs after a warm-up"},
+            {"--threads", "N", Kind::kIntegers, "", 1, 1024, "",
+             "threads to compute with; a list; by default every processor of the process"},
+            {"--batch", "N", Kind::kIntegers, "1", 1, 4096, "",
+             "on a GPU: sequences that decode at once; a list"},
+            {"--ops", "", Kind::kFlag, "", 0, 0, "", "on a GPU: also what each op of a step costs"},
+            {"--device", "NAME", Kind::kText, "auto", 0, 0, "",
+             "what computes: cpu, cuda or cuda:N, or auto; --threads, --roofs, --gemm and --gemv "
+             "mean the processor"},
+            {"--invariant", "", Kind::kFlag, "", 0, 0, "", "on a GPU: the invariant grade"},
+            {"--no-repack", "", Kind::kFlag, "", 0, 0, "", "map the file as it is"},
+            {"--exact", "", Kind::kFlag, "", 0, 0, "", "float32 activations and KV cache"},
+            {"--kv", "TYPE", Kind::kChoice, "f16", 0, 0, "f16|f32|int8",
+             "how keys and values are stored"},
+            {"--shape", "SHAPE:TYPE", Kind::kText, "", 0, 0, "",
+             "a model of random weights instead of MODEL: a name (smollm2-135m, "
+             "qwen2.5-0.5b, llama-1.5b, llama-3b, llama-7b, llama-3-8b) "
+             "or layers=24,hidden=2048,heads=16,kv=2,ffn=8192,vocab=32000, then :Q8_0 or another "
+             "type"},
+            {"--roofs", "", Kind::kFlag, "", 0, 0, "",
+             "read bandwidth, int8 and float32 arithmetic of this machine"},
+            {"--gemm", "TYPE", Kind::kTexts, "", 0, 0, "",
+             "the prefill product, 4096 x 4096 weights by 512 rows; repeatable"},
+            {"--gemv", "TYPE", Kind::kTexts, "", 0, 0, "",
+             "the decode product over at least 1 GiB of weights; repeatable"},
+            {"--format", "TYPE", Kind::kChoice, "table", 0, 0, "table|json|csv", "what to print"},
+            {"--json", "FILE", Kind::kText, "", 0, 0, "",
+             "write JSON to FILE as well; - prints it instead"}}}),
       Bench};
 }
 

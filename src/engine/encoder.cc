@@ -13,7 +13,8 @@ Result<std::unique_ptr<Encoder>> Encoder::Create(Model& model, bool exact) {
   // Keys and values live for one step only, so there is nothing to save by rounding them.
   WRING_ASSIGN(e->layout_,
                KvLayout::For(CodecId::kF32, spec.kv_heads, spec.head_dim, spec.layer_windows()));
-  WRING_ASSIGN(e->pool_, PagePool::Create(model.weights->device(), e->layout_.pool_bytes(spec.context)));
+  WRING_ASSIGN(e->pool_,
+               PagePool::Create(model.weights->device(), e->layout_.pool_bytes(spec.context)));
   ExecutorOptions options;
   options.exact = exact;
   options.max_rows = spec.context;  // every token sees every other: a text is one step

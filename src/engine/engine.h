@@ -27,9 +27,9 @@ struct EngineOptions {
   std::vector<CodecId> codecs = {CodecId::kF32, CodecId::kF16,
                                  CodecId::kI8};  // that requests may name
   bool exact = false;                            // float32 activations; the codec is then float32
-  bool invariant = false;  // on a GPU: bits depend on the request alone; slower
-  uint32_t rows = 256;     // most rows a step: decode rows and prompt chunks
-  uint32_t sequences = 64;                       // most answers that run at once
+  bool invariant = false;   // on a GPU: bits depend on the request alone; slower
+  uint32_t rows = 256;      // most rows a step: decode rows and prompt chunks
+  uint32_t sequences = 64;  // most answers that run at once
   bool prefix_cache = true;
   AdmissionLimits admission;
 };

@@ -166,11 +166,9 @@ Status Finish(Model& model, Opened opened, const ModelOptions& options, Progress
   std::future<Result<Text>> text;
   if (options.need_text) text = std::async(std::launch::async, load_text);
   // An encoder's ops have no GPU kernels.
-  Device& device =
-      options.device != nullptr && model.spec.causal ? *options.device : HostDevice();
+  Device& device = options.device != nullptr && model.spec.causal ? *options.device : HostDevice();
   const bool repack = options.repack || device.kind() != DeviceKind::kHost;
-  auto weights =
-      Weights::Load(model.spec, opened.source, repack, *model.threads, progress, device);
+  auto weights = Weights::Load(model.spec, opened.source, repack, *model.threads, progress, device);
   Status text_status;
   if (options.need_text) {
     Result<Text> t = text.get();
@@ -203,8 +201,7 @@ Status OpenInto(Model& model, const ModelOptions& options, Progress* progress) {
   if (fs::is_directory(path, ignored)) {
     WRING_ASSIGN(HfDirectory hf, OpenHfDirectory(path));
     WRING_ASSIGN(Opened opened, OpenHfModel(path, hf));
-    return Finish(model, std::move(opened), options, progress,
-                  [&] { return HfText(hf); });
+    return Finish(model, std::move(opened), options, progress, [&] { return HfText(hf); });
   }
   if (!fs::exists(path, ignored)) {
     return Error(Code::kNotFound,

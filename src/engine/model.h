@@ -19,10 +19,10 @@
 namespace wring {
 
 struct ModelOptions {
-  uint32_t threads = 0;   // 0: every processor this process may use
-  bool repack = true;     // false maps the file as it is: loads at once, runs slower
+  uint32_t threads = 0;      // 0: every processor this process may use
+  bool repack = true;        // false maps the file as it is: loads at once, runs slower
   Device* device = nullptr;  // that computes; null: the host
-  bool need_text = true;  // load tokenizer and chat template where the file has them
+  bool need_text = true;     // load tokenizer and chat template where the file has them
 };
 
 struct Model {

@@ -82,9 +82,9 @@ std::string ToString(const KernelEntry& e) {
   std::string text = fmt::format("{} on {}", OpName(e.op), e.device);
   if (e.format) text += fmt::format(", weights {}", Format(*e.format).name());
   if (e.arithmetic) {
-    text += *e.arithmetic == Arithmetic::kInt8   ? ", int8"
+    text += *e.arithmetic == Arithmetic::kInt8  ? ", int8"
             : *e.arithmetic == Arithmetic::kF16 ? ", float16"
-                                                 : ", float32";
+                                                : ", float32";
   }
   if (e.codec) text += fmt::format(", KV {}", Codec(*e.codec).name);
   return text;

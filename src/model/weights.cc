@@ -216,10 +216,11 @@ class WeightLoader {
     for (const Item& m : matrices_) {
       const FragmentMatrix f = {m.matrix->format->id(), m.matrix->rows, m.matrix->cols, nullptr};
       if (FragmentsOf(f.format).record_strips == 0) {
-        return Error(Code::kUnsupported,
-                     "{}: tensor {} has type {}, which has no GPU kernel: use --device cpu, or a file "
-                     "in F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K or Q6_K",
-                     source_.what, m.decl->name, m.matrix->format->name());
+        return Error(
+            Code::kUnsupported,
+            "{}: tensor {} has type {}, which has no GPU kernel: use --device cpu, or a file "
+            "in F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K or Q6_K",
+            source_.what, m.decl->name, m.matrix->format->name());
       }
       weights_->fragments_[weights_->Index(m.decl->ref)] = f;
       total += RoundUp<uint64_t>(f.bytes(), 256);

@@ -41,12 +41,4 @@ Result<Device*> FindDevice(std::string_view name) {
                name.substr(0, 64));
 }
 
-std::vector<std::string> ListGpus() {
-#ifdef WRING_CUDA
-  auto all = CudaDevice::List();
-  if (all.ok()) return *std::move(all);
-#endif
-  return {};
-}
-
 }  // namespace wring

@@ -1,8 +1,7 @@
 // The devices of this machine by the names that users give them.
 #pragma once
 
-#include <string>
-#include <vector>
+#include <string_view>
 
 #include "tensor/buffer.h"
 
@@ -10,7 +9,5 @@ namespace wring {
 
 // "cpu"; "cuda" or "cuda:N", a GPU; "auto", the first GPU where there is one. Errors say what is missing.
 Result<Device*> FindDevice(std::string_view name);
-// A line for each GPU; empty where there is none or the build has no CUDA.
-std::vector<std::string> ListGpus();
 
 }  // namespace wring

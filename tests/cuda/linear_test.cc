@@ -40,8 +40,8 @@ class LinearGpuTest : public testing::GpuTest, public ::testing::WithParamInterf
         ReadFragments(f, tile, r, w.values.data() + (uint64_t{t} * 16 + r) * cols);
     }
     w.memory = Put(bytes);
-    w.arg = {w.memory.data(), f.tile_bytes(), rows,       cols,
-             f.row_tiles(),   f.strips(),     FragmentsOf(format).alpha};
+    w.arg = {w.memory.data(), f.tile_bytes(),           rows, cols, f.row_tiles(),
+             f.strips(),      FragmentsOf(format).alpha};
     return w;
   }
   struct Input {
@@ -93,7 +93,8 @@ std::vector<double> Product(const std::vector<float>& w, const std::vector<float
 }
 
 TEST_P(LinearGpuTest, EveryKernelGivesTheSameBitsNearFloat64) {
-  for (const auto& [outs, cols] : {std::pair{48U, 256U}, {40U, 768U}, {272U, 1536U}, {16U, 4096U}}) {
+  for (const auto& [outs, cols] :
+       {std::pair{48U, 256U}, {40U, 768U}, {272U, 1536U}, {16U, 4096U}}) {
     const Weights w = Make(outs, cols, outs);
     const Input x = MakeInput(100, cols, 7);
     const auto reference = Product(w.values, x.values, outs, cols, 100);
@@ -115,8 +116,13 @@ TEST_P(LinearGpuTest, EveryKernelGivesTheSameBitsNearFloat64) {
     };
     const auto whole = run(100, true);
     EXPECT_LE(Distance(whole, reference), 2e-6) << outs << " x " << cols;
-    for (const auto& [rows, gemm] : {std::pair{1U, false}, {3U, false}, {8U, false}, {2U, true},
-                                     {33U, true}, {64U, true}, {65U, true}}) {
+    for (const auto& [rows, gemm] : {std::pair{1U, false},
+                                     {3U, false},
+                                     {8U, false},
+                                     {2U, true},
+                                     {33U, true},
+                                     {64U, true},
+                                     {65U, true}}) {
       const auto some = run(rows, gemm);
       EXPECT_EQ(std::memcmp(some.data(), whole.data(), some.size() * 4), 0)
           << outs << " x " << cols << ", " << rows << (gemm ? " rows, gemm" : " rows, gemv");

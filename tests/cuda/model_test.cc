@@ -52,9 +52,10 @@ class ModelGpuTest : public testing::GpuTest {
     std::vector<float> out;
     for (size_t at = 0; at < ids.size(); at += chunk) {
       const auto n = std::min(chunk, ids.size() - at);
-      const Status s = (*session)->AppendAll(
-          ids.subspan(at, n),
-          [&](size_t, std::span<const float> row) { out.insert(out.end(), row.begin(), row.end()); });
+      const Status s =
+          (*session)->AppendAll(ids.subspan(at, n), [&](size_t, std::span<const float> row) {
+            out.insert(out.end(), row.begin(), row.end());
+          });
       EXPECT_TRUE(s.ok()) << s.message();
     }
     return out;
@@ -157,8 +158,7 @@ TEST_F(ModelGpuTest, InvariantGradeGivesTheSameBitsInAnySteps) {
 }
 
 TEST_F(ModelGpuTest, TheSameStepGivesTheSameBits) {
-  const auto shape =
-      bench::ParseShape("layers=2,hidden=512,heads=8,kv=8,ffn=1024,vocab=1000:Q4_0");
+  const auto shape = bench::ParseShape("layers=2,hidden=512,heads=8,kv=8,ffn=1024,vocab=1000:Q4_0");
   ASSERT_TRUE(shape.ok());
   auto file = bench::RandomModelFile::Write(*shape, nullptr);
   ASSERT_TRUE(file.ok());

@@ -185,7 +185,7 @@ function metrics(state) {
   const pool = 2 ** 30;
   const kv = Math.round(pool * (0.2 + 0.3 * wave(20)));
   const prefix = Math.round(pool * 0.2 * wave(30, 1));
-  for (const [owner, bytes] of Object.entries({ kv_cache: kv, prefix_cache: prefix, adapter: pool / 32, speculative: 0, waste: pool / 64, free: pool - kv - prefix - pool / 32 - pool / 64 })) {
+  for (const [owner, bytes] of Object.entries({ kv_cache: kv, prefix_cache: prefix, adapter: pool / 32, speculative: 0, free: pool - kv - prefix - pool / 32 })) {
     gauge('pool_bytes', bytes, `{owner="${owner}"}`);
   }
   gauge('prefix_cache_queries_total', Math.round(seconds * 800));

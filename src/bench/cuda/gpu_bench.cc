@@ -23,8 +23,8 @@ class Runner {
       : spec_(spec), weights_(weights), device_(device), bandwidth_(bandwidth), o_(options) {}
 
   Result<GpuReport> Run() {
-    WRING_ASSIGN(layout_, KvLayout::For(o_.codec, spec_.kv_heads, spec_.head_dim,
-                                        spec_.layer_windows()));
+    WRING_ASSIGN(layout_,
+                 KvLayout::For(o_.codec, spec_.kv_heads, spec_.head_dim, spec_.layer_windows()));
     uint64_t pool = layout_.pool_bytes(std::max(o_.prefill, 1U));
     uint32_t positions = std::max(o_.prefill, 1U);
     for (uint32_t depth : o_.depths) {
@@ -39,8 +39,8 @@ class Runner {
     options.positions = positions;
     options.invariant = o_.invariant;
     ThreadPool threads(1);
-    WRING_ASSIGN(executor_, Executor::Create(spec_, weights_, KvLayouts(layout_), *pool_, threads,
-                                             options));
+    WRING_ASSIGN(executor_,
+                 Executor::Create(spec_, weights_, KvLayouts(layout_), *pool_, threads, options));
     const uint32_t most = *std::max_element(o_.batches.begin(), o_.batches.end());
     WRING_ASSIGN(logits_, executor_->logits_memory().Allocate(
                               std::max(most, 1U) * executor_->logits_stride() * sizeof(float)));
@@ -83,8 +83,8 @@ class Runner {
     auto& executor = static_cast<CudaExecutor&>(*executor_);
     WRING_ASSIGN(const auto times, executor.TimeOps(step, o_.repeat));
     for (const auto& t : times) {
-      report_.ops.push_back({test, t.name, t.count, 1e6 * t.seconds, t.bytes,
-                             t.bytes / t.seconds / bandwidth_});
+      report_.ops.push_back(
+          {test, t.name, t.count, 1e6 * t.seconds, t.bytes, t.bytes / t.seconds / bandwidth_});
     }
     return {};
   }
@@ -193,9 +193,8 @@ Result<double> CopyBandwidth(CudaDevice& device) {
   return Median(rates);
 }
 
-Result<GpuReport> BenchGpuModel(const ModelSpec& spec, const Weights& weights,
-                                          CudaDevice& device, double bandwidth,
-                                          const GpuBenchOptions& options) {
+Result<GpuReport> BenchGpuModel(const ModelSpec& spec, const Weights& weights, CudaDevice& device,
+                                double bandwidth, const GpuBenchOptions& options) {
   return Runner(spec, weights, device, bandwidth, options).Run();
 }
 

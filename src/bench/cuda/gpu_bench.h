@@ -11,9 +11,9 @@
 namespace wring::bench {
 
 struct GpuBenchOptions {
-  uint32_t prefill = 2048;                // tokens; 0: none
-  uint32_t decode = 64;                   // steps
-  std::vector<uint32_t> depths = {0};     // positions before the first decode step
+  uint32_t prefill = 2048;             // tokens; 0: none
+  uint32_t decode = 64;                // steps
+  std::vector<uint32_t> depths = {0};  // positions before the first decode step
   std::vector<uint32_t> batches = {1};
   CodecId codec = CodecId::kF16;
   bool invariant = false;
@@ -22,13 +22,13 @@ struct GpuBenchOptions {
 };
 
 struct GpuRow {
-  std::string test;             // "pp2048", "tg64 b16 @d512"
-  double tokens_per_s = 0;      // median
-  double milliseconds = 0;      // a step (or the whole prompt)
-  double bytes = 0;             // that a step must read: weights and cache
+  std::string test;         // "pp2048", "tg64 b16 @d512"
+  double tokens_per_s = 0;  // median
+  double milliseconds = 0;  // a step (or the whole prompt)
+  double bytes = 0;         // that a step must read: weights and cache
   double gb_per_s = 0;
-  double roof = 0;              // share of the copy bandwidth
-  double tflops = 0;            // prefill
+  double roof = 0;    // share of the copy bandwidth
+  double tflops = 0;  // prefill
 };
 
 struct GpuOpRow {
@@ -44,8 +44,7 @@ struct GpuReport {
 // Bytes read and written a second by a large copy within the GPU.
 Result<double> CopyBandwidth(CudaDevice& device);
 
-Result<GpuReport> BenchGpuModel(const ModelSpec& spec, const Weights& weights,
-                                          CudaDevice& device, double bandwidth,
-                                          const GpuBenchOptions& options);
+Result<GpuReport> BenchGpuModel(const ModelSpec& spec, const Weights& weights, CudaDevice& device,
+                                double bandwidth, const GpuBenchOptions& options);
 
 }  // namespace wring::bench

@@ -79,8 +79,7 @@ __global__ void __launch_bounds__(128) AppendValuesKernel(const __grid_constant_
   const uint32_t n = a.head_dim;
   const uint32_t padded = (n + 15) / 16 * 16;
   const uint32_t position = a.row.position[first];
-  std::byte* head =
-      HeadAt(a.cache, sequence, position / kBlockTokens, a.kv_heads + blockIdx.x);
+  std::byte* head = HeadAt(a.cache, sequence, position / kBlockTokens, a.kv_heads + blockIdx.x);
   for (uint32_t c = threadIdx.x; c < padded; c += 128) {
     __align__(16) __half values[kRun];
 #pragma unroll
@@ -141,8 +140,8 @@ __global__ void __launch_bounds__(32 * kHeadWarps)
   if (a.cache.first[a.row.sequence[row]] == kNotThisCodec) return;
   const uint32_t position = a.row.position[row];
   const uint32_t token = position % kBlockTokens;
-  std::byte* head = HeadAt(a.cache, a.row.sequence[row], position / kBlockTokens,
-                           key ? kv : a.kv_heads + kv);
+  std::byte* head =
+      HeadAt(a.cache, a.row.sequence[row], position / kBlockTokens, key ? kv : a.kv_heads + kv);
   if (key) {
     StoreHead<kCodec>(vector, n, padded, head, uint64_t{token} * padded, 1, token, lane);
   } else {

@@ -13,8 +13,9 @@ namespace {
 
 AttendLaunch Find(CodecId codec, uint32_t head_dim) {
   if (codec == CodecId::kF32) return nullptr;
-#define WRING_CASE(D) \
-  if (KvCodec::PaddedHead(head_dim) == D) return codec == CodecId::kF16 ? kAttend_f16_##D : kAttend_i8_##D;
+#define WRING_CASE(D)                     \
+  if (KvCodec::PaddedHead(head_dim) == D) \
+    return codec == CodecId::kF16 ? kAttend_f16_##D : kAttend_i8_##D;
   WRING_HEAD_SIZES(WRING_CASE)
 #undef WRING_CASE
   return nullptr;

@@ -62,8 +62,8 @@ struct Merged {
 template <CodecId kCodec, uint32_t kDim>
 struct Attention {
   using S = Stored<kCodec>;
-  static constexpr uint32_t kPieces = kDim / 8;             // of 8 channels
-  static constexpr uint32_t kSteps = (kPieces + 3) / 4;     // of 32 channels
+  static constexpr uint32_t kPieces = kDim / 8;          // of 8 channels
+  static constexpr uint32_t kSteps = (kPieces + 3) / 4;  // of 32 channels
   static_assert(kDim % 16 == 0);
   static constexpr bool kScaled = kCodec == CodecId::kI8;
 
@@ -100,7 +100,8 @@ struct Attention {
     for (uint32_t r = 0; r < 2; ++r) {
       const uint32_t n = g + 8 * r;
       const bool there = n < item.count;
-      const Half* from = args.q + (there ? uint64_t{Row(n)} * args.ldq + Head(n) * kDim : 0);  // heads are padded
+      const Half* from =
+          args.q + (there ? uint64_t{Row(n)} * args.ldq + Head(n) * kDim : 0);  // heads are padded
 #pragma unroll
       for (uint32_t b = 0; b < kSteps; ++b) {
         q[b][r] = {0, 0, 0, 0};
@@ -252,7 +253,7 @@ __global__ void __launch_bounds__(kAttendThreads, 2)
 #pragma unroll
         for (uint32_t c = 0; c < A::kPieces; ++c) {
           *reinterpret_cast<float2*>(&outs[warp][g + 8 * r][8 * c + 2 * t]) = {o[c][2 * r],
-                                                                              o[c][2 * r + 1]};
+                                                                               o[c][2 * r + 1]};
         }
       }
     }

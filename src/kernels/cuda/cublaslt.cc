@@ -24,8 +24,8 @@ struct Heuristic {
   float waves;
   int reserved[4];
 };
-constexpr int kF32 = 0, kF16 = 2;           // cudaDataType
-constexpr int kCompute32F = 68;             // cublasComputeType_t
+constexpr int kF32 = 0, kF16 = 2;  // cudaDataType
+constexpr int kCompute32F = 68;    // cublasComputeType_t
 constexpr int kTransA = 3, kEpilogue = 7, kBiasPointer = 8;
 constexpr int32_t kTranspose = 1;
 constexpr uint32_t kEpilogueBias = 4;
@@ -71,7 +71,8 @@ struct VendorGemm::State {
     Opaque desc = nullptr, w = nullptr, x = nullptr, y = nullptr;
     Heuristic best;
   };
-  using Key = std::tuple<uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, bool, bool, bool>;
+  using Key =
+      std::tuple<uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, bool, bool, bool>;
   std::map<Key, Plan> plans;
 
   ~State() {
@@ -84,16 +85,18 @@ struct VendorGemm::State {
   }
 
   static Status Failed(const char* what, int code) {
-    return Error(Code::kInternal, "cuBLASLt failed ({} gave {}): run with --invariant, which does without",
-                 what, code);
+    return Error(Code::kInternal,
+                 "cuBLASLt failed ({} gave {}): run with --invariant, which does without", what,
+                 code);
   }
 
   Result<Plan*> PlanOf(const Product& p) {
-    const Key key = {p.rows, p.outputs, p.inputs, p.ldx, p.ldw, p.ldy, p.bias != nullptr, p.add,
-                     p.half_y != nullptr};
+    const Key key = {p.rows, p.outputs,          p.inputs, p.ldx, p.ldw, p.ldy, p.bias != nullptr,
+                     p.add,  p.half_y != nullptr};
     if (const auto it = plans.find(key); it != plans.end()) return &it->second;
     Plan plan;
-    if (int e = api.desc_create(&plan.desc, kCompute32F, kF32)) return Failed("MatmulDescCreate", e);
+    if (int e = api.desc_create(&plan.desc, kCompute32F, kF32))
+      return Failed("MatmulDescCreate", e);
     if (int e = api.desc_set(plan.desc, kTransA, &kTranspose, sizeof kTranspose))
       return Failed("TRANSA", e);
     if (p.bias != nullptr) {  // of y's type
@@ -105,7 +108,8 @@ struct VendorGemm::State {
     // Its matrices are column-major: [inputs x outputs] transposed, [inputs x rows], [outputs x rows].
     int e = api.layout_create(&plan.w, kF16, p.inputs, p.outputs, p.ldw);
     if (e == 0) e = api.layout_create(&plan.x, kF16, p.inputs, p.rows, p.ldx);
-    if (e == 0) e = api.layout_create(&plan.y, p.half_y != nullptr ? kF16 : kF32, p.outputs, p.rows, p.ldy);
+    if (e == 0)
+      e = api.layout_create(&plan.y, p.half_y != nullptr ? kF16 : kF32, p.outputs, p.rows, p.ldy);
     if (e != 0) return Failed("MatrixLayoutCreate", e);
     Opaque preference = nullptr;
     if (int f = api.preference_create(&preference)) return Failed("MatmulPreferenceCreate", f);
@@ -113,8 +117,8 @@ struct VendorGemm::State {
     e = api.preference_set(preference, kMaxWorkspace, &bytes, sizeof bytes);
     int found = 0;
     if (e == 0) {
-      e = api.heuristic(handle, plan.desc, plan.w, plan.x, plan.y, plan.y, preference, 1, &plan.best,
-                        &found);
+      e = api.heuristic(handle, plan.desc, plan.w, plan.x, plan.y, plan.y, preference, 1,
+                        &plan.best, &found);
     }
     api.preference_destroy(preference);
     if (e != 0 || found == 0) return Failed("MatmulAlgoGetHeuristic", e);
@@ -128,9 +132,10 @@ VendorGemm::~VendorGemm() = default;
 Result<std::unique_ptr<VendorGemm>> VendorGemm::Create() {
   void* library = OpenLibrary();
   if (library == nullptr) {
-    return Error(Code::kNotFound,
-                 "libcublasLt.so.13 was not found: install the CUDA toolkit's cuBLAS, name the file in "
-                 "WRING_CUBLASLT, or run with --invariant, which does without");
+    return Error(
+        Code::kNotFound,
+        "libcublasLt.so.13 was not found: install the CUDA toolkit's cuBLAS, name the file in "
+        "WRING_CUBLASLT, or run with --invariant, which does without");
   }
   auto state = std::make_unique<State>();
   Api& api = state->api;
@@ -152,13 +157,15 @@ Result<std::unique_ptr<VendorGemm>> VendorGemm::Create() {
   get(&api.heuristic, "cublasLtMatmulAlgoGetHeuristic");
   get(&api.matmul, "cublasLtMatmul");
   if (!all) {
-    return Error(Code::kUnsupported,
-                 "this libcublasLt lacks a function: use CUDA 12's or 13's, or run with --invariant");
+    return Error(
+        Code::kUnsupported,
+        "this libcublasLt lacks a function: use CUDA 12's or 13's, or run with --invariant");
   }
   if (int e = api.create(&state->handle)) return State::Failed("Create", e);
   if (cudaMalloc(&state->workspace, kWorkspaceBytes) != cudaSuccess) {
-    return Error(Code::kLimit, "the GPU has no 64 MiB left for matrix products: free some, or ask "
-                               "for a smaller cache");
+    return Error(Code::kLimit,
+                 "the GPU has no 64 MiB left for matrix products: free some, or ask "
+                 "for a smaller cache");
   }
   return std::unique_ptr<VendorGemm>(new VendorGemm(std::move(state)));
 }
@@ -169,9 +176,9 @@ Status VendorGemm::Run(Launcher& l, const Product& p) {
   if (p.bias != nullptr) s.api.desc_set(plan->desc, kBiasPointer, &p.bias, sizeof p.bias);
   const float beta = p.add ? 1 : 0;
   void* y = p.half_y != nullptr ? static_cast<void*>(p.half_y) : static_cast<void*>(p.y);
-  const int e = s.api.matmul(s.handle, plan->desc, &p.alpha, p.w, plan->w, p.x, plan->x, &beta, y,
-                             plan->y, y, plan->y, &plan->best.algorithm, s.workspace,
-                             kWorkspaceBytes, l.stream);
+  const int e =
+      s.api.matmul(s.handle, plan->desc, &p.alpha, p.w, plan->w, p.x, plan->x, &beta, y, plan->y, y,
+                   plan->y, &plan->best.algorithm, s.workspace, kWorkspaceBytes, l.stream);
   if (e != 0) return State::Failed("Matmul", e);
   return {};
 }

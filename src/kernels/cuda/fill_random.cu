@@ -1,6 +1,7 @@
 // Weights for measuring: random codes, scales of one sane size. They show speed and memory, never quality.
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/mma.cuh"
+#include "quant/fragments/parts.h"
 
 namespace wring::cuda {
 namespace {
@@ -32,25 +33,13 @@ __global__ void FillKernel(uint32_t* data, uint64_t words, uint32_t record, uint
 
 }  // namespace
 
-void FillRandom(Launcher& l, FormatId format, uint32_t record_bytes, std::byte* data,
-                uint64_t size, uint64_t seed) {
-  uint32_t codes = 0;
-  uint32_t bytes = 0;
-  bool plain = false;
-  switch (format) {
-    case FormatId::kQ8_0: codes = 1024; break;
-    case FormatId::kQ4_0:
-    case FormatId::kQ4_1: codes = 512; break;
-    case FormatId::kQ5_0:
-    case FormatId::kQ5_1: codes = 640; break;
-    case FormatId::kQ4_K: codes = 2048, bytes = codes + 256; break;
-    case FormatId::kQ5_K: codes = 2560, bytes = codes + 256; break;
-    case FormatId::kQ6_K: codes = 3072, bytes = codes + 256; break;
-    default: plain = true;
-  }
+void FillRandom(Launcher& l, FormatId format, std::byte* data, uint64_t size, uint64_t seed) {
+  const FragmentParts parts = FragmentPartsOf(format);
+  const bool plain = parts.scale_bytes == 0;
+  const uint32_t bytes = parts.header_bytes != 0 ? parts.header() : parts.scales();
   constexpr uint32_t kHundredth = 0x21202120;  // about 0.01, times 2^8 later
   Launch(l, FillKernel, 2048, 256, 0, reinterpret_cast<uint32_t*>(data), size / 4,
-         record_bytes / 4, codes / 4, bytes / 4, kHundredth, plain, seed);
+         parts.record() / 4, parts.scales() / 4, bytes / 4, kHundredth, plain, seed);
 }
 
 }  // namespace wring::cuda

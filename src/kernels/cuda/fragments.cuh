@@ -3,7 +3,7 @@
 #pragma once
 
 #include "kernels/cuda/mma.cuh"
-#include "quant/format_id.h"
+#include "quant/fragments/parts.h"
 
 namespace wring::cuda {
 
@@ -53,12 +53,17 @@ __device__ __forceinline__ void High2(uint32_t w, int b, uint32_t (&high)[4]) {
   }
 }
 
+// The word of 4-bit codes of block b, row g + 8 r.
+__device__ __forceinline__ uint32_t WordOf(const uint4& codes, int b, int r) {
+  return b == 0 ? (r == 0 ? codes.x : codes.y) : (r == 0 ? codes.z : codes.w);
+}
+
 // float16 d (and m) a row and block of 32.
-template <int kOffset, bool kMin, bool kFive>
+template <FormatId kFormat, int kOffset>
 struct Blocks32 {
-  static constexpr uint32_t kScaleBytes = kMin ? 128 : 64;
-  static constexpr uint32_t kHighBytes = kFive ? 128 : 0;
-  static constexpr uint32_t kRecord = 512 + kHighBytes + kScaleBytes;
+  static constexpr FragmentParts kParts = FragmentPartsOf(kFormat);
+  static constexpr bool kFive = kParts.high_bytes != 0;
+  static constexpr bool kMin = kParts.scale_bytes == 128;
   struct Raw {
     uint4 codes;
     uint32_t high;
@@ -66,12 +71,13 @@ struct Blocks32 {
   };
   __device__ static __forceinline__ Raw Load(const uint8_t* tile, uint32_t strip, uint32_t lane,
                                              uint32_t /*strips*/) {
-    const uint8_t* at = tile + strip * kRecord;
+    const uint8_t* at = tile + strip * kParts.record();
     Raw raw;
     raw.codes = LoadStream(at + 16 * lane);
     raw.high = 0;
-    if constexpr (kFive) raw.high = __ldg(reinterpret_cast<const uint32_t*>(at + 512 + 4 * lane));
-    const uint8_t* scales = at + 512 + kHighBytes + lane / 4 * (kScaleBytes / 8);
+    if constexpr (kFive)
+      raw.high = __ldg(reinterpret_cast<const uint32_t*>(at + kParts.highs() + 4 * lane));
+    const uint8_t* scales = at + kParts.scales() + lane / 4 * (kParts.scale_bytes / 8);
     if constexpr (kMin) {
       raw.scales = LoadStream(scales);
     } else {
@@ -86,10 +92,8 @@ struct Blocks32 {
     for (int r = 0; r < 2; ++r) {
       uint32_t high[4] = {0, 0, 0, 0};
       if constexpr (kFive) High1(raw.high, r, b, high);
-      const uint32_t word = b == 0 ? (r == 0 ? raw.codes.x : raw.codes.y)
-                                   : (r == 0 ? raw.codes.z : raw.codes.w);
       uint32_t q[4];
-      Codes4<kOffset, kFive>(word, high, q);
+      Codes4<kOffset, kFive>(WordOf(raw.codes, b, r), high, q);
       if constexpr (kMin) {
         const uint32_t both = b == 0 ? (r == 0 ? raw.scales.x : raw.scales.y)
                                      : (r == 0 ? raw.scales.z : raw.scales.w);
@@ -108,10 +112,10 @@ struct Blocks32 {
 };
 
 // Q4_K and Q5_K: a byte each for scale and min of a block, d and -dmin of 256 columns.
-template <bool kFive>
+template <FormatId kFormat>
 struct AffineK {
-  static constexpr uint32_t kHighBytes = kFive ? 128 : 0;
-  static constexpr uint32_t kRecord = 4 * (512 + kHighBytes + 64) + 64;
+  static constexpr FragmentParts kParts = FragmentPartsOf(kFormat);
+  static constexpr bool kFive = kParts.high_bytes != 0;
   struct Raw {
     uint4 codes;
     uint32_t high;
@@ -120,17 +124,16 @@ struct AffineK {
   };
   __device__ static __forceinline__ Raw Load(const uint8_t* tile, uint32_t strip, uint32_t lane,
                                              uint32_t /*strips*/) {
-    const uint8_t* at = tile + strip / 4 * kRecord;
+    const uint8_t* at = tile + strip / 4 * kParts.record();
     const uint32_t s = strip % 4;
     Raw raw;
     raw.codes = LoadStream(at + 512 * s + 16 * lane);
     raw.high = 0;
     if constexpr (kFive)
-      raw.high = __ldg(reinterpret_cast<const uint32_t*>(at + 2048 + 128 * s + 4 * lane));
+      raw.high = __ldg(reinterpret_cast<const uint32_t*>(at + kParts.highs() + 128 * s + 4 * lane));
     const uint32_t g = lane / 4;
-    raw.scales =
-        __ldg(reinterpret_cast<const uint2*>(at + 4 * (512 + kHighBytes) + 64 * s + 8 * g));
-    raw.head = __ldg(reinterpret_cast<const uint2*>(at + kRecord - 64 + 8 * g));
+    raw.scales = __ldg(reinterpret_cast<const uint2*>(at + kParts.scales() + 64 * s + 8 * g));
+    raw.head = __ldg(reinterpret_cast<const uint2*>(at + kParts.header() + 8 * g));
     return raw;
   }
   __device__ static __forceinline__ BlockWeights Dequant(const Raw& raw, int b, uint32_t /*lane*/) {
@@ -140,10 +143,8 @@ struct AffineK {
     for (int r = 0; r < 2; ++r) {
       uint32_t high[4] = {0, 0, 0, 0};
       if constexpr (kFive) High1(raw.high, r, b, high);
-      const uint32_t word = b == 0 ? (r == 0 ? raw.codes.x : raw.codes.y)
-                                   : (r == 0 ? raw.codes.z : raw.codes.w);
       uint32_t q[4];
-      Codes4<0, kFive>(word, high, q);
+      Codes4<0, kFive>(WordOf(raw.codes, b, r), high, q);
       // (scale, min) as float16, times (d, -dmin).
       const uint32_t small =
           Sub2(__byte_perm(bytes, 0x64646464, r == 0 ? 0x4140 : 0x4342), Half2Of(1024));
@@ -160,21 +161,21 @@ struct AffineK {
 }  // namespace detail
 
 template <>
-struct Fragments<FormatId::kQ4_0> : detail::Blocks32<8, false, false> {};
+struct Fragments<FormatId::kQ4_0> : detail::Blocks32<FormatId::kQ4_0, 8> {};
 template <>
-struct Fragments<FormatId::kQ4_1> : detail::Blocks32<0, true, false> {};
+struct Fragments<FormatId::kQ4_1> : detail::Blocks32<FormatId::kQ4_1, 0> {};
 template <>
-struct Fragments<FormatId::kQ5_0> : detail::Blocks32<16, false, true> {};
+struct Fragments<FormatId::kQ5_0> : detail::Blocks32<FormatId::kQ5_0, 16> {};
 template <>
-struct Fragments<FormatId::kQ5_1> : detail::Blocks32<0, true, true> {};
+struct Fragments<FormatId::kQ5_1> : detail::Blocks32<FormatId::kQ5_1, 0> {};
 template <>
-struct Fragments<FormatId::kQ4_K> : detail::AffineK<false> {};
+struct Fragments<FormatId::kQ4_K> : detail::AffineK<FormatId::kQ4_K> {};
 template <>
-struct Fragments<FormatId::kQ5_K> : detail::AffineK<true> {};
+struct Fragments<FormatId::kQ5_K> : detail::AffineK<FormatId::kQ5_K> {};
 
 template <>
 struct Fragments<FormatId::kQ6_K> {
-  static constexpr uint32_t kRecord = 4 * (512 + 256 + 64) + 32;
+  static constexpr FragmentParts kParts = FragmentPartsOf(FormatId::kQ6_K);
   struct Raw {
     uint4 codes;
     uint2 high;
@@ -183,15 +184,15 @@ struct Fragments<FormatId::kQ6_K> {
   };
   __device__ static __forceinline__ Raw Load(const uint8_t* tile, uint32_t strip, uint32_t lane,
                                              uint32_t /*strips*/) {
-    const uint8_t* at = tile + strip / 4 * kRecord;
+    const uint8_t* at = tile + strip / 4 * kParts.record();
     const uint32_t s = strip % 4;
     const uint32_t g = lane / 4;
     Raw raw;
     raw.codes = LoadStream(at + 512 * s + 16 * lane);
-    raw.high = LoadStream2(at + 2048 + 256 * s + 8 * lane);
-    raw.scales = __ldg(reinterpret_cast<const uint32_t*>(at + 3072 + 64 * s +
+    raw.high = LoadStream2(at + kParts.highs() + 256 * s + 8 * lane);
+    raw.scales = __ldg(reinterpret_cast<const uint32_t*>(at + kParts.scales() + 64 * s +
                                                          4 * (2 * g + lane % 4 / 2)));
-    raw.head = __ldg(reinterpret_cast<const uint32_t*>(at + kRecord - 32 + 4 * g));
+    raw.head = __ldg(reinterpret_cast<const uint32_t*>(at + kParts.header() + 4 * g));
     return raw;
   }
   __device__ static __forceinline__ BlockWeights Dequant(const Raw& raw, int b, uint32_t /*lane*/) {
@@ -204,10 +205,8 @@ struct Fragments<FormatId::kQ6_K> {
     for (int r = 0; r < 2; ++r) {
       uint32_t high[4];
       detail::High2(r == 0 ? raw.high.x : raw.high.y, b, high);
-      const uint32_t word = b == 0 ? (r == 0 ? raw.codes.x : raw.codes.y)
-                                   : (r == 0 ? raw.codes.z : raw.codes.w);
       uint32_t q[4];
-      detail::Codes4<32, true>(word, high, q);
+      detail::Codes4<32, true>(detail::WordOf(raw.codes, b, r), high, q);
       const uint32_t d = Splat(both, r);
 #pragma unroll
       for (int p = 0; p < 4; ++p) w.a[r][p] = Mul2(q[p], d);
@@ -218,18 +217,18 @@ struct Fragments<FormatId::kQ6_K> {
 
 template <>
 struct Fragments<FormatId::kQ8_0> {
-  static constexpr uint32_t kRecord = 1024 + 64;
+  static constexpr FragmentParts kParts = FragmentPartsOf(FormatId::kQ8_0);
   struct Raw {
     uint4 codes[2];
     uint2 scales;
   };
   __device__ static __forceinline__ Raw Load(const uint8_t* tile, uint32_t strip, uint32_t lane,
                                              uint32_t /*strips*/) {
-    const uint8_t* at = tile + strip * kRecord;
+    const uint8_t* at = tile + strip * kParts.record();
     Raw raw;
     raw.codes[0] = LoadStream(at + 16 * lane);
     raw.codes[1] = LoadStream(at + 512 + 16 * lane);
-    raw.scales = __ldg(reinterpret_cast<const uint2*>(at + 1024 + 8 * (lane / 4)));
+    raw.scales = __ldg(reinterpret_cast<const uint2*>(at + kParts.scales() + 8 * (lane / 4)));
     return raw;
   }
   __device__ static __forceinline__ BlockWeights Dequant(const Raw& raw, int b, uint32_t /*lane*/) {
@@ -242,8 +241,8 @@ struct Fragments<FormatId::kQ8_0> {
       const uint32_t d = Splat(scales, r);
 #pragma unroll
       for (int p = 0; p < 4; ++p) {
-        const uint32_t q = Sub2(
-            __byte_perm(words[p / 2], 0x64646464, p % 2 == 0 ? 0x4140 : 0x4342), Half2Of(1024 + 128));
+        const uint32_t q = Sub2(__byte_perm(words[p / 2], 0x64646464, p % 2 == 0 ? 0x4140 : 0x4342),
+                                Half2Of(1024 + 128));
         w.a[r][p] = Mul2(q, d);
       }
     }
@@ -262,8 +261,7 @@ struct Fragments<FormatId::kF16> {
     Raw raw;
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
-      const uint8_t* at =
-          tile + ((lane / 4 + 8 * r) * strips + strip) * 128 + 16 * (lane % 4);
+      const uint8_t* at = tile + ((lane / 4 + 8 * r) * strips + strip) * 128 + 16 * (lane % 4);
       raw.v[0][r] = LoadStream(at);
       raw.v[1][r] = LoadStream(at + 64);
     }

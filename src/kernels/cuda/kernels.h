@@ -45,8 +45,9 @@ struct MatrixArg {
 };
 
 inline constexpr uint32_t kMaxParts = 3;
-inline constexpr uint32_t kGemvRows = 8;    // most activation rows that GEMV takes
-inline constexpr uint32_t kSplitRows = 64;  // most for which GEMM shares segments out to blocks of their own
+inline constexpr uint32_t kGemvRows = 8;  // most activation rows that GEMV takes
+inline constexpr uint32_t kSplitRows =
+    64;  // most for which GEMM shares segments out to blocks of their own
 inline constexpr uint32_t kSegments = 8;
 
 // RMS norm of each row; to float16 or float32. gather: row i reads x row gather[i].
@@ -78,7 +79,8 @@ struct LinearArgs {
   // GEMV alone: x is the norm of these rows, where FusesNorm() says that it can be.
   NormArgs norm;
 };
-inline constexpr uint32_t kGemvShared = 48 << 10;  // bytes of activations that a GEMV keeps in shared memory
+inline constexpr uint32_t kGemvShared =
+    48 << 10;  // bytes of activations that a GEMV keeps in shared memory
 constexpr bool FusesNorm(uint32_t rows, uint32_t strips) {
   return rows <= 2 && rows * strips * 128 <= kGemvShared;
 }
@@ -173,10 +175,11 @@ struct AttendItem {
   uint32_t count = 0;      // vectors, 1 .. 16
   uint32_t block = 0;      // first block of positions
   uint32_t blocks = 0;
-  uint32_t tile = 0;     // which tile of vectors: its counter
-  uint32_t chunk = 0;    // of this tile
-  uint32_t chunks = 0;   // items of this tile
-  uint32_t partial = 0;  // vectors before those of chunk 0 of this tile among the partials; chunk c follows with `count`
+  uint32_t tile = 0;    // which tile of vectors: its counter
+  uint32_t chunk = 0;   // of this tile
+  uint32_t chunks = 0;  // items of this tile
+  uint32_t partial =
+      0;  // vectors before those of chunk 0 of this tile among the partials; chunk c follows with `count`
 };
 struct AttendArgs {
   const Half* q = nullptr;  // heads padded
@@ -199,8 +202,7 @@ void Attend(Launcher&, const AttendArgs&);
 bool HasAttend(CodecId codec, uint32_t head_dim);
 
 // ---- for measuring ----
-// Random fragments; record_bytes: the format's.
-void FillRandom(Launcher&, FormatId format, uint32_t record_bytes, std::byte* data, uint64_t bytes,
-                uint64_t seed);
+// Random fragments.
+void FillRandom(Launcher&, FormatId format, std::byte* data, uint64_t bytes, uint64_t seed);
 
 }  // namespace wring::cuda

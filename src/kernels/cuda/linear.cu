@@ -39,9 +39,8 @@ uint32_t AllTiles(const LinearArgs& args) {
 
 namespace {
 
-__global__ void __launch_bounds__(256)
-    ReduceKernel(const __grid_constant__ LinearArgs args, const float* workspace,
-                 uint32_t all_rows) {
+__global__ void __launch_bounds__(256) ReduceKernel(const __grid_constant__ LinearArgs args,
+                                                    const float* workspace, uint32_t all_rows) {
   LetNextStart();
   WaitForPrevious();
   const uint32_t row = blockIdx.x * 256 + threadIdx.x;

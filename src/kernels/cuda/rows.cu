@@ -38,8 +38,8 @@ __global__ void SoftCapKernel(float* x, float cap, uint64_t count) {
   if (i < count) x[i] = cap * tanhf(x[i] / cap);
 }
 
-__global__ void GatedKernel(Gate gate, const float* g, const float* u, uint32_t cols, uint32_t ld_in,
-                            Half* out, uint32_t ld_out) {
+__global__ void GatedKernel(Gate gate, const float* g, const float* u, uint32_t cols,
+                            uint32_t ld_in, Half* out, uint32_t ld_out) {
   LetNextStart();
   WaitForPrevious();
   const uint32_t c = (blockIdx.x * blockDim.x + threadIdx.x) * 4;
@@ -67,7 +67,8 @@ __global__ void GatedHalfKernel(Gate gate, Half* g, const Half* u, uint32_t cols
   const auto pair = [&](uint32_t& a, uint32_t b) {
     const float2 x = __half22float2(AsHalf2(a));
     const float2 y = __half22float2(AsHalf2(b));
-    a = AsWord(__halves2half2(Saturated(GateOf(gate, x.x) * y.x), Saturated(GateOf(gate, x.y) * y.y)));
+    a = AsWord(
+        __halves2half2(Saturated(GateOf(gate, x.x) * y.x), Saturated(GateOf(gate, x.y) * y.y)));
   };
   pair(gs.x, us.x);
   pair(gs.y, us.y);

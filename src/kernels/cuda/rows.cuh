@@ -11,7 +11,8 @@ namespace wring::cuda {
 template <uint32_t kThreadCount>
 __device__ __forceinline__ float NormFactor(const float* x, uint32_t cols, float eps) {
   float squares = 0;
-  for (uint32_t c = threadIdx.x; c < cols; c += kThreadCount) squares = __fmaf_rn(x[c], x[c], squares);
+  for (uint32_t c = threadIdx.x; c < cols; c += kThreadCount)
+    squares = __fmaf_rn(x[c], x[c], squares);
   squares = BlockSum<kThreadCount / 32>(squares);
   return 1.F / sqrtf(squares / static_cast<float>(cols) + eps);
 }

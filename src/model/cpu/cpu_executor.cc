@@ -33,8 +33,7 @@ Result<std::unique_ptr<Executor>> CpuExecutor::Create(const ModelSpec& spec, con
                                                       const KvLayouts& layouts, PagePool& pool,
                                                       ThreadPool& threads,
                                                       const ExecutorOptions& options) {
-  std::unique_ptr<CpuExecutor> e(
-      new CpuExecutor(spec, weights, layouts, pool, threads, options));
+  std::unique_ptr<CpuExecutor> e(new CpuExecutor(spec, weights, layouts, pool, threads, options));
   WRING_TRY(e->CheckKernels(fmt::format("cpu/{}", e->kernels_.name), [&](const PackedMatrix& m) {
     return UsesInt8(e->kernels_, m, options.exact) ? Arithmetic::kInt8 : Arithmetic::kF32;
   }));

@@ -47,22 +47,17 @@ class CudaExecutor final : public Executor {
   struct Stage {
     Work work;
     const Op* op = nullptr;
-    const Op* gated = nullptr;               // kLinear: the activation that may run with it
-    const Op* q_norm = nullptr;              // kAppend
+    const Op* gated = nullptr;   // kLinear: the activation that may run with it
+    const Op* q_norm = nullptr;  // kAppend
     const Op* k_norm = nullptr;
-    bool gather = false;                     // kNorm: of the selected rows
-    bool feeds = false;                      // kNorm: the next stage may run it
-    size_t norm = kNoStage;                  // kLinear: which stage's norm it may run
+    bool gather = false;     // kNorm: of the selected rows
+    bool feeds = false;      // kNorm: the next stage may run it
+    size_t norm = kNoStage;  // kLinear: which stage's norm it may run
   };
   struct RopeTable {
     Buffer inverse, cos_sin;
     uint32_t half = 0;
     float scale = 1;
-  };
-  // A device array that grows; graphs that know its old place are dropped.
-  struct Table {
-    Buffer memory;
-    uint64_t at = 0;
   };
   using GraphKey = std::vector<uint32_t>;
 
@@ -72,14 +67,19 @@ class CudaExecutor final : public Executor {
   Status Lower();
   Status MakeRope();
 
+  // The slot that a norm writes is read by a matrix, but where it stands before a residual sum.
+  static bool WritesHalf(const Op& norm) { return norm.out != Slot::kBranch; }
+
+  // cuda_executor.cc
   Status Upload();
-  Status Launch();       // the whole step into the stream
-  Status RunStage(const Stage& stage);
-  Result<double> TimeStages(const std::vector<const Stage*>& stages, int repeat);
-  OpTime Describe(const Stage& stage, const Step& step) const;
+  Status Launch();  // the whole step into the stream
   Status RunGraph();
   void DropGraphs();
+  // Room for `bytes`; a buffer that grows moves, so graphs that know its place are dropped.
   Status Reserve(Buffer& buffer, uint64_t bytes);
+
+  // cuda_stages.cc
+  Status RunStage(const Stage& stage);
 
   void Embed(const Op& op);
   void Norm(const Stage& stage);
@@ -93,6 +93,10 @@ class CudaExecutor final : public Executor {
                        FormatId format, cuda::Half* half_out);
   void Append(const Stage& stage);
   void Attend(const Op& op);
+
+  // op_times.cc
+  Result<double> TimeStages(const std::vector<const Stage*>& stages, int repeat);
+  OpTime Describe(const Stage& stage, const Step& step) const;
 
   float* floats(Slot s) { return floats_[static_cast<size_t>(s)].as<float>(); }
   cuda::Half* halves(Slot s) { return halves_[static_cast<size_t>(s)].as<cuda::Half>(); }

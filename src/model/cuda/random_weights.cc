@@ -9,8 +9,9 @@ namespace wring {
 Result<std::unique_ptr<Weights>> RandomWeights::Make(const ModelSpec& spec, FormatId format,
                                                      CudaDevice& device) {
   if (cuda::LinearOf(format).gemv == nullptr) {
-    return Error(Code::kUnsupported, "{} has no GPU kernel: use F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, "
-                                     "Q5_1, Q4_K, Q5_K or Q6_K",
+    return Error(Code::kUnsupported,
+                 "{} has no GPU kernel: use F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, "
+                 "Q5_1, Q4_K, Q5_K or Q6_K",
                  Format(format).name());
   }
   std::unique_ptr<Weights> w(new Weights());
@@ -49,7 +50,7 @@ Result<std::unique_ptr<Weights>> RandomWeights::Make(const ModelSpec& spec, Form
     }
     FragmentMatrix& f = w->fragments_[w->Index(d.ref)];
     f.data = at;
-    cuda::FillRandom(launcher, format, FragmentsOf(format).record_bytes, at, f.bytes(),
+    cuda::FillRandom(launcher, format, at, f.bytes(),
                      static_cast<uint64_t>(at - w->matrix_memory_.data()));
     at += RoundUp<uint64_t>(f.bytes(), 256);
     PackedMatrix& m = w->matrices_[w->Index(d.ref)];

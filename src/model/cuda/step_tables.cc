@@ -62,8 +62,9 @@ Status StepTables::AddBlocks(const Step& step) {
     b.first[s] = static_cast<uint32_t>(b.offsets.size());
     for (const KvSegment& segment : segments) {
       if (segment.codec != codec || !segment.causal) {
-        return Error(Code::kUnsupported,
-                     "segments of several codecs in one sequence have no GPU kernel: use --device cpu");
+        return Error(
+            Code::kUnsupported,
+            "segments of several codecs in one sequence have no GPU kernel: use --device cpu");
       }
       b.offsets.insert(b.offsets.end(), segment.blocks.begin(), segment.blocks.end());
     }
@@ -109,8 +110,7 @@ void StepTables::PlanAttention(const Step& step, Plan* plan) {
   whole.swap(plan->items);
   for (cuda::AttendItem item : whole) {
     const uint32_t end = item.block + item.blocks;
-    const uint32_t chunks =
-        (end - 1) / cuda::kChunkBlocks - item.block / cuda::kChunkBlocks + 1;
+    const uint32_t chunks = (end - 1) / cuda::kChunkBlocks - item.block / cuda::kChunkBlocks + 1;
     item.chunks = chunks;
     item.tile = plan->tiles;
     item.partial = plan->vectors;

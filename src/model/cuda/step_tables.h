@@ -18,8 +18,8 @@ class StepTables {
     CodecId codec = CodecId::kF16;
     uint32_t window = 0;
     std::vector<cuda::AttendItem> items;
-    uint32_t tiles = 0;     // that several items share
-    uint32_t vectors = 0;   // of partials
+    uint32_t tiles = 0;    // that several items share
+    uint32_t vectors = 0;  // of partials
   };
 
   // `wide`: heads x tiles from which on an item takes all blocks of its tile: enough to fill the GPU.

@@ -38,7 +38,11 @@ struct FragmentLayout {
   float alpha = 1;  // of the products
 };
 
-const FragmentLayout& FragmentsOf(FormatId format);
+FragmentLayout FragmentsOf(FormatId format);
+// Plain types: fragments are float16, row-major, whatever the file holds.
+constexpr bool HoldsHalves(FormatId format) {
+  return format == FormatId::kF32 || format == FormatId::kF16 || format == FormatId::kBF16;
+}
 
 // A matrix in fragments; a view over a device's memory.
 struct FragmentMatrix {

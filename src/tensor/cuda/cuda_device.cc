@@ -12,8 +12,9 @@ namespace wring {
 
 Status CudaStatus(int code, std::string_view what) {
   if (code == cudaSuccess) return {};
-  return Error(Code::kInternal, "the GPU failed while {} ({}): restart; if it happens again, report it",
-               what, cudaGetErrorString(static_cast<cudaError_t>(code)));
+  return Error(Code::kInternal,
+               "the GPU failed while {} ({}): restart; if it happens again, report it", what,
+               cudaGetErrorString(static_cast<cudaError_t>(code)));
 }
 
 namespace {
@@ -36,18 +37,6 @@ Result<int> Count() {
 }
 
 }  // namespace
-
-Result<std::vector<std::string>> CudaDevice::List() {
-  WRING_ASSIGN(const int count, Count());
-  std::vector<std::string> names;
-  for (int i = 0; i < count; ++i) {
-    cudaDeviceProp p;
-    WRING_TRY(CudaStatus(cudaGetDeviceProperties(&p, i), "asking for its properties"));
-    names.push_back(fmt::format("cuda:{} {} ({} GiB, compute capability {}.{})", i, p.name,
-                                p.totalGlobalMem >> 30, p.major, p.minor));
-  }
-  return names;
-}
 
 Result<CudaDevice*> CudaDevice::Get(int index) {
   static std::mutex mutex;
@@ -99,10 +88,11 @@ Result<Buffer> CudaDevice::Allocate(size_t bytes) {
   const size_t rounded = std::max<size_t>((bytes + 255) / 256 * 256, 256);
   if (cudaMalloc(&data, rounded) != cudaSuccess) {
     cudaGetLastError();  // is no sticky one
-    return Error(Code::kLimit,
-                 "{} has {} MiB free and {} MiB more are needed: use a smaller model, context or cache, "
-                 "or --device cpu",
-                 name_, memory().free >> 20, rounded >> 20);
+    return Error(
+        Code::kLimit,
+        "{} has {} MiB free and {} MiB more are needed: use a smaller model, context or cache, "
+        "or --device cpu",
+        name_, memory().free >> 20, rounded >> 20);
   }
   Buffer buffer(this, static_cast<std::byte*>(data), rounded);
   used_ += rounded;
@@ -129,9 +119,9 @@ Status CudaDevice::CopyIn(Buffer& to, size_t offset, std::span<const std::byte> 
 Status CudaDevice::CopyOut(std::span<std::byte> to, const Buffer& from, size_t offset) {
   assert(offset + to.size() <= from.size());
   Use();
-  WRING_TRY(CudaStatus(cudaMemcpyAsync(to.data(), from.data() + offset, to.size(),
-                                       cudaMemcpyDeviceToHost, stream_),
-                       "copying from it"));
+  WRING_TRY(CudaStatus(
+      cudaMemcpyAsync(to.data(), from.data() + offset, to.size(), cudaMemcpyDeviceToHost, stream_),
+      "copying from it"));
   return Synchronize();
 }
 

@@ -3,7 +3,6 @@
 
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "tensor/buffer.h"
 
@@ -16,9 +15,8 @@ Status CudaStatus(int code, std::string_view what);
 
 class CudaDevice final : public Device {
  public:
-  // Counts what CUDA_VISIBLE_DEVICES lets through; kNotFound says why there is none.
-  static Result<std::vector<std::string>> List();
-  // The device with this index; the same object for the whole process.
+  // The device with this index among those that CUDA_VISIBLE_DEVICES lets through; the same object for the whole process.
+  // kNotFound says why there is none.
   static Result<CudaDevice*> Get(int index);
 
   DeviceKind kind() const override { return DeviceKind::kCuda; }

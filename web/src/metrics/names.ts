@@ -15,5 +15,5 @@ export const names = {
   cancelled: 'wring:requests_cancelled_total',
 } as const;
 
-/** From the bottom of the stack up: what is in use, then what is not. */
-export const poolOwners = ['kv_cache', 'prefix_cache', 'adapter', 'speculative', 'waste', 'free'] as const;
+/** From the bottom of the stack up: what is in use, then what is not. What slabs waste is a part of what is free. */
+export const poolOwners = ['kv_cache', 'prefix_cache', 'adapter', 'speculative', 'free'] as const;

@@ -1,0 +1,45 @@
+// What the products over fragments share. A warp owns 16 rows of the matrix; the activations' rows are the columns of the
+// product.
+#pragma once
+
+#include "kernels/cuda/fragments.cuh"
+#include "kernels/cuda/launch.h"
+#include "kernels/cuda/rows.cuh"
+
+namespace wring::cuda {
+
+constexpr uint32_t kWarps = 8;
+constexpr uint32_t kThreads = 32 * kWarps;
+constexpr uint32_t kStrip = 64;  // columns, kStripCols of quant/fragments
+static_assert(kWarps == kSegments);
+
+__device__ __forceinline__ uint32_t SegmentBegin(uint32_t segment, uint32_t strips) {
+  return segment * strips / kSegments;
+}
+
+// Which part a tile of a launch belongs to; `tile` becomes the part's.
+__device__ __forceinline__ const LinearArgs::Part& PartOf(const LinearArgs& args, uint32_t* tile) {
+  uint32_t p = 0;
+  while (p + 1 < args.parts && *tile >= args.part[p].w.tiles) *tile -= args.part[p++].w.tiles;
+  return args.part[p];
+}
+
+__device__ __forceinline__ const uint8_t* TileOf(const MatrixArg& w, uint32_t tile) {
+  return reinterpret_cast<const uint8_t*>(w.data) + tile * w.tile_bytes;
+}
+
+__device__ __forceinline__ void StoreOutput(const LinearArgs& args, const LinearArgs::Part& part,
+                                            uint32_t row, uint32_t col, float sum) {
+  if (row >= part.w.rows || col >= args.rows) return;
+  float* out = part.out + uint64_t{col} * part.ld + row;
+  sum *= part.w.alpha;
+  if (part.bias != nullptr) sum += part.bias[row];
+  *out = args.add ? *out + sum : sum;
+}
+
+__device__ __forceinline__ void MultiplyBlock(const BlockWeights& w, uint4 x, float (&acc)[4]) {
+  Mma(acc, w.a[0][0], w.a[1][0], w.a[0][1], w.a[1][1], x.x, x.y);
+  Mma(acc, w.a[0][2], w.a[1][2], w.a[0][3], w.a[1][3], x.z, x.w);
+}
+
+}  // namespace wring::cuda
