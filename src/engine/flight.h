@@ -41,8 +41,8 @@ struct Branch {
       tokens;  // the prompt and what was drawn; those from kv.length() on are still to be computed
   SequenceKv kv;
   Answer answer;
-  Hash128 name{};        // of the last column that the prefix cache knows
-  uint32_t named = 0;    // columns that it knows
+  Hash128 name{};      // of the last column that the prefix cache knows
+  uint32_t named = 0;  // columns that it knows
   bool ended = false;
   EngineClock::time_point last_token;
 

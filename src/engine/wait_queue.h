@@ -20,7 +20,11 @@ class WaitQueue {
   void Push(const std::string& account, int32_t priority, T item, bool front = false) {
     Lift(account);
     auto& line = lines_[priority][account];
-    front ? line.push_front(std::move(item)) : line.push_back(std::move(item));
+    if (front) {
+      line.push_front(std::move(item));
+    } else {
+      line.push_back(std::move(item));
+    }
     ++size_;
   }
 

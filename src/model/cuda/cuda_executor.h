@@ -137,8 +137,8 @@ class CudaExecutor final : public Executor {
     uint64_t count, items;
   };
   struct {
-    uint64_t token, position, sequence, selected;
-    uint64_t first[kCodecCount], offsets[kCodecCount];
+    uint64_t token = 0, position = 0, sequence = 0, selected = 0;
+    uint64_t first[kCodecCount] = {}, offsets[kCodecCount] = {};
     std::vector<PlanAt> plans;
   } at_;
   std::map<GraphKey, CUgraphExec_st*> graphs_;
