@@ -1,4 +1,5 @@
-// A request's share of what its key may use: taken before the work, settled when the object goes.
+// A request's share of what its key may use: taken before the work, settled when the object goes. It goes before the
+// answer is sent: who has the answer may ask again at once.
 #pragma once
 
 #include <optional>

@@ -72,7 +72,7 @@ void Answering::OnEnd(const Status& status, const Usage& usage) {
   usage_.cached_tokens += usage.cached_tokens;
   usage_.completion_tokens += usage.completion_tokens;
   allowance_->Used(usage_.prompt_tokens + usage_.completion_tokens);
-  --left_;
+  if (--left_ == 0) allowance_.reset();
   if (done_) return;
   if (!status.ok()) return Fail(ErrorFrom(status));
   if (left_ > 0) return;

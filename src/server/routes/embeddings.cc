@@ -46,6 +46,7 @@ void Embeddings(Service& service, const Call& call) {
     }
     vectors.push_back(*std::move(vector));
   }
+  allowance.reset();
   service.SendJson(call, EmbeddingReply(*parsed, b.embedding_name(), vectors, tokens));
 }
 

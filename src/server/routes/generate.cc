@@ -31,13 +31,14 @@ void CountTokens(Service& service, const Call& call) {
   if (b.generator() == nullptr) {
     return service.SendError(call, MakeError(400, "the model served here reads no messages"));
   }
-  const auto allowance = Allowance::Take(service, call, 0);
+  auto allowance = Allowance::Take(service, call, 0);
   if (!allowance) return;
   auto parsed =
       ParseMessages(call.exchange->request().body, MakeParseContext(service), /*count_only=*/true);
   if (!parsed.ok()) return service.SendError(call, parsed.error());
   auto ids = EncodePrompts(*b.generator(), *parsed);
   if (!ids.ok()) return service.SendError(call, ids.error());
+  allowance.reset();
   service.SendJson(call, CountReply(ids->prompts.at(0).size()));
 }
 

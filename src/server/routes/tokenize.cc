@@ -29,20 +29,21 @@ void TokenizerInfo(Service& service, const Call& call) {
 }
 
 void Tokenize(Service& service, const Call& call) {
-  const auto allowance = Allowance::Take(service, call, 0);
+  auto allowance = Allowance::Take(service, call, 0);
   if (!allowance) return;
   const Model& model = TextModel(*service.backend());
   auto parsed = ParseTokenize(call.exchange->request().body, ContextOf(model));
   if (!parsed.ok()) return service.SendError(call, parsed.error());
   auto ids = EncodePrompts(model, parsed->call);
   if (!ids.ok()) return service.SendError(call, ids.error());
+  allowance.reset();
   service.SendJson(
       call, TokenizeReply(ids->prompts.at(0), model.spec.context, parsed->return_token_strs,
                           [&](int32_t id) { return model.tokenizer->TokenBytes(id, true); }));
 }
 
 void Detokenize(Service& service, const Call& call) {
-  const auto allowance = Allowance::Take(service, call, 0);
+  auto allowance = Allowance::Take(service, call, 0);
   if (!allowance) return;
   const Model& model = TextModel(*service.backend());
   auto tokens = ParseDetokenize(call.exchange->request().body, ContextOf(model));
@@ -52,17 +53,19 @@ void Detokenize(Service& service, const Call& call) {
   }
   auto text = model.tokenizer->Decode(*tokens, false);
   if (!text.ok()) return service.SendError(call, ErrorFrom(text.status()));
+  allowance.reset();
   service.SendJson(call, DetokenizeReply(*text));
 }
 
 void ApplyTemplate(Service& service, const Call& call) {
-  const auto allowance = Allowance::Take(service, call, 0);
+  auto allowance = Allowance::Take(service, call, 0);
   if (!allowance) return;
   const Model& model = TextModel(*service.backend());
   auto parsed = ParseApplyTemplate(call.exchange->request().body, ContextOf(model));
   if (!parsed.ok()) return service.SendError(call, parsed.error());
   auto text = RenderConversation(model, *parsed);
   if (!text.ok()) return service.SendError(call, text.error());
+  allowance.reset();
   service.SendJson(call, ApplyTemplateReply(*text));
 }
 
