@@ -31,7 +31,6 @@ ThreadPool::~ThreadPool() {
   {
     std::lock_guard lock(mutex_);
     stop_.store(true);
-    next_.fetch_add(uint64_t{1} << (2 * kChunkBits));
   }
   wake_.notify_all();
   for (auto& w : workers_) w.join();
@@ -43,7 +42,7 @@ uint64_t ThreadPool::TakeChunks(size_t thread) {
     uint64_t next = next_.load(std::memory_order_acquire);
     const uint64_t chunks = (next >> kChunkBits) & kChunkMask;
     const uint64_t index = next & kChunkMask;
-    if (index >= chunks || stop_.load(std::memory_order_relaxed)) return JobOf(next);
+    if (index >= chunks) return JobOf(next);
     // Read before the swap and used only if it succeeds: then this job had a chunk left, so nobody wrote the next.
     const auto call = job_.call.load(std::memory_order_relaxed);
     const void* fn = job_.fn.load(std::memory_order_relaxed);
@@ -88,15 +87,16 @@ void ThreadPool::Run(const Job& job) {
 void ThreadPool::Work(size_t thread) {
   uint64_t seen = 0;
   const auto number = [&] { return JobOf(next_.load()); };
-  while (true) {
+  // The end is a word of its own, looked at before every sleep: were it told by a job's number, a worker that reads that
+  // number while it looks for the last job's chunks would sleep on.
+  while (!stop_.load()) {
     for (int spin = 0; number() == seen && spin < kSpins; ++spin) Pause();
     if (number() == seen) {
       std::unique_lock lock(mutex_);
       sleepers_.fetch_add(1);
-      wake_.wait(lock, [&] { return number() != seen; });
+      wake_.wait(lock, [&] { return stop_.load() || number() != seen; });
       sleepers_.fetch_sub(1);
     }
-    if (stop_.load()) return;
     seen = TakeChunks(thread);
   }
 }

@@ -41,6 +41,16 @@ TEST(ThreadPoolTest, LateWorkersTakeNothingFromTheNextJob) {
   }
 }
 
+// A worker may still be looking for chunks of the last job when its pool ends.
+TEST(ThreadPoolTest, EndsRightAfterAJob) {
+  for (int round = 0; round < 5'000; ++round) {
+    ThreadPool pool(8);  // more than processors, so that some are put aside at any point
+    std::atomic<size_t> items{0};
+    pool.ParallelFor(100, 1, [&](size_t begin, size_t end, size_t) { items += end - begin; });
+    ASSERT_EQ(items.load(), 100U);
+  }
+}
+
 TEST(ThreadPoolTest, WakesWorkersThatSleep) {
   ThreadPool pool(2);
   for (int round = 0; round < 5; ++round) {
