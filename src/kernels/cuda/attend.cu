@@ -1,12 +1,17 @@
 // Which codec and head size has an attention kernel; others are padded to one.
 #include "kernels/cuda/attend.cuh"
+#include "kernels/cuda/attend_wide.cuh"
 
+#define WRING_WIDE_SIZES(F) F(64) F(80) F(96) F(112) F(128) F(192) F(256)
 #define WRING_HEAD_SIZES(F) F(16) F(32) F(48) F(64) F(80) F(96) F(112) F(128) F(192) F(256)
 
 namespace wring::cuda {
 
 #define WRING_DECLARE(D) extern const AttendLaunch kAttend_f16_##D, kAttend_i8_##D;
 WRING_HEAD_SIZES(WRING_DECLARE)
+#undef WRING_DECLARE
+#define WRING_DECLARE(D) extern const AttendWideLaunch kAttendWide_##D;
+WRING_WIDE_SIZES(WRING_DECLARE)
 #undef WRING_DECLARE
 
 namespace {
@@ -21,9 +26,32 @@ AttendLaunch Find(CodecId codec, uint32_t head_dim) {
   return nullptr;
 }
 
+AttendWideLaunch FindWide(CodecId codec, uint32_t head_dim) {
+  if (codec != CodecId::kF16) return nullptr;
+#define WRING_CASE(D) \
+  if (KvCodec::PaddedHead(head_dim) == D) return kAttendWide_##D;
+  WRING_WIDE_SIZES(WRING_CASE)
+#undef WRING_CASE
+  return nullptr;
+}
+
+// What is compiled for other GPUs, or from their intermediate code, lacks warpgroup products.
+__global__ void ProbeKernel() {}
+bool HasWgmma() {
+  cudaFuncAttributes attributes = {};
+  if (cudaFuncGetAttributes(&attributes, ProbeKernel) != cudaSuccess) return false;
+  return attributes.binaryVersion == 90 && attributes.ptxVersion == 90;
+}
+
 }  // namespace
 
 bool HasAttend(CodecId codec, uint32_t head_dim) { return Find(codec, head_dim) != nullptr; }
+bool HasAttendWide(CodecId codec, uint32_t head_dim) {
+  return FindWide(codec, head_dim) != nullptr && HasWgmma();
+}
+void AttendWide(Launcher& l, const AttendArgs& args) {
+  FindWide(args.cache.codec, args.head_dim)(l, args);
+}
 void Attend(Launcher& l, const AttendArgs& args) { Find(args.cache.codec, args.head_dim)(l, args); }
 
 }  // namespace wring::cuda

@@ -1,5 +1,6 @@
-// A lane's weights out of fragments (quant/fragments/fragments.h has the layout and the roundings): Load() takes what
-// stands in memory for one strip, Dequant() makes float16 of one of its two blocks.
+// A lane's weights out of fragments (quant/fragments/fragments.h has the layout and the roundings): Read() takes what
+// stands in memory for one strip, Dequant() makes float16 of one of its two blocks. FillChunk() copies consecutive strips
+// into shared memory without waiting, ReadChunk() takes a strip from there.
 #pragma once
 
 #include "kernels/cuda/mma.cuh"
@@ -15,7 +16,60 @@ struct BlockWeights {
 template <FormatId kFormat>
 struct Fragments;
 
+// Weights in device memory, which is read once, and in shared memory.
+struct FromGlobal {
+  __device__ static __forceinline__ uint4 Word4(const uint8_t* p) { return LoadStream(p); }
+  __device__ static __forceinline__ uint2 Word2(const uint8_t* p) {
+    return __ldg(reinterpret_cast<const uint2*>(p));
+  }
+  __device__ static __forceinline__ uint32_t Word(const uint8_t* p) {
+    return __ldg(reinterpret_cast<const uint32_t*>(p));
+  }
+};
+struct FromShared {
+  __device__ static __forceinline__ uint4 Word4(const uint8_t* p) {
+    return *reinterpret_cast<const uint4*>(p);
+  }
+  __device__ static __forceinline__ uint2 Word2(const uint8_t* p) {
+    return *reinterpret_cast<const uint2*>(p);
+  }
+  __device__ static __forceinline__ uint32_t Word(const uint8_t* p) {
+    return *reinterpret_cast<const uint32_t*>(p);
+  }
+};
+
 namespace detail {
+
+// What the packed formats share: records that follow each other, so that a chunk of strips is contiguous.
+template <typename Format, FormatId kFormat>
+struct Packed {
+  static constexpr FragmentParts kParts = FragmentPartsOf(kFormat);
+  static constexpr uint32_t kChunkStrips = kParts.strips == 1 ? 2 : kParts.strips;
+  static constexpr uint32_t kChunkBytes = kChunkStrips / kParts.strips * kParts.record();
+  static_assert(kParts.record() % 16 == 0);
+
+  // A warp; count: strips that there are of the chunk.
+  __device__ static __forceinline__ void FillChunk(uint8_t* to, const uint8_t* tile, uint32_t strip,
+                                                   uint32_t count, uint32_t lane,
+                                                   uint32_t /*strips*/) {
+    const uint8_t* from = tile + strip / kParts.strips * kParts.record();
+    const uint32_t bytes = count / kParts.strips * kParts.record();
+#pragma unroll
+    for (uint32_t at = 0; at < kChunkBytes; at += 512) {
+      if (at + 16 * lane < bytes) CopyAsync16(to + at + 16 * lane, from + at + 16 * lane);
+    }
+  }
+  __device__ static __forceinline__ auto ReadChunk(const uint8_t* chunk, uint32_t i,
+                                                   uint32_t lane) {
+    return Format::template Read<FromShared>(chunk + i / kParts.strips * kParts.record(),
+                                             i % kParts.strips, lane);
+  }
+  __device__ static __forceinline__ auto Load(const uint8_t* tile, uint32_t strip, uint32_t lane,
+                                              uint32_t /*strips*/) {
+    return Format::template Read<FromGlobal>(tile + strip / kParts.strips * kParts.record(),
+                                             strip % kParts.strips, lane);
+  }
+};
 
 __device__ __forceinline__ uint32_t Magic() { return 0x64006400; }
 
@@ -60,7 +114,7 @@ __device__ __forceinline__ uint32_t WordOf(const uint4& codes, int b, int r) {
 
 // float16 d (and m) a row and block of 32.
 template <FormatId kFormat, int kOffset>
-struct Blocks32 {
+struct Blocks32 : Packed<Blocks32<kFormat, kOffset>, kFormat> {
   static constexpr FragmentParts kParts = FragmentPartsOf(kFormat);
   static constexpr bool kFive = kParts.high_bytes != 0;
   static constexpr bool kMin = kParts.scale_bytes == 128;
@@ -69,19 +123,17 @@ struct Blocks32 {
     uint32_t high;
     uint4 scales;  // without min: x, y
   };
-  __device__ static __forceinline__ Raw Load(const uint8_t* tile, uint32_t strip, uint32_t lane,
-                                             uint32_t /*strips*/) {
-    const uint8_t* at = tile + strip * kParts.record();
+  template <typename From>
+  __device__ static __forceinline__ Raw Read(const uint8_t* at, uint32_t /*s*/, uint32_t lane) {
     Raw raw;
-    raw.codes = LoadStream(at + 16 * lane);
+    raw.codes = From::Word4(at + 16 * lane);
     raw.high = 0;
-    if constexpr (kFive)
-      raw.high = __ldg(reinterpret_cast<const uint32_t*>(at + kParts.highs() + 4 * lane));
+    if constexpr (kFive) raw.high = From::Word(at + kParts.highs() + 4 * lane);
     const uint8_t* scales = at + kParts.scales() + lane / 4 * (kParts.scale_bytes / 8);
     if constexpr (kMin) {
-      raw.scales = LoadStream(scales);
+      raw.scales = From::Word4(scales);
     } else {
-      const uint2 s = LoadStream2(scales);
+      const uint2 s = From::Word2(scales);
       raw.scales = {s.x, s.y, 0, 0};
     }
     return raw;
@@ -113,7 +165,7 @@ struct Blocks32 {
 
 // Q4_K and Q5_K: a byte each for scale and min of a block, d and -dmin of 256 columns.
 template <FormatId kFormat>
-struct AffineK {
+struct AffineK : Packed<AffineK<kFormat>, kFormat> {
   static constexpr FragmentParts kParts = FragmentPartsOf(kFormat);
   static constexpr bool kFive = kParts.high_bytes != 0;
   struct Raw {
@@ -122,18 +174,15 @@ struct AffineK {
     uint2 scales;
     uint2 head;
   };
-  __device__ static __forceinline__ Raw Load(const uint8_t* tile, uint32_t strip, uint32_t lane,
-                                             uint32_t /*strips*/) {
-    const uint8_t* at = tile + strip / 4 * kParts.record();
-    const uint32_t s = strip % 4;
+  template <typename From>
+  __device__ static __forceinline__ Raw Read(const uint8_t* at, uint32_t s, uint32_t lane) {
     Raw raw;
-    raw.codes = LoadStream(at + 512 * s + 16 * lane);
+    raw.codes = From::Word4(at + 512 * s + 16 * lane);
     raw.high = 0;
-    if constexpr (kFive)
-      raw.high = __ldg(reinterpret_cast<const uint32_t*>(at + kParts.highs() + 128 * s + 4 * lane));
+    if constexpr (kFive) raw.high = From::Word(at + kParts.highs() + 128 * s + 4 * lane);
     const uint32_t g = lane / 4;
-    raw.scales = __ldg(reinterpret_cast<const uint2*>(at + kParts.scales() + 64 * s + 8 * g));
-    raw.head = __ldg(reinterpret_cast<const uint2*>(at + kParts.header() + 8 * g));
+    raw.scales = From::Word2(at + kParts.scales() + 64 * s + 8 * g);
+    raw.head = From::Word2(at + kParts.header() + 8 * g);
     return raw;
   }
   __device__ static __forceinline__ BlockWeights Dequant(const Raw& raw, int b, uint32_t /*lane*/) {
@@ -174,7 +223,7 @@ template <>
 struct Fragments<FormatId::kQ5_K> : detail::AffineK<FormatId::kQ5_K> {};
 
 template <>
-struct Fragments<FormatId::kQ6_K> {
+struct Fragments<FormatId::kQ6_K> : detail::Packed<Fragments<FormatId::kQ6_K>, FormatId::kQ6_K> {
   static constexpr FragmentParts kParts = FragmentPartsOf(FormatId::kQ6_K);
   struct Raw {
     uint4 codes;
@@ -182,17 +231,14 @@ struct Fragments<FormatId::kQ6_K> {
     uint32_t scales;
     uint32_t head;
   };
-  __device__ static __forceinline__ Raw Load(const uint8_t* tile, uint32_t strip, uint32_t lane,
-                                             uint32_t /*strips*/) {
-    const uint8_t* at = tile + strip / 4 * kParts.record();
-    const uint32_t s = strip % 4;
+  template <typename From>
+  __device__ static __forceinline__ Raw Read(const uint8_t* at, uint32_t s, uint32_t lane) {
     const uint32_t g = lane / 4;
     Raw raw;
-    raw.codes = LoadStream(at + 512 * s + 16 * lane);
-    raw.high = LoadStream2(at + kParts.highs() + 256 * s + 8 * lane);
-    raw.scales = __ldg(reinterpret_cast<const uint32_t*>(at + kParts.scales() + 64 * s +
-                                                         4 * (2 * g + lane % 4 / 2)));
-    raw.head = __ldg(reinterpret_cast<const uint32_t*>(at + kParts.header() + 4 * g));
+    raw.codes = From::Word4(at + 512 * s + 16 * lane);
+    raw.high = From::Word2(at + kParts.highs() + 256 * s + 8 * lane);
+    raw.scales = From::Word(at + kParts.scales() + 64 * s + 4 * (2 * g + lane % 4 / 2));
+    raw.head = From::Word(at + kParts.header() + 4 * g);
     return raw;
   }
   __device__ static __forceinline__ BlockWeights Dequant(const Raw& raw, int b, uint32_t /*lane*/) {
@@ -216,19 +262,18 @@ struct Fragments<FormatId::kQ6_K> {
 };
 
 template <>
-struct Fragments<FormatId::kQ8_0> {
+struct Fragments<FormatId::kQ8_0> : detail::Packed<Fragments<FormatId::kQ8_0>, FormatId::kQ8_0> {
   static constexpr FragmentParts kParts = FragmentPartsOf(FormatId::kQ8_0);
   struct Raw {
     uint4 codes[2];
     uint2 scales;
   };
-  __device__ static __forceinline__ Raw Load(const uint8_t* tile, uint32_t strip, uint32_t lane,
-                                             uint32_t /*strips*/) {
-    const uint8_t* at = tile + strip * kParts.record();
+  template <typename From>
+  __device__ static __forceinline__ Raw Read(const uint8_t* at, uint32_t /*s*/, uint32_t lane) {
     Raw raw;
-    raw.codes[0] = LoadStream(at + 16 * lane);
-    raw.codes[1] = LoadStream(at + 512 + 16 * lane);
-    raw.scales = __ldg(reinterpret_cast<const uint2*>(at + kParts.scales() + 8 * (lane / 4)));
+    raw.codes[0] = From::Word4(at + 16 * lane);
+    raw.codes[1] = From::Word4(at + 512 + 16 * lane);
+    raw.scales = From::Word2(at + kParts.scales() + 8 * (lane / 4));
     return raw;
   }
   __device__ static __forceinline__ BlockWeights Dequant(const Raw& raw, int b, uint32_t /*lane*/) {
@@ -250,12 +295,31 @@ struct Fragments<FormatId::kQ8_0> {
   }
 };
 
-// float16, row-major: strips of 128 bytes a row.
+// float16, row-major: strips of 128 bytes a row. In shared memory a lane finds what it copied itself.
 template <>
 struct Fragments<FormatId::kF16> {
+  static constexpr uint32_t kChunkStrips = 1;
+  static constexpr uint32_t kChunkBytes = 2048;
   struct Raw {
     uint4 v[2][2];  // [block][row]
   };
+  __device__ static __forceinline__ void FillChunk(uint8_t* to, const uint8_t* tile, uint32_t strip,
+                                                   uint32_t /*count*/, uint32_t lane,
+                                                   uint32_t strips) {
+#pragma unroll
+    for (uint32_t i = 0; i < 4; ++i) {
+      const uint8_t* from = tile + ((lane / 4 + 8 * (i % 2)) * strips + strip) * 128 +
+                            64 * (i / 2) + 16 * (lane % 4);
+      CopyAsync16(to + 512 * i + 16 * lane, from);
+    }
+  }
+  __device__ static __forceinline__ Raw ReadChunk(const uint8_t* chunk, uint32_t /*i*/,
+                                                  uint32_t lane) {
+    Raw raw;
+#pragma unroll
+    for (uint32_t i = 0; i < 4; ++i) raw.v[i / 2][i % 2] = FromShared::Word4(chunk + 512 * i + 16 * lane);
+    return raw;
+  }
   __device__ static __forceinline__ Raw Load(const uint8_t* tile, uint32_t strip, uint32_t lane,
                                              uint32_t strips) {
     Raw raw;

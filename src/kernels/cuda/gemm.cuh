@@ -22,7 +22,7 @@ __device__ __forceinline__ void LoadX(const LinearArgs& args, uint32_t first, ui
     const uint32_t c = threadIdx.x % 8;
     const bool valid = first + n < args.rows;
     const Half* from = args.x + uint64_t{valid ? first + n : 0} * args.ldx + strip * kStrip + 8 * c;
-    CopyAsync16(&to->chunk[n][c ^ ((n & 1) << 2)], from, valid);
+    CopyAsyncUpTo16(&to->chunk[n][c ^ ((n & 1) << 2)], from, valid ? 16 : 0);
   }
 }
 
@@ -45,8 +45,8 @@ __global__ void __launch_bounds__(kThreads, 2)
   const uint8_t* data = TileOf(part.w, tile);
   const uint32_t strips = part.w.strips;
   uint32_t segment = kSplit ? blockIdx.z : 0;
-  const uint32_t begin = kSplit ? SegmentBegin(segment, strips) : 0;
-  const uint32_t end = kSplit ? SegmentBegin(segment + 1, strips) : strips;
+  const uint32_t begin = kSplit ? SegmentBegin<kFormat>(segment, strips) : 0;
+  const uint32_t end = kSplit ? SegmentBegin<kFormat>(segment + 1, strips) : strips;
 
   typename F::Raw raw[2];
   if (begin < end) raw[0] = F::Load(data, begin, lane, strips);
@@ -76,7 +76,7 @@ __global__ void __launch_bounds__(kThreads, 2)
       const uint32_t s = s0 + i;
       if (s >= end) break;
       if constexpr (!kSplit) {
-        while (SegmentBegin(segment + 1, strips) <= s) flush();
+        while (SegmentBegin<kFormat>(segment + 1, strips) <= s) flush();
       }
       WaitCopies<kStages - 2>();
       __syncthreads();

@@ -11,15 +11,10 @@ __device__ __forceinline__ uint32_t XPiece(uint32_t row, uint32_t piece, uint32_
 }
 
 __device__ __forceinline__ void NormInto(const LinearArgs& args, uint32_t strips, uint4* xs) {
-  auto* halves = reinterpret_cast<__half*>(xs);
-  const NormArgs& a = args.norm;
   for (uint32_t r = 0; r < args.rows; ++r) {
-    const float* x = a.x + uint64_t{a.gather == nullptr ? r : a.gather[r]} * a.ldx;
-    const float factor = NormFactor<kThreads>(x, a.cols, a.eps);
-    for (uint32_t c = threadIdx.x; c < strips * kStrip; c += kThreads) {
-      const float v = c < a.cols ? x[c] * factor * a.weight[c] : 0.F;
-      halves[XPiece(r, c / 8, strips) * 8 + c % 8] = Saturated(v);
-    }
+    NormRow<kThreads>(args.norm, r, strips * kStrip, [&](uint32_t c, const float4& v) {
+      reinterpret_cast<uint2*>(xs + XPiece(r, c / 8, strips))[c / 4 % 2] = Halves4(v);
+    });
   }
 }
 
@@ -37,21 +32,26 @@ struct GatedOut {
   uint32_t ld;
 };
 
-// Thread blocks a multiprocessor: as many as registers for what is asked for ahead allow.
+// How a warp reads ahead: kSlots chunks of kTiles tiles each in shared memory.
 template <FormatId kFormat, int kTiles>
-constexpr uint32_t GemvBlocks() {
-  return kTiles == 1 && sizeof(typename Fragments<kFormat>::Raw) <= 48 ? 3 : 2;
-}
+struct Ahead {
+  static constexpr uint32_t kSlotBytes = kTiles * Fragments<kFormat>::kChunkBytes;
+  static constexpr uint32_t kWanted = (6000 + kSlotBytes - 1) / kSlotBytes;
+  static constexpr uint32_t kSlots = kWanted < 2 ? 2 : kWanted;
+  static constexpr uint32_t kBytes = kWarps * kSlots * kSlotBytes;
+};
+constexpr uint32_t kGemvBlocks = 2;  // of a launch on a multiprocessor: the next launch's find room beside them
 
-// Few rows: a warp a segment, the blocks of a launch share out the row tiles and read their weights in one stream; the
-// first ones are asked for before the launch before this one ended, since they do not depend on it. kTiles 2: the same
-// tile of gate and up. Columns of the product beyond the rows repeat row 0 and are not stored.
+// Few rows: a warp a segment, the blocks of a launch share out the row tiles. Each warp reads its weights as one stream
+// into shared memory; it begins before the launch before this one ended, since weights do not depend on it. kTiles 2: the
+// same tile of gate and up. Columns of the product beyond the rows repeat row 0 and are not stored.
 template <FormatId kFormat, int kTiles, bool kSharedX>
-__global__ void __launch_bounds__(kThreads, GemvBlocks<kFormat, kTiles>())
+__global__ void __launch_bounds__(kThreads, kGemvBlocks + 1)
     GemvKernel(const __grid_constant__ LinearArgs args, const GatedOut gated, uint32_t tiles) {
   using F = Fragments<kFormat>;
-  constexpr uint32_t kAhead = kTiles == 2 ? 2 : sizeof(typename F::Raw) > 48 ? 3 : 4;
-  extern __shared__ uint4 xs[];
+  using A = Ahead<kFormat, kTiles>;
+  constexpr uint32_t kChunk = F::kChunkStrips;
+  extern __shared__ __align__(16) uint8_t shared[];
   __shared__ float sums[2][kTiles][kWarps][16][8];
   LetNextStart();
   const uint32_t warp = threadIdx.x / 32;
@@ -59,29 +59,44 @@ __global__ void __launch_bounds__(kThreads, GemvBlocks<kFormat, kTiles>())
   const uint32_t g = lane / 4;
   const uint32_t t = lane % 4;
   const uint32_t strips = args.part[0].w.strips;
-  const uint32_t begin = SegmentBegin(warp, strips);
-  const uint32_t width = SegmentBegin(warp + 1, strips) - begin;
+  const uint32_t begin = SegmentBegin<kFormat>(warp, strips);
+  const uint32_t width = SegmentBegin<kFormat>(warp + 1, strips) - begin;
+  uint8_t* ring = shared + warp * (A::kSlots * A::kSlotBytes);
+  uint4* xs = reinterpret_cast<uint4*>(shared + A::kBytes);
 
-  const auto point = [&](uint32_t tile, const uint8_t*(&data)[kTiles]) {
+  // What is asked for next: strip `ahead` of the segment of tile `ahead_tile`.
+  uint32_t ahead_tile = blockIdx.x;
+  uint32_t ahead = 0;
+  const uint8_t* from[kTiles];
+  const auto point = [&] {
     if constexpr (kTiles == 2) {
-      data[0] = TileOf(args.part[0].w, tile);
-      data[1] = TileOf(args.part[1].w, tile);
+      from[0] = TileOf(args.part[0].w, ahead_tile);
+      from[1] = TileOf(args.part[1].w, ahead_tile);
     } else {
-      const LinearArgs::Part& part = PartOf(args, &tile);
-      data[0] = TileOf(part.w, tile);
+      uint32_t of_part = ahead_tile;
+      const LinearArgs::Part& part = PartOf(args, &of_part);
+      from[0] = TileOf(part.w, of_part);
     }
   };
-  // Slot i holds strip i, i + kAhead, ... of the segment.
-  typename F::Raw raw[kAhead][kTiles];
-  const uint8_t* data[kTiles];
-  point(blockIdx.x, data);
+  const auto fill = [&](uint8_t* slot) {
+    if (ahead < width) {
 #pragma unroll
-  for (uint32_t i = 0; i < kAhead; ++i) {
-    if (i < width) {
-#pragma unroll
-      for (int k = 0; k < kTiles; ++k) raw[i][k] = F::Load(data[k], begin + i, lane, strips);
+      for (int k = 0; k < kTiles; ++k) {
+        F::FillChunk(slot + k * F::kChunkBytes, from[k], begin + ahead, min(kChunk, width - ahead),
+                     lane, strips);
+      }
+      ahead += kChunk;
+      if (ahead >= width && ahead_tile + gridDim.x < tiles) {
+        ahead_tile += gridDim.x;
+        ahead = 0;
+        point();
+      }
     }
-  }
+    CommitCopies();
+  };
+  if (ahead_tile < tiles) point();
+#pragma unroll
+  for (uint32_t i = 0; i < A::kSlots; ++i) fill(ring + i * A::kSlotBytes);
   WaitForPrevious();
   if constexpr (kSharedX) {
     if (args.norm.x != nullptr) {
@@ -104,36 +119,31 @@ __global__ void __launch_bounds__(kThreads, GemvBlocks<kFormat, kTiles>())
       Kept(reinterpret_cast<const uint4*>(args.x + uint64_t{x_row} * args.ldx) + begin * 8 + t);
 
   uint32_t buffer = 0;
+  uint32_t slot = 0;
   for (uint32_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
-    const bool more = tile + gridDim.x < tiles;
-    const uint8_t* next[kTiles] = {};
-    if (more) point(tile + gridDim.x, next);
     float acc[kTiles][4] = {};
-    for (uint32_t s = 0; s < width; s += kAhead) {
+    for (uint32_t s = 0; s < width; s += kChunk) {
+      uint8_t* chunk = ring + slot * A::kSlotBytes;
+      slot = slot + 1 == A::kSlots ? 0 : slot + 1;
+      WaitCopies<A::kSlots - 1>();
+      __syncwarp();
 #pragma unroll
-      for (uint32_t i = 0; i < kAhead; ++i) {
-        if (s + i < width) {
+      for (uint32_t i = 0; i < kChunk; ++i) {
+        if (kChunk > 1 && FragmentPartsOf(kFormat).strips == 1 && s + i >= width) break;
+        typename F::Raw raw[kTiles];
 #pragma unroll
-          for (uint32_t b = 0; b < 2; ++b) {
-            const uint4 x =
-                kSharedX ? LoadShared(x_shared[b] + (s + i) * 128) : x_global[(s + i) * 8 + 4 * b];
+        for (int k = 0; k < kTiles; ++k) raw[k] = F::ReadChunk(chunk + k * F::kChunkBytes, i, lane);
 #pragma unroll
-            for (int k = 0; k < kTiles; ++k)
-              MultiplyBlock(F::Dequant(raw[i][k], b, lane), x, acc[k]);
-          }
-          const bool here = s + i + kAhead < width;
-          if (here || more) {
+        for (uint32_t b = 0; b < 2; ++b) {
+          const uint4 x =
+              kSharedX ? LoadShared(x_shared[b] + (s + i) * 128) : x_global[(s + i) * 8 + 4 * b];
 #pragma unroll
-            for (int k = 0; k < kTiles; ++k) {
-              raw[i][k] = F::Load(here ? data[k] : next[k], begin + i + (here ? s + kAhead : 0),
-                                  lane, strips);
-            }
-          }
+          for (int k = 0; k < kTiles; ++k) MultiplyBlock(F::Dequant(raw[k], b, lane), x, acc[k]);
         }
       }
+      __syncwarp();
+      fill(chunk);
     }
-#pragma unroll
-    for (int k = 0; k < kTiles; ++k) data[k] = next[k];
 
     float(*to)[kWarps][16][8] = sums[buffer];
     buffer ^= 1;

@@ -1,8 +1,8 @@
 // The CUDA kernels as the executor calls them: a launcher that remembers the first error, arguments as plain values with
 // device pointers. Activations are float16 where a matrix reads them and float32 elsewhere; sums are float32.
 //
-// Determinism: no kernel adds with atomics. A dot product is cut into 8 segments of its strips (segment i of S strips is
-// [i S / 8, (i + 1) S / 8)), each summed in order by the tensor cores, the segments added in order; attention is cut at
+// Determinism: no kernel adds with atomics. A dot product is cut into 8 segments of its records (segment i of R records is
+// [i R / 8, (i + 1) R / 8)), each summed in order by the tensor cores, the segments added in order; attention is cut at
 // 64 positions, four of these blocks merged in order to a chunk, the chunks merged in order. Own kernels do exactly that
 // for any number of rows, so they are of the invariant grade; the vendor's GEMM is not.
 #pragma once
@@ -50,7 +50,7 @@ inline constexpr uint32_t kSplitRows =
     64;  // most for which GEMM shares segments out to blocks of their own
 inline constexpr uint32_t kSegments = 8;
 
-// RMS norm of each row; to float16 or float32. gather: row i reads x row gather[i].
+// RMS norm of each row; to float16 or float32. gather: row i reads x row gather[i]. Rows are padded to 4 columns.
 struct NormArgs {
   const float* x = nullptr;
   uint32_t ldx = 0;
@@ -200,6 +200,12 @@ struct AttendArgs {
 };
 void Attend(Launcher&, const AttendArgs&);
 bool HasAttend(CodecId codec, uint32_t head_dim);
+
+// The same for items of up to kWideVectors vectors that have all their blocks, one launch's worth in `grid_items`.
+inline constexpr uint32_t kWideVectors = 128;
+void AttendWide(Launcher&, const AttendArgs&);
+// Whether there is one, on the current GPU: Hopper alone.
+bool HasAttendWide(CodecId codec, uint32_t head_dim);
 
 // ---- for measuring ----
 // Random fragments.

@@ -68,13 +68,15 @@ template <FormatId kFormat>
 struct LinearLaunches {
   template <int kTiles>
   static void Stream(Launcher& l, const LinearArgs& args, const GatedOut& gated, uint32_t tiles) {
+    constexpr uint32_t kRing = Ahead<kFormat, kTiles>::kBytes;
     const uint32_t bytes = args.rows * args.part[0].w.strips * 128;
-    const uint32_t most = GemvBlocks<kFormat, kTiles>() * l.multiprocessors;
+    const uint32_t most = kGemvBlocks * l.multiprocessors;
     const uint32_t grid = tiles < most ? tiles : most;
     if (bytes <= kGemvShared) {
-      Launch(l, GemvKernel<kFormat, kTiles, true>, grid, kThreads, bytes, args, gated, tiles);
+      Launch(l, GemvKernel<kFormat, kTiles, true>, grid, kThreads, kRing + bytes, args, gated,
+             tiles);
     } else {
-      Launch(l, GemvKernel<kFormat, kTiles, false>, grid, kThreads, 0, args, gated, tiles);
+      Launch(l, GemvKernel<kFormat, kTiles, false>, grid, kThreads, kRing, args, gated, tiles);
     }
   }
   static void GemvRows(Launcher& l, const LinearArgs& args) {

@@ -13,8 +13,11 @@ constexpr uint32_t kThreads = 32 * kWarps;
 constexpr uint32_t kStrip = 64;  // columns, kStripCols of quant/fragments
 static_assert(kWarps == kSegments);
 
+// Segments hold whole records.
+template <FormatId kFormat>
 __device__ __forceinline__ uint32_t SegmentBegin(uint32_t segment, uint32_t strips) {
-  return segment * strips / kSegments;
+  constexpr uint32_t kRecord = FragmentPartsOf(kFormat).strips;
+  return segment * (strips / kRecord) / kSegments * kRecord;
 }
 
 // Which part a tile of a launch belongs to; `tile` becomes the part's.

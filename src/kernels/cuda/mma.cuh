@@ -71,6 +71,11 @@ __host__ __device__ constexpr uint32_t Half2Of(int v) {
   return bits | (bits << 16);
 }
 
+__device__ __forceinline__ float Exp2(float v) {
+  asm("ex2.approx.ftz.f32 %0, %0;" : "+f"(v));
+  return v;
+}
+
 // float16 of a float, saturated: an infinity would poison every later layer, the largest number does not.
 __device__ __forceinline__ __half Saturated(float v) {
   return __float2half_rn(fminf(fmaxf(v, -65504.F), 65504.F));
@@ -99,16 +104,15 @@ __device__ __forceinline__ uint4 LoadStream(const void* p) {
       : "l"(p));
   return v;
 }
-__device__ __forceinline__ uint2 LoadStream2(const void* p) {
-  uint2 v;
-  asm("ld.global.nc.L1::no_allocate.v2.u32 {%0,%1}, [%2];" : "=r"(v.x), "=r"(v.y) : "l"(p));
-  return v;
-}
 
-__device__ __forceinline__ void CopyAsync16(void* shared, const void* global, bool valid) {
+__device__ __forceinline__ void CopyAsync16(void* shared, const void* global) {
   const auto to = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
-  const int size = valid ? 16 : 0;  // the rest becomes zero
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(global), "r"(size));
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(global));
+}
+// The first `bytes`, and zeros behind them.
+__device__ __forceinline__ void CopyAsyncUpTo16(void* shared, const void* global, uint32_t bytes) {
+  const auto to = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(global), "r"(bytes));
 }
 __device__ __forceinline__ void CommitCopies() { asm volatile("cp.async.commit_group;"); }
 template <int kPending>

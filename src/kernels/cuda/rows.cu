@@ -10,18 +10,14 @@ constexpr uint32_t kNormThreads = 256;
 __global__ void __launch_bounds__(kNormThreads) NormKernel(const __grid_constant__ NormArgs a) {
   LetNextStart();
   WaitForPrevious();
-  const uint32_t from = a.gather == nullptr ? blockIdx.x : a.gather[blockIdx.x];
-  const float* x = a.x + uint64_t{from} * a.ldx;
-  const float factor = NormFactor<kNormThreads>(x, a.cols, a.eps);
   const uint64_t row = uint64_t{blockIdx.x} * a.ld;
-  for (uint32_t c = threadIdx.x; c < a.cols; c += kNormThreads) {
-    const float v = x[c] * factor * a.weight[c];
+  NormRow<kNormThreads>(a, blockIdx.x, (a.cols + 3) / 4 * 4, [&](uint32_t c, const float4& v) {
     if (a.half_out != nullptr) {
-      reinterpret_cast<__half*>(a.half_out)[row + c] = Saturated(v);
+      *reinterpret_cast<uint2*>(a.half_out + row + c) = Halves4(v);
     } else {
-      a.out[row + c] = v;
+      *reinterpret_cast<float4*>(a.out + row + c) = v;
     }
-  }
+  });
 }
 
 __global__ void AddKernel(float* x, const float* y, uint64_t count) {

@@ -7,14 +7,55 @@
 
 namespace wring::cuda {
 
-// 1 / sqrt(mean of squares + eps), in every thread of a block of kThreadCount.
-template <uint32_t kThreadCount>
-__device__ __forceinline__ float NormFactor(const float* x, uint32_t cols, float eps) {
+// RMS norm of row `row` by a block of kThreadCount threads: store(c, values of columns c .. c + 3), zero beyond the
+// columns, for c below `width`, a multiple of 4 up to which x and the weight may be read.
+template <uint32_t kThreadCount, typename Store>
+__device__ __forceinline__ void NormRow(const NormArgs& a, uint32_t row, uint32_t width,
+                                        Store store) {
+  constexpr uint32_t kKept = 4;  // quadruples that stay in registers between the two passes
+  constexpr uint32_t kStep = 4 * kThreadCount;
+  const float* x = a.x + uint64_t{a.gather == nullptr ? row : a.gather[row]} * a.ldx;
+  const auto load = [&](uint32_t c) {
+    float4 v = {0, 0, 0, 0};
+    if (c < a.cols) v = *reinterpret_cast<const float4*>(x + c);
+    if (c + 1 >= a.cols) v.y = 0;
+    if (c + 2 >= a.cols) v.z = 0;
+    if (c + 3 >= a.cols) v.w = 0;
+    return v;
+  };
+  const uint32_t first = 4 * threadIdx.x;
+  float4 kept[kKept];
+#pragma unroll
+  for (uint32_t i = 0; i < kKept; ++i) kept[i] = load(first + i * kStep);
   float squares = 0;
-  for (uint32_t c = threadIdx.x; c < cols; c += kThreadCount)
-    squares = __fmaf_rn(x[c], x[c], squares);
+  const auto add = [&](const float4& v) {
+    squares = __fmaf_rn(v.x, v.x, squares);
+    squares = __fmaf_rn(v.y, v.y, squares);
+    squares = __fmaf_rn(v.z, v.z, squares);
+    squares = __fmaf_rn(v.w, v.w, squares);
+  };
+#pragma unroll
+  for (uint32_t i = 0; i < kKept; ++i) add(kept[i]);
+  for (uint32_t c = first + kKept * kStep; c < a.cols; c += kStep) add(load(c));
   squares = BlockSum<kThreadCount / 32>(squares);
-  return 1.F / sqrtf(squares / static_cast<float>(cols) + eps);
+  const float factor = 1.F / sqrtf(squares / static_cast<float>(a.cols) + a.eps);
+  const auto finish = [&](uint32_t c, const float4& v) {
+    float4 w = {0, 0, 0, 0};
+    if (c < a.cols) w = __ldg(reinterpret_cast<const float4*>(a.weight + c));
+    store(c, make_float4(v.x * factor * w.x, v.y * factor * w.y, v.z * factor * w.z,
+                         v.w * factor * w.w));
+  };
+#pragma unroll
+  for (uint32_t i = 0; i < kKept; ++i) {
+    const uint32_t c = first + i * kStep;
+    if (c < width) finish(c, kept[i]);
+  }
+  for (uint32_t c = first + kKept * kStep; c < width; c += kStep) finish(c, load(c));
+}
+
+__device__ __forceinline__ uint2 Halves4(const float4& v) {
+  return {AsWord(__halves2half2(Saturated(v.x), Saturated(v.y))),
+          AsWord(__halves2half2(Saturated(v.z), Saturated(v.w)))};
 }
 
 __device__ __forceinline__ float GateOf(Gate gate, float g) {

@@ -12,13 +12,21 @@ namespace {
 constexpr uint32_t kGraphRows = cuda::kSplitRows;  // steps of at most these replay a graph
 constexpr size_t kMostGraphs = 256;
 
+// With --invariant one kernel serves all rows.
+std::bitset<kCodecCount> WideCodecs(const ModelSpec& spec, const ExecutorOptions& options) {
+  std::bitset<kCodecCount> wide;
+  for (size_t c = 0; c < kCodecCount; ++c)
+    wide[c] = !options.invariant && cuda::HasAttendWide(static_cast<CodecId>(c), spec.head_dim);
+  return wide;
+}
+
 }  // namespace
 
 CudaExecutor::CudaExecutor(const ModelSpec& spec, const Weights& weights, const KvLayouts& layouts,
                            PagePool& pool, const ExecutorOptions& options)
     : Executor(spec, weights, layouts, pool, options),
       device_(static_cast<CudaDevice&>(weights.device())),
-      step_(spec_, layouts_, 2 * device_.multiprocessors()) {
+      step_(spec_, layouts_, 2 * device_.multiprocessors(), WideCodecs(spec_, options)) {
   launcher_.stream = device_.stream();
   launcher_.multiprocessors = device_.multiprocessors();
 }
@@ -215,10 +223,12 @@ Status CudaExecutor::Upload() {
     PlanAt at;
     at.codec = p.codec;
     at.window = p.window;
-    at.grid = std::bit_ceil(static_cast<uint32_t>(p.items.size()));
+    at.grid = p.items.empty() ? 0 : std::bit_ceil(static_cast<uint32_t>(p.items.size()));
+    at.wide_grid = static_cast<uint32_t>(p.wide.size());
     counts.push_back(static_cast<uint32_t>(p.items.size()));
     at.count = add(std::span(&counts.back(), 1), 4);
     at.items = add(p.items, at.grid);
+    at.wide_items = add(p.wide, at.wide_grid);
     at_.plans.push_back(at);
     WRING_TRY(Reserve(partials_,
                       uint64_t{p.vectors} * spec_.kv_heads * (spec_.head_dim + 2) * sizeof(float)));
@@ -266,6 +276,7 @@ Status CudaExecutor::RunGraph() {
   for (const PlanAt& p : at_.plans) {
     key.push_back(static_cast<uint32_t>(p.codec));
     key.push_back(p.grid);
+    key.push_back(p.wide_grid);
   }
   auto it = graphs_.find(key);
   if (it == graphs_.end()) {

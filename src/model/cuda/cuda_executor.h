@@ -134,7 +134,8 @@ class CudaExecutor final : public Executor {
     CodecId codec;
     uint32_t window;
     uint32_t grid;  // items that the launch has room for
-    uint64_t count, items;
+    uint32_t wide_grid;
+    uint64_t count, items, wide_items;
   };
   struct {
     uint64_t token = 0, position = 0, sequence = 0, selected = 0;

@@ -231,7 +231,10 @@ void CudaExecutor::Attend(const Op& op) {
     a.grid_items = p.grid;
     a.partials = partials_.as<float>();
     a.counters = counters_.as<uint32_t>();
-    cuda::Attend(launcher_, a);
+    if (p.grid > 0) cuda::Attend(launcher_, a);
+    a.items = table<cuda::AttendItem>(p.wide_items);
+    a.grid_items = p.wide_grid;
+    if (p.wide_grid > 0) cuda::AttendWide(launcher_, a);
   }
 }
 

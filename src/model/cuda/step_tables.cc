@@ -10,8 +10,13 @@ constexpr uint32_t kTile = 16;  // query vectors an item
 
 }  // namespace
 
-StepTables::StepTables(const ModelSpec& spec, const KvLayouts& layouts, uint32_t wide)
-    : spec_(spec), layouts_(layouts), wide_(wide), windows_(spec.layer_windows()) {
+StepTables::StepTables(const ModelSpec& spec, const KvLayouts& layouts, uint32_t filled,
+                       std::bitset<kCodecCount> wide)
+    : spec_(spec),
+      layouts_(layouts),
+      filled_(filled),
+      wide_(wide),
+      windows_(spec.layer_windows()) {
   std::sort(windows_.begin(), windows_.end());
   windows_.erase(std::unique(windows_.begin(), windows_.end()), windows_.end());
 }
@@ -72,40 +77,51 @@ Status StepTables::AddBlocks(const Step& step) {
   return {};
 }
 
-void StepTables::PlanAttention(const Step& step, Plan* plan) {
-  const auto& first_of = blocks[static_cast<size_t>(plan->codec)].first;
+cuda::AttendItem StepTables::ItemOf(const Step& step, uint32_t window, uint32_t row, uint32_t first,
+                                    uint32_t count) const {
   const uint32_t group = spec_.group();
+  cuda::AttendItem item;
+  item.sequence = step.rows[row].sequence;
+  item.first_row = row;
+  item.first = first;
+  item.count = count;
+  // Rows are in order of positions: the first sees furthest back, the last furthest on.
+  const uint32_t nearest = step.rows[row + first / group].position + 1;
+  const uint32_t begin = window != 0 && nearest > window ? nearest - window : 0;
+  const uint32_t last = step.rows[row + (first + count - 1) / group].position;
+  item.block = begin / kBlockTokens;
+  item.blocks = last / kBlockTokens + 1 - item.block;
+  item.chunks = 1;
+  return item;
+}
+
+void StepTables::PlanAttention(const Step& step, Plan* plan) {
+  const auto codec = static_cast<size_t>(plan->codec);
   plan->items.clear();
+  plan->wide.clear();
   plan->tiles = plan->vectors = 0;
   const auto rows = static_cast<uint32_t>(step.rows.size());
   for (uint32_t r = 0; r < rows;) {
     uint32_t end = r;
     while (end < rows && step.rows[end].sequence == step.rows[r].sequence) ++end;
-    if (first_of[step.rows[r].sequence] == cuda::kNotThisCodec) {
-      r = end;
-      continue;
-    }
-    const uint32_t vectors = (end - r) * group;
-    for (uint32_t first = 0; first < vectors; first += kTile) {
-      cuda::AttendItem item;
-      item.sequence = step.rows[r].sequence;
-      item.first_row = r;
-      item.first = first;
-      item.count = std::min(kTile, vectors - first);
-      // Rows are in order of positions: the first sees furthest back, the last furthest on.
-      const uint32_t nearest = step.rows[r + first / group].position + 1;
-      const uint32_t begin =
-          plan->window != 0 && nearest > plan->window ? nearest - plan->window : 0;
-      const uint32_t last = step.rows[r + (first + item.count - 1) / group].position;
-      item.block = begin / kBlockTokens;
-      item.blocks = last / kBlockTokens + 1 - item.block;
-      item.chunks = 1;
-      plan->items.push_back(item);
+    if (blocks[codec].first[step.rows[r].sequence] != cuda::kNotThisCodec) {
+      const uint32_t vectors = (end - r) * spec_.group();
+      const bool wide = wide_[codec] && vectors >= cuda::kWideVectors;
+      const uint32_t tile = wide ? cuda::kWideVectors : kTile;
+      for (uint32_t first = 0; first < vectors; first += tile) {
+        (wide ? plan->wide : plan->items)
+            .push_back(ItemOf(step, plan->window, r, first, std::min(tile, vectors - first)));
+      }
     }
     r = end;
   }
-  if (plan->items.size() * spec_.kv_heads >= wide_) return;
-  // Too few to fill the GPU: an item a chunk.
+  std::stable_sort(plan->wide.begin(), plan->wide.end(),
+                   [](const auto& a, const auto& b) { return a.blocks > b.blocks; });
+  if (plan->items.size() * spec_.kv_heads < filled_) SplitChunks(plan);
+}
+
+// Too few items to fill the GPU: an item a chunk.
+void StepTables::SplitChunks(Plan* plan) {
   std::vector<cuda::AttendItem> whole;
   whole.swap(plan->items);
   for (cuda::AttendItem item : whole) {

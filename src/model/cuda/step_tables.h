@@ -2,6 +2,7 @@
 // row is, where each sequence's blocks are, and how attention is cut into items.
 #pragma once
 
+#include <bitset>
 #include <vector>
 
 #include "kernels/cuda/kernels.h"
@@ -18,12 +19,15 @@ class StepTables {
     CodecId codec = CodecId::kF16;
     uint32_t window = 0;
     std::vector<cuda::AttendItem> items;
+    std::vector<cuda::AttendItem> wide;  // of AttendWide, the longest first
     uint32_t tiles = 0;    // that several items share
     uint32_t vectors = 0;  // of partials
   };
 
-  // `wide`: heads x tiles from which on an item takes all blocks of its tile: enough to fill the GPU.
-  StepTables(const ModelSpec& spec, const KvLayouts& layouts, uint32_t wide);
+  // `filled`: heads x tiles from which on an item takes all blocks of its tile: enough to fill the GPU.
+  // `wide`: codecs that have AttendWide.
+  StepTables(const ModelSpec& spec, const KvLayouts& layouts, uint32_t filled,
+             std::bitset<kCodecCount> wide);
 
   // kUnsupported for what no kernel does.
   Status Build(const Step& step);
@@ -43,10 +47,15 @@ class StepTables {
  private:
   Status AddBlocks(const Step& step);
   void PlanAttention(const Step& step, Plan* plan);
+  // Vectors first .. first + count - 1 of the rows from `row` on, over all blocks that they see.
+  cuda::AttendItem ItemOf(const Step& step, uint32_t window, uint32_t row, uint32_t first,
+                          uint32_t count) const;
+  static void SplitChunks(Plan* plan);
 
   const ModelSpec& spec_;
   const KvLayouts& layouts_;
-  uint32_t wide_;
+  uint32_t filled_;
+  std::bitset<kCodecCount> wide_;
   std::vector<uint32_t> windows_;  // that occur
 };
 

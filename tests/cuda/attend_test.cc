@@ -1,0 +1,154 @@
+// Attention on a GPU: both kernels beside float64 over the very halves that the cache holds, for every head size, with
+// windows, soft caps, ragged tiles and contexts that end inside a block. What nobody wrote is no number.
+#include <algorithm>
+#include <cmath>
+
+#include "cuda/gpu.h"
+#include "kv/layout.h"
+#include "support/random_weights.h"
+
+namespace wring {
+namespace {
+
+using testing::Noise;
+
+struct Case {
+  uint32_t head_dim, heads, kv_heads, rows, context;  // the last row is position context - 1
+  uint32_t window = 0;
+  float softcap = 0;
+};
+
+class AttendGpuTest : public testing::GpuTest {
+ protected:
+  // Relative distance to float64 of the wide kernel, or of the one for few vectors.
+  double Distance(const Case& c, bool wide) {
+    const uint32_t padded = KvCodec::PaddedHead(c.head_dim);
+    const uint32_t blocks = CeilDiv(c.context, kBlockTokens);
+    const uint64_t head_halves = uint64_t{kBlockTokens} * padded;
+    const auto key = [&](uint32_t h, uint32_t p, uint32_t d) {
+      return F16ToF32(F32ToF16(Noise(1 + h, p * c.head_dim + d)));
+    };
+    const auto value = [&](uint32_t h, uint32_t p, uint32_t d) {
+      return F16ToF32(F32ToF16(Noise(101 + h, p * c.head_dim + d)));
+    };
+    // Blocks stand in the pool last first.
+    std::vector<uint16_t> pool(blocks * 2 * c.kv_heads * head_halves, 0x7e00);
+    std::vector<uint64_t> offsets;
+    for (uint32_t b = 0; b < blocks; ++b) {
+      const uint64_t at = (blocks - 1 - b) * 2 * c.kv_heads * head_halves;
+      offsets.push_back(2 * at);
+      for (uint32_t h = 0; h < c.kv_heads; ++h) {
+        uint16_t* keys = pool.data() + at + h * head_halves;
+        uint16_t* values = pool.data() + at + (c.kv_heads + h) * head_halves;
+        for (uint32_t i = 0; i < kBlockTokens && b * kBlockTokens + i < c.context; ++i) {
+          for (uint32_t d = 0; d < padded; ++d) {
+            const bool there = d < c.head_dim;
+            keys[i * padded + d] = there ? F32ToF16(key(h, b * kBlockTokens + i, d)) : 0;
+            values[d * kBlockTokens + i] = there ? F32ToF16(value(h, b * kBlockTokens + i, d)) : 0;
+          }
+        }
+      }
+    }
+    const uint32_t ldq = c.heads * padded;
+    std::vector<uint16_t> q(uint64_t{c.rows} * ldq);
+    for (uint32_t r = 0; r < c.rows; ++r) {
+      for (uint32_t h = 0; h < c.heads; ++h) {
+        for (uint32_t d = 0; d < c.head_dim; ++d)
+          q[r * ldq + h * padded + d] = F32ToF16(2 * Noise(7, (r * c.heads + h) * c.head_dim + d));
+      }
+    }
+    std::vector<uint32_t> position;
+    for (uint32_t r = 0; r < c.rows; ++r) position.push_back(c.context - c.rows + r);
+    const uint32_t group = c.heads / c.kv_heads;
+    const uint32_t vectors = c.rows * group;
+    const uint32_t tile = wide ? cuda::kWideVectors : 16;
+    std::vector<cuda::AttendItem> items;
+    for (uint32_t first = 0; first < vectors; first += tile) {
+      cuda::AttendItem item;
+      item.first = first;
+      item.count = std::min(tile, vectors - first);
+      const uint32_t nearest = position[first / group] + 1;
+      item.block = (c.window != 0 && nearest > c.window ? nearest - c.window : 0) / kBlockTokens;
+      item.blocks = position[(first + item.count - 1) / group] / kBlockTokens + 1 - item.block;
+      item.chunks = 1;
+      items.push_back(item);
+    }
+    const std::vector<uint32_t> count = {static_cast<uint32_t>(items.size())};
+    const Buffer on_pool = Put(pool), on_q = Put(q), on_position = Put(position);
+    const Buffer on_items = Put(items), on_count = Put(count), on_offsets = Put(offsets);
+    const Buffer zeros = Put(std::vector<uint32_t>(c.rows));
+    const uint32_t ld_out = c.heads * c.head_dim;
+    const Buffer out = Put(std::vector<uint16_t>(uint64_t{c.rows} * ld_out, 0x7e00));
+    cuda::AttendArgs a;
+    a.q = on_q.as<uint16_t>();
+    a.ldq = ldq;
+    a.out = const_cast<uint16_t*>(out.as<uint16_t>());
+    a.ld_out = ld_out;
+    a.heads = c.heads;
+    a.kv_heads = c.kv_heads;
+    a.head_dim = c.head_dim;
+    a.scale = 0.125F;
+    a.softcap = c.softcap;
+    a.window = c.window;
+    a.row = {on_position.as<uint32_t>(), zeros.as<uint32_t>()};
+    a.cache.pool = const_cast<std::byte*>(on_pool.data());
+    a.cache.offsets = on_offsets.as<uint64_t>();
+    a.cache.first = zeros.as<uint32_t>();
+    a.cache.groups = 1;
+    a.cache.head_bytes = 2 * head_halves;
+    a.items = on_items.as<cuda::AttendItem>();
+    a.item_count = on_count.as<uint32_t>();
+    a.grid_items = count[0];
+    (wide ? cuda::AttendWide : cuda::Attend)(launcher_, a);
+    const auto got = Get<uint16_t>(out, uint64_t{c.rows} * ld_out);
+
+    double error = 0;
+    double norm = 0;
+    for (uint32_t r = 0; r < c.rows; r += std::max(1U, c.rows / 19)) {
+      const uint32_t end = position[r] + 1;
+      const uint32_t begin = c.window != 0 && end > c.window ? end - c.window : 0;
+      for (uint32_t h = 0; h < c.heads; ++h) {
+        std::vector<double> sum(c.head_dim);
+        double weights = 0;
+        for (uint32_t p = begin; p < end; ++p) {
+          double s = 0;
+          for (uint32_t d = 0; d < c.head_dim; ++d)
+            s += double{F16ToF32(q[r * ldq + h * padded + d])} * key(h / group, p, d);
+          s *= a.scale;
+          if (c.softcap > 0) s = c.softcap * std::tanh(s / c.softcap);
+          const double w = std::exp(s);
+          weights += w;
+          for (uint32_t d = 0; d < c.head_dim; ++d) sum[d] += w * value(h / group, p, d);
+        }
+        for (uint32_t d = 0; d < c.head_dim; ++d) {
+          const double want = sum[d] / weights;
+          const double e = F16ToF32(got[r * ld_out + h * c.head_dim + d]) - want;
+          error += e * e;
+          norm += want * want;
+        }
+      }
+    }
+    return std::sqrt(error / norm);
+  }
+};
+
+TEST_F(AttendGpuTest, IsNearFloat64ForEveryHeadSize) {
+  for (const uint32_t dim : {16U, 40U, 64U, 80U, 96U, 100U, 112U, 128U, 192U, 256U}) {
+    for (const Case& c : {Case{dim, 4, 2, 70, 203}, Case{dim, 3, 3, 1, 65}, Case{dim, 2, 1, 64, 64},
+                          Case{dim, 4, 2, 130, 330, 100}, Case{dim, 4, 4, 33, 129, 0, 3.F}}) {
+      EXPECT_LE(Distance(c, false), 2e-3) << dim << ", " << c.rows << " rows of " << c.context;
+      if (!cuda::HasAttendWide(CodecId::kF16, dim)) continue;
+      EXPECT_LE(Distance(c, true), 2e-3) << "wide, " << dim << ", " << c.rows << " of " << c.context;
+    }
+  }
+}
+
+TEST_F(AttendGpuTest, ManyRowsOverALongContext) {
+  if (!cuda::HasAttendWide(CodecId::kF16, 128)) GTEST_SKIP() << "needs a Hopper GPU";
+  EXPECT_LE(Distance({128, 8, 2, 500, 1900}, true), 2e-3);
+  EXPECT_LE(Distance({128, 8, 2, 500, 1900, 700}, true), 2e-3);
+  EXPECT_LE(Distance({64, 2, 2, 1500, 1500}, true), 2e-3);
+}
+
+}  // namespace
+}  // namespace wring
