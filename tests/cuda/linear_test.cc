@@ -203,7 +203,14 @@ TEST_P(LinearGpuTest, ExpandedAndEmbeddedRowsAreTheWeights) {
   const std::vector<int32_t> index = {0, 39, 8, 15, 16, 23};
   const Buffer there = Put(index);
   Buffer embedded = Poisoned(index.size() * cols);
-  kernels().embed(launcher_, w.arg, there.as<int32_t>(), 6, 2, false, embedded.as<float>(), cols);
+  cuda::EmbedArgs embed;
+  embed.w = w.arg;
+  embed.index = there.as<int32_t>();
+  embed.rows = 6;
+  embed.scale = 2;
+  embed.out = embedded.as<float>();
+  embed.ld = cols;
+  kernels().embed(launcher_, embed);
   const auto got = Get<float>(embedded, index.size() * cols);
   for (uint32_t i = 0; i < got.size(); ++i) {
     ASSERT_EQ(got[i], 2 * w.values[static_cast<uint32_t>(index[i / cols]) * cols + i % cols]) << i;

@@ -1,18 +1,12 @@
 // Heads between the linear layers and attention: norm, rotation, and keys and values into the cache. A warp has one head
 // of one row.
-//
-// In a block of the cache, keys of a head are [64 tokens][channels] and values [channels][64 tokens], so that attention
-// reads both along the index that its products sum over; channels are padded as the codec says. int8 has its scales
-// behind, [64] float32.
+#include "kernels/cuda/append.cuh"
 #include "kernels/cuda/launch.h"
-#include "kernels/cuda/mma.cuh"
-#include "kernels/cuda/reduce.cuh"
 
 namespace wring::cuda {
 namespace {
 
 constexpr uint32_t kHeadWarps = 4;
-constexpr uint32_t kMaxHead = 256;
 
 __global__ void TableKernel(const float* inverse, uint32_t half, float scale, RowsArg row,
                             float* cos_sin) {
@@ -28,34 +22,6 @@ __global__ void TableKernel(const float* inverse, uint32_t half, float scale, Ro
   float* to = cos_sin + 2 * (uint64_t{blockIdx.x} * half + i);
   to[0] = scale * static_cast<float>(c);
   to[1] = scale * static_cast<float>(s);
-}
-
-__device__ __forceinline__ std::byte* HeadAt(const CacheArg& c, uint32_t sequence, uint32_t block,
-                                             uint32_t head) {
-  const uint64_t offset = c.offsets[c.first[sequence] + block * c.groups + c.group];
-  return c.pool + offset + c.in_block + head * c.head_bytes;
-}
-
-// One head's vector into the cache; `stride`: between channels, `at`: of channel 0.
-template <CodecId kCodec>
-__device__ void StoreHead(const float* vector, uint32_t n, uint32_t padded, std::byte* head,
-                          uint64_t at, uint32_t stride, uint32_t token, uint32_t lane) {
-  if constexpr (kCodec == CodecId::kI8) {
-    float most = 0;
-    for (uint32_t i = lane; i < n; i += 32) most = fmaxf(most, fabsf(vector[i]));
-    most = WarpMax(most);
-    const float scale = most / 127.F;
-    const float inverse = most > 0 ? 127.F / most : 0.F;
-    auto* to = reinterpret_cast<int8_t*>(head) + at;
-    for (uint32_t i = lane; i < n; i += 32)
-      to[uint64_t{i} * stride] = static_cast<int8_t>(__float2int_rn(vector[i] * inverse));
-    for (uint32_t i = n + lane; i < padded; i += 32) to[uint64_t{i} * stride] = 0;
-    if (lane == 0) reinterpret_cast<float*>(head + uint64_t{kBlockTokens} * padded)[token] = scale;
-  } else {
-    auto* to = reinterpret_cast<__half*>(head) + at;
-    for (uint32_t i = lane; i < n; i += 32) to[uint64_t{i} * stride] = Saturated(vector[i]);
-    for (uint32_t i = n + lane; i < padded; i += 32) to[uint64_t{i} * stride] = __half(0.F);
-  }
 }
 
 constexpr uint32_t kRun = 8;
@@ -108,29 +74,8 @@ __global__ void __launch_bounds__(32 * kHeadWarps)
   const bool query = h < a.heads;
   const bool key = !query && h < a.heads + a.kv_heads;
   const uint32_t kv = query ? 0 : (h - a.heads) % a.kv_heads;
-  const float* from = query ? a.q + uint64_t{row} * a.ldq + h * n
-                            : (key ? a.k : a.v) + uint64_t{row} * a.ldk + kv * n;
-  for (uint32_t i = lane; i < n; i += 32) vector[i] = from[i];
-  __syncwarp();
-  const float* norm = query ? a.q_norm : key ? a.k_norm : nullptr;
-  if (norm != nullptr) {
-    float squares = 0;
-    for (uint32_t i = lane; i < n; i += 32) squares += vector[i] * vector[i];
-    const float factor = 1.F / sqrtf(WarpSum(squares) / static_cast<float>(n) + a.eps);
-    for (uint32_t i = lane; i < n; i += 32) vector[i] *= factor * norm[i];
-    __syncwarp();
-  }
-  if ((query || key) && a.cos_sin != nullptr) {
-    const float2* turn = reinterpret_cast<const float2*>(a.cos_sin) + uint64_t{row} * a.half;
-    for (uint32_t i = lane; i < a.half; i += 32) {
-      const float2 cs = turn[i];
-      const float x = vector[i];
-      const float y = vector[i + a.half];
-      vector[i] = x * cs.x - y * cs.y;
-      vector[i + a.half] = y * cs.x + x * cs.y;
-    }
-    __syncwarp();
-  }
+  PrepareHead(a, row, query ? h : kv, query ? HeadKind::kQuery : key ? HeadKind::kKey : HeadKind::kValue,
+              vector, lane);
   const uint32_t padded = (n + 15) / 16 * 16;
   if (query) {
     __half* to = reinterpret_cast<__half*>(a.q_out) + uint64_t{row} * a.ldq_out + h * padded;
@@ -138,15 +83,7 @@ __global__ void __launch_bounds__(32 * kHeadWarps)
     return;
   }
   if (a.cache.first[a.row.sequence[row]] == kNotThisCodec) return;
-  const uint32_t position = a.row.position[row];
-  const uint32_t token = position % kBlockTokens;
-  std::byte* head =
-      HeadAt(a.cache, a.row.sequence[row], position / kBlockTokens, key ? kv : a.kv_heads + kv);
-  if (key) {
-    StoreHead<kCodec>(vector, n, padded, head, uint64_t{token} * padded, 1, token, lane);
-  } else {
-    StoreHead<kCodec>(vector, n, padded, head, token, kBlockTokens, token, lane);
-  }
+  StoreHead<kCodec>(a, row, kv, key, vector, lane);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 // as 16 contiguous bytes a lane, straight from the cache, each byte once.
 #pragma once
 
+#include "kernels/cuda/append.cuh"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/mma.cuh"
 
@@ -86,22 +87,17 @@ struct Attention {
     *end = args.row.position[Row(n)] + 1;
     if (args.window != 0 && *end > args.window) *begin = *end - args.window;
   }
-  __device__ const std::byte* HeadAt(uint32_t block, uint32_t head) const {
-    const CacheArg& c = args.cache;
-    const uint64_t offset = c.offsets[c.first[item.sequence] + block * c.groups + c.group];
-    return c.pool + offset + c.in_block + head * c.head_bytes;
-  }
-
-  // Max, sum and output of rows g and g + 8 over one block.
-  __device__ void Block(uint32_t block, float (&m)[2], float (&l)[2],
-                        float (&o)[kPieces][4]) const {
+  // Max and sum of rows g and g + 8 over one block; store(c, outputs of channels 8 c + 2 t, 8 c + 2 t + 1 of both rows).
+  // q: of vector n, kDim channels.
+  template <typename Query, typename Store>
+  __device__ __forceinline__ void Block(uint32_t block, Query query, float (&m)[2], float (&l)[2],
+                                        Store store) const {
     uint4 q[kSteps][2];
 #pragma unroll
     for (uint32_t r = 0; r < 2; ++r) {
       const uint32_t n = g + 8 * r;
       const bool there = n < item.count;
-      const Half* from =
-          args.q + (there ? uint64_t{Row(n)} * args.ldq + Head(n) * kDim : 0);  // heads are padded
+      const Half* from = query(there ? n : 0);
 #pragma unroll
       for (uint32_t b = 0; b < kSteps; ++b) {
         q[b][r] = {0, 0, 0, 0};
@@ -109,8 +105,8 @@ struct Attention {
           q[b][r] = *reinterpret_cast<const uint4*>(from + 32 * b + 8 * t);
       }
     }
-    const std::byte* keys = HeadAt(block, kv_head);
-    const std::byte* values = HeadAt(block, args.kv_heads + kv_head);
+    const std::byte* keys = HeadAt(args.cache, item.sequence, block, kv_head);
+    const std::byte* values = HeadAt(args.cache, item.sequence, block, args.kv_heads + kv_head);
     float s[8][4] = {};
 #pragma unroll
     for (uint32_t j = 0; j < 8; ++j) {
@@ -188,8 +184,7 @@ struct Attention {
     const uint32_t seen = End() - min(End(), block * kBlockTokens);
 #pragma unroll
     for (uint32_t c = 0; c < kPieces; ++c) {
-#pragma unroll
-      for (uint32_t i = 0; i < 4; ++i) o[c][i] = 0;
+      float o[4] = {};
       const std::byte* row = values + (8 * c + g) * kBlockTokens * S::kBytes;
       typename S::Raw raw[2];
 #pragma unroll
@@ -198,9 +193,10 @@ struct Attention {
       for (uint32_t h = 0; h < 2; ++h) {
         uint4 v = S::Halves(raw[h]);
         if (seen < kBlockTokens && kCodec == CodecId::kF16) v = Keep(v, seen, 32 * h + 8 * t);
-        Mma(o[c], p[4 * h][0], p[4 * h][1], p[4 * h + 1][0], p[4 * h + 1][1], v.x, v.y);
-        Mma(o[c], p[4 * h + 2][0], p[4 * h + 2][1], p[4 * h + 3][0], p[4 * h + 3][1], v.z, v.w);
+        Mma(o, p[4 * h][0], p[4 * h][1], p[4 * h + 1][0], p[4 * h + 1][1], v.x, v.y);
+        Mma(o, p[4 * h + 2][0], p[4 * h + 2][1], p[4 * h + 3][0], p[4 * h + 3][1], v.z, v.w);
       }
+      store(c, o);
     }
   }
 
@@ -215,26 +211,30 @@ struct Attention {
   }
 };
 
-template <CodecId kCodec, uint32_t kDim>
-__global__ void __launch_bounds__(kAttendThreads, 2)
-    AttendKernel(const __grid_constant__ AttendArgs args) {
+// Shared memory of a unit with `count` vectors: of a chunk's blocks, then of all chunks so far, outputs, maxima, sums.
+constexpr uint32_t AttendFloats(uint32_t count, uint32_t dim) {
+  return (kChunkBlocks + 1) * (count * dim + 32);
+}
+
+// One item and KV head by four warps; sync(): a barrier of theirs. query(n): vector n's channels. last: a word of theirs.
+template <CodecId kCodec, uint32_t kDim, typename Query, typename Sync>
+__device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendItem& item,
+                                           uint32_t kv_head, uint32_t thread, float* shared,
+                                           uint32_t* last, Query query, Sync sync) {
   using A = Attention<kCodec, kDim>;
-  extern __shared__ float shared[];
-  // Of the chunk's blocks, then of all chunks so far: outputs, maxima, sums.
-  float(*outs)[16][kDim] = reinterpret_cast<float(*)[16][kDim]>(shared);
-  float(*total)[kDim] = outs[kChunkBlocks];
-  __shared__ float maxes[kChunkBlocks + 1][16];
-  __shared__ float sums[kChunkBlocks + 1][16];
-  __shared__ bool last;
-  LetNextStart();
-  WaitForPrevious();
-  if (blockIdx.x >= *args.item_count) return;
-  const AttendItem item = args.items[blockIdx.x];
-  const uint32_t warp = threadIdx.x / 32;
-  const uint32_t lane = threadIdx.x % 32;
+  const uint32_t warp = thread / 32;
+  const uint32_t lane = thread % 32;
   const uint32_t g = lane / 4;
   const uint32_t t = lane % 4;
-  const A attention = {args, item, blockIdx.y, lane, g, t};
+  const uint32_t count = item.count;
+  const auto out = [&](uint32_t w, uint32_t n) { return shared + (w * count + n) * kDim; };
+  float* maxes = shared + (kChunkBlocks + 1) * count * kDim;  // [kChunkBlocks + 1][16]
+  float* sums = maxes + (kChunkBlocks + 1) * 16;
+  const auto of_block = [&](uint32_t w, uint32_t n, uint32_t d) {
+    return Merged{maxes[16 * w + n], sums[16 * w + n], d < kDim ? out(w, n)[d] : 0.F};
+  };
+  constexpr uint32_t kTotal = kChunkBlocks;
+  const A attention = {args, item, kv_head, lane, g, t};
   const uint32_t end = item.block + item.blocks;
   for (uint32_t first = item.block; first < end;) {
     const uint32_t next = min(end, (first / kChunkBlocks + 1) * kChunkBlocks);
@@ -242,97 +242,87 @@ __global__ void __launch_bounds__(kAttendThreads, 2)
     if (warp < blocks) {
       float m[2];
       float l[2];
-      float o[A::kPieces][4];
-      attention.Block(first + warp, m, l, o);
+      attention.Block(first + warp, query, m, l, [&](uint32_t c, const float(&o)[4]) {
+#pragma unroll
+        for (uint32_t r = 0; r < 2; ++r) {
+          if (g + 8 * r < count)
+            *reinterpret_cast<float2*>(out(warp, g + 8 * r) + 8 * c + 2 * t) = {o[2 * r],
+                                                                                o[2 * r + 1]};
+        }
+      });
 #pragma unroll
       for (uint32_t r = 0; r < 2; ++r) {
         if (t == 0) {
-          maxes[warp][g + 8 * r] = m[r];
-          sums[warp][g + 8 * r] = l[r];
-        }
-#pragma unroll
-        for (uint32_t c = 0; c < A::kPieces; ++c) {
-          *reinterpret_cast<float2*>(&outs[warp][g + 8 * r][8 * c + 2 * t]) = {o[c][2 * r],
-                                                                               o[c][2 * r + 1]};
+          maxes[16 * warp + g + 8 * r] = m[r];
+          sums[16 * warp + g + 8 * r] = l[r];
         }
       }
     }
-    __syncthreads();
-    float chunk_max = 0;  // of vector threadIdx.x
-    float chunk_sum = 0;
-    for (uint32_t i = threadIdx.x; i < item.count * kDim; i += kAttendThreads) {
-      const uint32_t n = i / kDim;
-      const uint32_t d = i % kDim;
-      Merged v = {maxes[0][n], sums[0][n], outs[0][n][d]};
-      for (uint32_t w = 1; w < blocks; ++w) v.Add(maxes[w][n], sums[w][n], outs[w][n][d]);
-      if (first != item.block) {
-        Merged all = {maxes[kChunkBlocks][n], sums[kChunkBlocks][n], total[n][d]};
-        all.Add(v.max, v.sum, v.out);
-        v = all;
+    sync();
+    const auto merged = [&](uint32_t n, uint32_t d) {
+      Merged v = of_block(0, n, d);
+      for (uint32_t w = 1; w < blocks; ++w) {
+        const Merged other = of_block(w, n, d);
+        v.Add(other.max, other.sum, other.out);
       }
-      total[n][d] = v.out;
-    }
-    if (threadIdx.x < item.count) {
-      const uint32_t n = threadIdx.x;
-      Merged v = {maxes[0][n], sums[0][n], 0};
-      for (uint32_t w = 1; w < blocks; ++w) v.Add(maxes[w][n], sums[w][n], 0);
-      if (first != item.block) {
-        Merged all = {maxes[kChunkBlocks][n], sums[kChunkBlocks][n], 0};
-        all.Add(v.max, v.sum, 0);
-        v = all;
-      }
-      chunk_max = v.max;
-      chunk_sum = v.sum;
-    }
-    __syncthreads();
-    if (threadIdx.x < item.count) {
-      maxes[kChunkBlocks][threadIdx.x] = chunk_max;
-      sums[kChunkBlocks][threadIdx.x] = chunk_sum;
+      if (first == item.block) return v;
+      Merged all = of_block(kTotal, n, d);
+      all.Add(v.max, v.sum, v.out);
+      return all;
+    };
+    Merged of_vector = {};  // `thread`'s
+    for (uint32_t i = thread; i < count * kDim; i += kAttendThreads)
+      out(kTotal, i / kDim)[i % kDim] = merged(i / kDim, i % kDim).out;
+    if (thread < count) of_vector = merged(thread, kDim);
+    sync();
+    if (thread < count) {
+      maxes[16 * kTotal + thread] = of_vector.max;
+      sums[16 * kTotal + thread] = of_vector.sum;
     }
     first = next;
   }
-  __syncthreads();
-  const auto store = [&](uint32_t n, uint32_t d, float sum, float out) {
+  sync();
+  const auto store = [&](uint32_t n, uint32_t d, float sum, float value) {
     if (d >= args.head_dim) return;
     __half* to = reinterpret_cast<__half*>(args.out) + uint64_t{attention.Row(n)} * args.ld_out +
                  attention.Head(n) * args.head_dim + d;
-    *to = Saturated(out / sum);
+    *to = Saturated(value / sum);
   };
   if (item.chunks == 1) {
-    for (uint32_t i = threadIdx.x; i < item.count * kDim; i += kAttendThreads)
-      store(i / kDim, i % kDim, sums[kChunkBlocks][i / kDim], total[i / kDim][i % kDim]);
+    for (uint32_t i = thread; i < count * kDim; i += kAttendThreads)
+      store(i / kDim, i % kDim, sums[16 * kTotal + i / kDim], out(kTotal, i / kDim)[i % kDim]);
     return;
   }
   // A partial: outputs of `count` vectors, their maxima, their sums.
   const auto partial = [&](uint32_t chunk) {
     const uint64_t vectors =
-        uint64_t{item.partial + chunk * item.count} * args.kv_heads + blockIdx.y * item.count;
+        uint64_t{item.partial + chunk * count} * args.kv_heads + kv_head * count;
     return args.partials + vectors * (kDim + 2);
   };
   float* mine = partial(item.chunk);
-  for (uint32_t i = threadIdx.x; i < item.count * kDim; i += kAttendThreads)
-    mine[i] = total[i / kDim][i % kDim];
-  if (threadIdx.x < item.count) {
-    mine[item.count * kDim + threadIdx.x] = maxes[kChunkBlocks][threadIdx.x];
-    mine[item.count * (kDim + 1) + threadIdx.x] = sums[kChunkBlocks][threadIdx.x];
+  for (uint32_t i = thread; i < count * kDim; i += kAttendThreads)
+    mine[i] = out(kTotal, i / kDim)[i % kDim];
+  if (thread < count) {
+    mine[count * kDim + thread] = maxes[16 * kTotal + thread];
+    mine[count * (kDim + 1) + thread] = sums[16 * kTotal + thread];
   }
   __threadfence();
-  __syncthreads();
-  uint32_t* counter = args.counters + item.tile * args.kv_heads + blockIdx.y;
-  if (threadIdx.x == 0) {
-    last = atomicAdd(counter, 1) == item.chunks - 1;
-    if (last) *counter = 0;
+  sync();
+  uint32_t* counter = args.counters + item.tile * args.kv_heads + kv_head;
+  if (thread == 0) {
+    *last = atomicAdd(counter, 1) == item.chunks - 1 ? 1 : 0;
+    if (*last != 0) *counter = 0;
   }
-  __syncthreads();
-  if (!last) return;
+  sync();
+  if (*last == 0) return;
   __threadfence();
-  for (uint32_t i = threadIdx.x; i < item.count * kDim; i += kAttendThreads) {
+  for (uint32_t i = thread; i < count * kDim; i += kAttendThreads) {
     const uint32_t n = i / kDim;
     Merged v = {};
     for (uint32_t c = 0; c < item.chunks; ++c) {
       const float* from = partial(c);
-      const float m = __ldcg(from + item.count * kDim + n);
-      const float l = __ldcg(from + item.count * (kDim + 1) + n);
+      const float m = __ldcg(from + count * kDim + n);
+      const float l = __ldcg(from + count * (kDim + 1) + n);
       const float o = __ldcg(from + i);
       if (c == 0) {
         v = {m, l, o};
@@ -345,9 +335,26 @@ __global__ void __launch_bounds__(kAttendThreads, 2)
 }
 
 template <CodecId kCodec, uint32_t kDim>
+__global__ void __launch_bounds__(kAttendThreads, 2)
+    AttendKernel(const __grid_constant__ AttendArgs args) {
+  extern __shared__ __align__(16) float shared[];
+  __shared__ uint32_t last;
+  LetNextStart();
+  WaitForPrevious();
+  if (blockIdx.x >= *args.item_count) return;
+  const AttendItem item = args.items[blockIdx.x];
+  const uint32_t kv_head = blockIdx.y;
+  const Attention<kCodec, kDim> of = {args, item, kv_head, 0, 0, 0};
+  AttendUnit<kCodec, kDim>(
+      args, item, kv_head, threadIdx.x, shared, &last,
+      [&](uint32_t n) { return args.q + uint64_t{of.Row(n)} * args.ldq + of.Head(n) * kDim; },
+      [] { __syncthreads(); });
+}
+
+template <CodecId kCodec, uint32_t kDim>
 void LaunchAttend(Launcher& l, const AttendArgs& args) {
   Launch(l, AttendKernel<kCodec, kDim>, dim3(args.grid_items, args.kv_heads), kAttendThreads,
-         (kChunkBlocks + 1) * 16 * kDim * sizeof(float), args);
+         AttendFloats(16, kDim) * sizeof(float), args);
 }
 
 using AttendLaunch = void (*)(Launcher&, const AttendArgs&);

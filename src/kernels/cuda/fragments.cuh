@@ -16,25 +16,29 @@ struct BlockWeights {
 template <FormatId kFormat>
 struct Fragments;
 
-// Weights in device memory, which is read once, and in shared memory.
+// Weights in device memory, which is read once, and in shared memory, by address.
 struct FromGlobal {
-  __device__ static __forceinline__ uint4 Word4(const uint8_t* p) { return LoadStream(p); }
-  __device__ static __forceinline__ uint2 Word2(const uint8_t* p) {
+  using Pointer = const uint8_t*;
+  __device__ static __forceinline__ uint4 Word4(Pointer p) { return LoadStream(p); }
+  __device__ static __forceinline__ uint2 Word2(Pointer p) {
     return __ldg(reinterpret_cast<const uint2*>(p));
   }
-  __device__ static __forceinline__ uint32_t Word(const uint8_t* p) {
+  __device__ static __forceinline__ uint32_t Word(Pointer p) {
     return __ldg(reinterpret_cast<const uint32_t*>(p));
   }
 };
 struct FromShared {
-  __device__ static __forceinline__ uint4 Word4(const uint8_t* p) {
-    return *reinterpret_cast<const uint4*>(p);
+  using Pointer = uint32_t;
+  __device__ static __forceinline__ uint4 Word4(Pointer p) { return LoadShared(p); }
+  __device__ static __forceinline__ uint2 Word2(Pointer p) {
+    uint2 v;
+    asm volatile("ld.shared.v2.u32 {%0,%1}, [%2];" : "=r"(v.x), "=r"(v.y) : "r"(p));
+    return v;
   }
-  __device__ static __forceinline__ uint2 Word2(const uint8_t* p) {
-    return *reinterpret_cast<const uint2*>(p);
-  }
-  __device__ static __forceinline__ uint32_t Word(const uint8_t* p) {
-    return *reinterpret_cast<const uint32_t*>(p);
+  __device__ static __forceinline__ uint32_t Word(Pointer p) {
+    uint32_t v;
+    asm volatile("ld.shared.u32 %0, [%1];" : "=r"(v) : "r"(p));
+    return v;
   }
 };
 
@@ -59,8 +63,7 @@ struct Packed {
       if (at + 16 * lane < bytes) CopyAsync16(to + at + 16 * lane, from + at + 16 * lane);
     }
   }
-  __device__ static __forceinline__ auto ReadChunk(const uint8_t* chunk, uint32_t i,
-                                                   uint32_t lane) {
+  __device__ static __forceinline__ auto ReadChunk(uint32_t chunk, uint32_t i, uint32_t lane) {
     return Format::template Read<FromShared>(chunk + i / kParts.strips * kParts.record(),
                                              i % kParts.strips, lane);
   }
@@ -124,12 +127,13 @@ struct Blocks32 : Packed<Blocks32<kFormat, kOffset>, kFormat> {
     uint4 scales;  // without min: x, y
   };
   template <typename From>
-  __device__ static __forceinline__ Raw Read(const uint8_t* at, uint32_t /*s*/, uint32_t lane) {
+  __device__ static __forceinline__ Raw Read(typename From::Pointer at, uint32_t /*s*/,
+                                             uint32_t lane) {
     Raw raw;
     raw.codes = From::Word4(at + 16 * lane);
     raw.high = 0;
     if constexpr (kFive) raw.high = From::Word(at + kParts.highs() + 4 * lane);
-    const uint8_t* scales = at + kParts.scales() + lane / 4 * (kParts.scale_bytes / 8);
+    const auto scales = at + kParts.scales() + lane / 4 * (kParts.scale_bytes / 8);
     if constexpr (kMin) {
       raw.scales = From::Word4(scales);
     } else {
@@ -175,7 +179,7 @@ struct AffineK : Packed<AffineK<kFormat>, kFormat> {
     uint2 head;
   };
   template <typename From>
-  __device__ static __forceinline__ Raw Read(const uint8_t* at, uint32_t s, uint32_t lane) {
+  __device__ static __forceinline__ Raw Read(typename From::Pointer at, uint32_t s, uint32_t lane) {
     Raw raw;
     raw.codes = From::Word4(at + 512 * s + 16 * lane);
     raw.high = 0;
@@ -232,7 +236,7 @@ struct Fragments<FormatId::kQ6_K> : detail::Packed<Fragments<FormatId::kQ6_K>, F
     uint32_t head;
   };
   template <typename From>
-  __device__ static __forceinline__ Raw Read(const uint8_t* at, uint32_t s, uint32_t lane) {
+  __device__ static __forceinline__ Raw Read(typename From::Pointer at, uint32_t s, uint32_t lane) {
     const uint32_t g = lane / 4;
     Raw raw;
     raw.codes = From::Word4(at + 512 * s + 16 * lane);
@@ -269,7 +273,8 @@ struct Fragments<FormatId::kQ8_0> : detail::Packed<Fragments<FormatId::kQ8_0>, F
     uint2 scales;
   };
   template <typename From>
-  __device__ static __forceinline__ Raw Read(const uint8_t* at, uint32_t /*s*/, uint32_t lane) {
+  __device__ static __forceinline__ Raw Read(typename From::Pointer at, uint32_t /*s*/,
+                                             uint32_t lane) {
     Raw raw;
     raw.codes[0] = From::Word4(at + 16 * lane);
     raw.codes[1] = From::Word4(at + 512 + 16 * lane);
@@ -313,11 +318,10 @@ struct Fragments<FormatId::kF16> {
       CopyAsync16(to + 512 * i + 16 * lane, from);
     }
   }
-  __device__ static __forceinline__ Raw ReadChunk(const uint8_t* chunk, uint32_t /*i*/,
-                                                  uint32_t lane) {
+  __device__ static __forceinline__ Raw ReadChunk(uint32_t chunk, uint32_t /*i*/, uint32_t lane) {
     Raw raw;
 #pragma unroll
-    for (uint32_t i = 0; i < 4; ++i) raw.v[i / 2][i % 2] = FromShared::Word4(chunk + 512 * i + 16 * lane);
+    for (uint32_t i = 0; i < 4; ++i) raw.v[i / 2][i % 2] = LoadShared(chunk + 512 * i + 16 * lane);
     return raw;
   }
   __device__ static __forceinline__ Raw Load(const uint8_t* tile, uint32_t strip, uint32_t lane,

@@ -10,11 +10,15 @@ __device__ __forceinline__ uint32_t XPiece(uint32_t row, uint32_t piece, uint32_
   return row * strips * 8 + (piece ^ ((row & 1) << 2));
 }
 
+__device__ __forceinline__ void StoreX(uint4* xs, uint32_t row, uint32_t col, uint32_t strips,
+                                       const float4& v) {
+  reinterpret_cast<uint2*>(xs + XPiece(row, col / 8, strips))[col / 4 % 2] = Halves4(v);
+}
+
 __device__ __forceinline__ void NormInto(const LinearArgs& args, uint32_t strips, uint4* xs) {
   for (uint32_t r = 0; r < args.rows; ++r) {
-    NormRow<kThreads>(args.norm, r, strips * kStrip, [&](uint32_t c, const float4& v) {
-      reinterpret_cast<uint2*>(xs + XPiece(r, c / 8, strips))[c / 4 % 2] = Halves4(v);
-    });
+    NormRow<kThreads>(args.norm, r, strips * kStrip, threadIdx.x, WholeBlock<kThreads>(),
+                      [&](uint32_t c, const float4& v) { StoreX(xs, r, c, strips, v); });
   }
 }
 
@@ -51,7 +55,7 @@ __global__ void __launch_bounds__(kThreads, kGemvBlocks + 1)
   using F = Fragments<kFormat>;
   using A = Ahead<kFormat, kTiles>;
   constexpr uint32_t kChunk = F::kChunkStrips;
-  extern __shared__ __align__(16) uint8_t shared[];
+  extern __shared__ __align__(16) uint8_t ring_and_x[];
   __shared__ float sums[2][kTiles][kWarps][16][8];
   LetNextStart();
   const uint32_t warp = threadIdx.x / 32;
@@ -61,8 +65,8 @@ __global__ void __launch_bounds__(kThreads, kGemvBlocks + 1)
   const uint32_t strips = args.part[0].w.strips;
   const uint32_t begin = SegmentBegin<kFormat>(warp, strips);
   const uint32_t width = SegmentBegin<kFormat>(warp + 1, strips) - begin;
-  uint8_t* ring = shared + warp * (A::kSlots * A::kSlotBytes);
-  uint4* xs = reinterpret_cast<uint4*>(shared + A::kBytes);
+  uint8_t* ring = ring_and_x + warp * (A::kSlots * A::kSlotBytes);
+  uint4* xs = reinterpret_cast<uint4*>(ring_and_x + A::kBytes);
 
   // What is asked for next: strip `ahead` of the segment of tile `ahead_tile`.
   uint32_t ahead_tile = blockIdx.x;
@@ -132,7 +136,9 @@ __global__ void __launch_bounds__(kThreads, kGemvBlocks + 1)
         if (kChunk > 1 && FragmentPartsOf(kFormat).strips == 1 && s + i >= width) break;
         typename F::Raw raw[kTiles];
 #pragma unroll
-        for (int k = 0; k < kTiles; ++k) raw[k] = F::ReadChunk(chunk + k * F::kChunkBytes, i, lane);
+        for (int k = 0; k < kTiles; ++k) {
+          raw[k] = F::ReadChunk(SharedAddress(chunk) + k * F::kChunkBytes, i, lane);
+        }
 #pragma unroll
         for (uint32_t b = 0; b < 2; ++b) {
           const uint4 x =

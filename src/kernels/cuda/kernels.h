@@ -85,6 +85,17 @@ constexpr bool FusesNorm(uint32_t rows, uint32_t strips) {
   return rows <= 2 && rows * strips * 128 <= kGemvShared;
 }
 
+// out[i] (+)= scale * row index[i] of the matrix; index null: row 0.
+struct EmbedArgs {
+  MatrixArg w;
+  const int32_t* index = nullptr;
+  uint32_t rows = 0;
+  float scale = 1;
+  bool add = false;
+  float* out = nullptr;
+  uint32_t ld = 0;
+};
+
 enum class Gate : uint8_t { kSilu, kGeluTanh };
 
 struct LinearKernels {
@@ -96,9 +107,7 @@ struct LinearKernels {
   void (*gemm)(Launcher&, const LinearArgs&, float* workspace) = nullptr;
   // Every weight as float16 / alpha, row-major with columns padded to whole strips.
   void (*expand)(Launcher&, const MatrixArg&, Half* out) = nullptr;
-  // out[i] (+)= scale * row index[i] of the matrix; index null: row 0.
-  void (*embed)(Launcher&, const MatrixArg&, const int32_t* index, uint32_t rows, float scale,
-                bool add, float* out, uint32_t ld) = nullptr;
+  void (*embed)(Launcher&, const EmbedArgs&) = nullptr;
 };
 
 const LinearKernels& LinearOf(FormatId format);  // all null where there is none
@@ -206,6 +215,48 @@ inline constexpr uint32_t kWideVectors = 128;
 void AttendWide(Launcher&, const AttendArgs&);
 // Whether there is one, on the current GPU: Hopper alone.
 bool HasAttendWide(CodecId codec, uint32_t head_dim);
+
+// ---- a step of few rows as one kernel (step.cu) ----
+
+// What runs between two barriers of the whole GPU.
+struct StepOp {
+  enum class Kind : uint8_t { kEmbed, kNorm, kLinear, kAttend, kAdd, kSoftCap };
+  Kind kind = Kind::kEmbed;
+  FormatId format = FormatId::kF16;  // kEmbed, kLinear
+  bool gated = false;                // kLinear: gate(w0 x) * (w1 x), to half_out
+  Gate gate = Gate::kSilu;
+  bool joined = false;               // with the op before: no barrier between
+  uint32_t shift = 0;  // kLinear: of the tiles among those who share them out
+  Half* half_out = nullptr;
+  uint32_t ld_out = 0;
+  EmbedArgs embed;
+  NormArgs norm;
+  LinearArgs linear;
+  AppendArgs append;  // kAttend: done on the way
+  AttendArgs attend;
+  float* x = nullptr;  // kAdd, kSoftCap
+  const float* y = nullptr;
+  float cap = 0;
+  uint64_t count = 0;
+};
+
+struct StepShape {
+  uint32_t rows = 0;
+  uint32_t strips = 0;      // most that an input has
+  uint32_t vectors = 0;     // most that an item of attention has
+  uint32_t head_dim = 0;
+  uint32_t slot_bytes = 0;  // most that a chunk of weights has
+};
+// Whether formats and heads have a place in the kernel, on the current GPU: Hopper and later.
+bool HasStep(CodecId codec, uint32_t head_dim);
+uint32_t StepSlotBytes(FormatId format);  // 0: none
+bool FitsStep(const StepShape&);
+inline constexpr uint32_t kStepSync = 2;  // words, zero between launches
+// times: null, or a clock in ns of the begin and of the end of each op.
+void RunStep(Launcher&, const StepShape&, const StepOp* ops, uint32_t count, uint32_t* sync,
+             uint64_t* times);
+// Who share tiles out, for StepOp::shift.
+uint32_t StepGroups(const Launcher&);
 
 // ---- for measuring ----
 // Random fragments.

@@ -31,34 +31,10 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <FormatId kFormat>
-__global__ void __launch_bounds__(kThreads)
-    EmbedKernel(const __grid_constant__ MatrixArg w, const int32_t* index, float scale, bool add,
-                float* out, uint32_t ld) {
-  using F = Fragments<kFormat>;
+__global__ void __launch_bounds__(kThreads) EmbedKernel(const __grid_constant__ EmbedArgs args) {
   LetNextStart();
   WaitForPrevious();
-  const uint32_t lane = threadIdx.x % 32;
-  const uint32_t row = index == nullptr ? 0 : static_cast<uint32_t>(index[blockIdx.x]);
-  const uint8_t* tile = TileOf(w, row / 16);
-  const bool mine = lane / 4 == row % 8;
-  float* to = out + uint64_t{blockIdx.x} * ld;
-  for (uint32_t s = threadIdx.x / 32; s < w.strips; s += kWarps) {
-    const typename F::Raw raw = F::Load(tile, s, lane, w.strips);
-#pragma unroll
-    for (int b = 0; b < 2; ++b) {
-      const BlockWeights v = F::Dequant(raw, b, lane);
-      if (!mine) continue;
-#pragma unroll
-      for (uint32_t k = 0; k < 8; ++k) {
-        const uint32_t col = s * kStrip + 32 * b + 8 * (lane % 4) + k;
-        if (col >= w.cols) continue;
-        const uint32_t pair = row % 16 < 8 ? v.a[0][k / 2] : v.a[1][k / 2];
-        const __half h = k % 2 == 0 ? __low2half(AsHalf2(pair)) : __high2half(AsHalf2(pair));
-        const float value = __half2float(h) * w.alpha * scale;
-        to[col] = add ? to[col] + value : value;
-      }
-    }
-  }
+  EmbedRow<kFormat>(args, blockIdx.x, threadIdx.x / 32, kWarps);
 }
 
 uint32_t AllTiles(const LinearArgs& args);
@@ -103,9 +79,8 @@ struct LinearLaunches {
     const uint32_t across = w.strips >= 4 * kWarps ? w.strips / (4 * kWarps) : 1;
     Launch(l, ExpandKernel<kFormat>, dim3(w.tiles, across), kThreads, 0, w, out);
   }
-  static void Embed(Launcher& l, const MatrixArg& w, const int32_t* index, uint32_t rows,
-                    float scale, bool add, float* out, uint32_t ld) {
-    Launch(l, EmbedKernel<kFormat>, rows, kThreads, 0, w, index, scale, add, out, ld);
+  static void Embed(Launcher& l, const EmbedArgs& args) {
+    Launch(l, EmbedKernel<kFormat>, args.rows, kThreads, 0, args);
   }
   static constexpr LinearKernels kAll = {GemvRows, GatedRows, Gemm, Expand, Embed};
 };

@@ -45,4 +45,34 @@ __device__ __forceinline__ void MultiplyBlock(const BlockWeights& w, uint4 x, fl
   Mma(acc, w.a[0][2], w.a[1][2], w.a[0][3], w.a[1][3], x.z, x.w);
 }
 
+// Row `row` of an embedding, by `warps` warps.
+template <FormatId kFormat>
+__device__ __forceinline__ void EmbedRow(const EmbedArgs& args, uint32_t row, uint32_t warp,
+                                         uint32_t warps) {
+  using F = Fragments<kFormat>;
+  const MatrixArg& w = args.w;
+  const uint32_t lane = threadIdx.x % 32;
+  const uint32_t from = args.index == nullptr ? 0 : static_cast<uint32_t>(args.index[row]);
+  const uint8_t* tile = TileOf(w, from / 16);
+  const bool mine = lane / 4 == from % 8;
+  float* to = args.out + uint64_t{row} * args.ld;
+  for (uint32_t s = warp; s < w.strips; s += warps) {
+    const typename F::Raw raw = F::Load(tile, s, lane, w.strips);
+#pragma unroll
+    for (int b = 0; b < 2; ++b) {
+      const BlockWeights v = F::Dequant(raw, b, lane);
+      if (!mine) continue;
+#pragma unroll
+      for (uint32_t k = 0; k < 8; ++k) {
+        const uint32_t col = s * kStrip + 32 * b + 8 * (lane % 4) + k;
+        if (col >= w.cols) continue;
+        const uint32_t pair = from % 16 < 8 ? v.a[0][k / 2] : v.a[1][k / 2];
+        const __half h = k % 2 == 0 ? __low2half(AsHalf2(pair)) : __high2half(AsHalf2(pair));
+        const float value = __half2float(h) * w.alpha * args.scale;
+        to[col] = args.add ? to[col] + value : value;
+      }
+    }
+  }
+}
+
 }  // namespace wring::cuda

@@ -4,7 +4,7 @@
 
 #include <cuda_runtime.h>
 
-#include <cstdint>
+#include "kernels/cuda/barrier.cuh"
 
 namespace wring::cuda {
 
@@ -99,24 +99,6 @@ __device__ __forceinline__ void MoreRegisters() {
 // What ordinary stores and copies wrote to shared memory, for the tensor cores to read.
 __device__ __forceinline__ void PublishShared() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
-}
-
-// An mbarrier at a shared address.
-__device__ __forceinline__ void BarrierInit(uint32_t at, uint32_t arrivals) {
-  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(at), "r"(arrivals) : "memory");
-}
-__device__ __forceinline__ void BarrierArrive(uint32_t at) {
-  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(at) : "memory");
-}
-__device__ __forceinline__ void BarrierWait(uint32_t at, uint32_t parity) {
-  asm volatile(
-      "{\n.reg .pred p;\nWAIT:\nmbarrier.try_wait.parity.shared::cta.b64 p, [%0], %1;\n@p bra "
-      "DONE;\nbra WAIT;\nDONE:\n}\n" ::"r"(at),
-      "r"(parity)
-      : "memory");
-}
-__device__ __forceinline__ void SyncThreads(uint32_t barrier, uint32_t threads) {
-  asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
 }
 
 #endif  // WRING_WGMMA

@@ -156,6 +156,7 @@ Status CudaExecutor::Allocate() {
     workspace = std::max(workspace, cuda::SplitFloats(tiles, split) * sizeof(float));
   }
   WRING_TRY(Reserve(workspace_, workspace));
+  WRING_ASSIGN(step_sync_, device_.Allocate(cuda::kStepSync * sizeof(uint32_t)));
   if (rows > kGraphRows) WRING_TRY(Reserve(expanded_, expanded));
   return {};
 }
@@ -250,13 +251,17 @@ Status CudaExecutor::Upload() {
                     "copying the step");
 }
 
-Status CudaExecutor::Launch() {
-  launcher_.error = 0;
+void CudaExecutor::LaunchRopes() {
   for (const RopeTable& t : ropes_) {
     cuda::RopeTable(launcher_, t.inverse.as<float>(), t.half, t.scale,
                     {table<uint32_t>(at_.position), table<uint32_t>(at_.sequence)}, rows_,
                     const_cast<float*>(t.cos_sin.as<float>()));
   }
+}
+
+Status CudaExecutor::Launch() {
+  launcher_.error = 0;
+  LaunchRopes();
   for (const Stage& stage : stages_) {
     if (selected_ == 0 && stage.gather) break;  // nobody wants logits
     WRING_TRY(RunStage(stage));
@@ -265,8 +270,26 @@ Status CudaExecutor::Launch() {
 }
 
 void CudaExecutor::DropGraphs() {
-  for (const auto& [key, graph] : graphs_) cudaGraphExecDestroy(graph);
+  for (const auto& [key, g] : graphs_) cudaGraphExecDestroy(g.graph);
   graphs_.clear();
+}
+
+Result<CUgraphExec_st*> CudaExecutor::Record(const std::function<Status()>& launch) {
+  WRING_TRY(CudaStatus(cudaStreamBeginCapture(device_.stream(), cudaStreamCaptureModeThreadLocal),
+                       "recording a step"));
+  const Status launched = launch();
+  cudaGraph_t graph = nullptr;
+  const cudaError_t ended = cudaStreamEndCapture(device_.stream(), &graph);
+  if (!launched.ok()) {
+    if (graph != nullptr) cudaGraphDestroy(graph);
+    return launched;
+  }
+  WRING_TRY(CudaStatus(ended, "recording a step"));
+  cudaGraphExec_t executable = nullptr;
+  const cudaError_t made = cudaGraphInstantiate(&executable, graph, 0);
+  cudaGraphDestroy(graph);
+  WRING_TRY(CudaStatus(made, "preparing a step"));
+  return executable;
 }
 
 // What a launch depends on: shapes, and where its tables are.
@@ -281,23 +304,23 @@ Status CudaExecutor::RunGraph() {
   auto it = graphs_.find(key);
   if (it == graphs_.end()) {
     if (graphs_.size() >= kMostGraphs) DropGraphs();
-    WRING_TRY(CudaStatus(cudaStreamBeginCapture(device_.stream(), cudaStreamCaptureModeThreadLocal),
-                         "recording a step"));
-    const Status launched = Launch();
-    cudaGraph_t graph = nullptr;
-    const cudaError_t ended = cudaStreamEndCapture(device_.stream(), &graph);
-    if (!launched.ok()) {
-      if (graph != nullptr) cudaGraphDestroy(graph);
-      return launched;
+    Graph g;
+    const std::vector<cuda::StepOp> ops = StepOps();
+    if (ops.empty()) {
+      WRING_ASSIGN(g.graph, Record([this] { return Launch(); }));
+    } else {
+      WRING_ASSIGN(g.ops, device_.Allocate(ops.size() * sizeof(ops[0])));
+      WRING_TRY(device_.CopyIn(g.ops, 0, std::as_bytes(std::span(ops))));
+      WRING_ASSIGN(g.graph, Record([&] {
+                     launcher_.error = 0;
+                     LaunchRopes();
+                     LaunchStep(ops, g.ops, nullptr);
+                     return launcher_.status();
+                   }));
     }
-    WRING_TRY(CudaStatus(ended, "recording a step"));
-    cudaGraphExec_t executable = nullptr;
-    const cudaError_t made = cudaGraphInstantiate(&executable, graph, 0);
-    cudaGraphDestroy(graph);
-    WRING_TRY(CudaStatus(made, "preparing a step"));
-    it = graphs_.emplace(key, executable).first;
+    it = graphs_.emplace(key, std::move(g)).first;
   }
-  return CudaStatus(cudaGraphLaunch(it->second, device_.stream()), "starting a step");
+  return CudaStatus(cudaGraphLaunch(it->second.graph, device_.stream()), "starting a step");
 }
 
 }  // namespace wring

@@ -1,11 +1,12 @@
 // The executor on one GPU. The op list is lowered once to stages (what runs as one kernel or two), a step becomes tables
 // in one copy (StepTables), and steps of few rows replay a CUDA graph: one launch a step, no host synchronisation before
-// the logits.
+// the logits. The fewest rows (a token a sequence, a few sequences) are one kernel (kernels/cuda/step.cuh).
 //
 // Grades (contract 7): our own kernels give a row the same bits in any step. The vendor's GEMM does not promise that; it
 // computes steps of more than kSplitRows rows unless options.invariant is set.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <vector>
@@ -72,7 +73,9 @@ class CudaExecutor final : public Executor {
 
   // cuda_executor.cc
   Status Upload();
+  void LaunchRopes();
   Status Launch();  // the whole step into the stream
+  Result<CUgraphExec_st*> Record(const std::function<Status()>& launch);
   Status RunGraph();
   void DropGraphs();
   // Room for `bytes`; a buffer that grows moves, so graphs that know its place are dropped.
@@ -81,21 +84,41 @@ class CudaExecutor final : public Executor {
   // cuda_stages.cc
   Status RunStage(const Stage& stage);
 
-  void Embed(const Op& op);
-  void Norm(const Stage& stage);
+  struct PlanAt {
+    CodecId codec;
+    uint32_t window;
+    uint32_t grid;  // items that the launch has room for
+    uint32_t wide_grid;
+    uint64_t count, items, wide_items;
+  };
+  // Parts of a product that one launch can compute.
+  struct OneFormat {
+    FormatId format;
+    cuda::LinearArgs args;
+  };
   bool FusesNorm(const Op& norm) const;
+  cuda::EmbedArgs EmbedOf(const Op& op);
   cuda::NormArgs NormOf(const Stage& stage);
+  std::vector<OneFormat> ProductsOf(const Stage& stage);
+  static cuda::Gate GateOf(const Op& gated);
+  cuda::AppendArgs AppendOf(const Stage& stage, CodecId codec);
+  cuda::AttendArgs AttendOf(const Op& op, const PlanAt& plan);
   Status Linear(const Stage& stage);
   Status Product(const cuda::LinearArgs& args, FormatId format, bool head);
   bool UsesVendor(uint32_t rows, FormatId format, bool head) const;
   // One part's product; half_out: there, as float16, instead of to the part's output.
   Status VendorProduct(const cuda::LinearArgs::Part& part, const cuda::LinearArgs& args,
                        FormatId format, cuda::Half* half_out);
-  void Append(const Stage& stage);
-  void Attend(const Op& op);
+
+  // whole_step.cc
+  // The step as ops of one kernel; empty where some part of it has no place there.
+  std::vector<cuda::StepOp> StepOps(std::vector<const Stage*>* stages = nullptr);
+  cuda::StepShape ShapeOf(const std::vector<cuda::StepOp>& ops) const;
+  void LaunchStep(const std::vector<cuda::StepOp>& ops, const Buffer& on_device, uint64_t* times);
 
   // op_times.cc
   Result<double> TimeStages(const std::vector<const Stage*>& stages, int repeat);
+  Result<std::vector<double>> TimeWhole(const std::vector<cuda::StepOp>& ops, int repeat);
   OpTime Describe(const Stage& stage, const Step& step) const;
 
   float* floats(Slot s) { return floats_[static_cast<size_t>(s)].as<float>(); }
@@ -130,19 +153,18 @@ class CudaExecutor final : public Executor {
 
   // The tables of the step: on the host, and their copy; `at`: byte offsets.
   Buffer staging_, tables_;
-  struct PlanAt {
-    CodecId codec;
-    uint32_t window;
-    uint32_t grid;  // items that the launch has room for
-    uint32_t wide_grid;
-    uint64_t count, items, wide_items;
-  };
   struct {
     uint64_t token = 0, position = 0, sequence = 0, selected = 0;
     uint64_t first[kCodecCount] = {}, offsets[kCodecCount] = {};
     std::vector<PlanAt> plans;
   } at_;
-  std::map<GraphKey, CUgraphExec_st*> graphs_;
+  // A recorded step, and the ops that its kernel reads.
+  struct Graph {
+    CUgraphExec_st* graph = nullptr;
+    Buffer ops;
+  };
+  std::map<GraphKey, Graph> graphs_;
+  Buffer step_sync_;
 };
 
 }  // namespace wring

@@ -33,11 +33,29 @@ cuda::CacheArg CudaExecutor::Cache(CodecId codec, uint32_t layer) const {
 Status CudaExecutor::RunStage(const Stage& stage) {
   const Op& op = *stage.op;
   switch (stage.work) {
-    case Work::kEmbed: Embed(op); return {};
-    case Work::kNorm: Norm(stage); return {};
+    case Work::kEmbed:
+      cuda::LinearOf(weights_.fragments(op.weight).format).embed(launcher_, EmbedOf(op));
+      return {};
+    case Work::kNorm:
+      if (!(stage.feeds && FusesNorm(op))) cuda::RmsNorm(launcher_, NormOf(stage));
+      return {};
     case Work::kLinear: return Linear(stage);
-    case Work::kAppend: Append(stage); return {};
-    case Work::kAttend: Attend(op); return {};
+    case Work::kAppend:
+      for (size_t c = 0; c < kCodecCount; ++c) {
+        if (step_.blocks[c].used)
+          cuda::Append(launcher_, AppendOf(stage, static_cast<CodecId>(c)));
+      }
+      return {};
+    case Work::kAttend:
+      for (const PlanAt& p : at_.plans) {
+        if (p.window != spec_.layer_window(op.layer)) continue;
+        cuda::AttendArgs a = AttendOf(op, p);
+        if (p.grid > 0) cuda::Attend(launcher_, a);
+        a.items = table<cuda::AttendItem>(p.wide_items);
+        a.grid_items = p.wide_grid;
+        if (p.wide_grid > 0) cuda::AttendWide(launcher_, a);
+      }
+      return {};
     case Work::kAdd:
       cuda::Add(launcher_, floats(op.in), floats(op.in2), uint64_t{rows_} * stride(op.in));
       return {};
@@ -48,19 +66,17 @@ Status CudaExecutor::RunStage(const Stage& stage) {
   return {};
 }
 
-void CudaExecutor::Embed(const Op& op) {
-  const int32_t* index = nullptr;
-  if (op.index == RowIndex::kToken) index = table<int32_t>(at_.token);
-  if (op.index == RowIndex::kPosition) index = table<int32_t>(at_.position);
-  cuda::LinearOf(weights_.fragments(op.weight).format)
-      .embed(launcher_, Matrix(op.weight), index, rows_, op.value, op.add_to_out, floats(op.out),
-             stride(op.out));
-}
-
-void CudaExecutor::Norm(const Stage& stage) {
-  const Op& op = *stage.op;
-  if (stage.feeds && FusesNorm(op)) return;
-  cuda::RmsNorm(launcher_, NormOf(stage));
+cuda::EmbedArgs CudaExecutor::EmbedOf(const Op& op) {
+  cuda::EmbedArgs a;
+  a.w = Matrix(op.weight);
+  if (op.index == RowIndex::kToken) a.index = table<int32_t>(at_.token);
+  if (op.index == RowIndex::kPosition) a.index = table<int32_t>(at_.position);
+  a.rows = rows_;
+  a.scale = op.value;
+  a.add = op.add_to_out;
+  a.out = floats(op.out);
+  a.ld = stride(op.out);
+  return a;
 }
 
 // Whether the product after a norm norms its input itself.
@@ -85,7 +101,7 @@ cuda::NormArgs CudaExecutor::NormOf(const Stage& stage) {
   return a;
 }
 
-Status CudaExecutor::Linear(const Stage& stage) {
+std::vector<CudaExecutor::OneFormat> CudaExecutor::ProductsOf(const Stage& stage) {
   const Op& op = *stage.op;
   cuda::LinearArgs args;
   args.x = halves(op.in);
@@ -94,27 +110,38 @@ Status CudaExecutor::Linear(const Stage& stage) {
   args.add = op.add_to_out;
   if (stage.norm != kNoStage && FusesNorm(*stages_[stage.norm].op))
     args.norm = NormOf(stages_[stage.norm]);
-  const bool head = op.in == Slot::kSelected;
-  FormatId format = FormatId::kF16;
-  bool one_format = true;
+  std::vector<OneFormat> products;
   for (const LinearPart& p : op.parts) {
-    const FormatId f = weights_.fragments(p.weight).format;
-    const bool same = args.parts == 0 || cuda::LinearOf(f).gemv == cuda::LinearOf(format).gemv;
-    if (!same) {
-      one_format = false;
-      WRING_TRY(Product(args, format, head));
-      args.parts = 0;
-    }
-    format = f;
-    auto& part = args.part[args.parts++];
+    FormatId format = weights_.fragments(p.weight).format;
+    if (HoldsHalves(format)) format = FormatId::kF16;
+    if (products.empty() || products.back().format != format) products.push_back({format, args});
+    cuda::LinearArgs& to = products.back().args;
+    auto& part = to.part[to.parts++];
     part.w = Matrix(p.weight);
     part.out = floats(p.out);
     part.ld = p.out == Slot::kLogits ? static_cast<uint32_t>(logits_stride()) : stride(p.out);
     part.bias = p.has_bias ? weights_.vector(p.bias) : nullptr;
   }
-  if (stage.gated == nullptr) return Product(args, format, head);
+  return products;
+}
+
+cuda::Gate CudaExecutor::GateOf(const Op& gated) {
+  return gated.kind == OpKind::kSiluMul ? cuda::Gate::kSilu : cuda::Gate::kGeluTanh;
+}
+
+Status CudaExecutor::Linear(const Stage& stage) {
+  const Op& op = *stage.op;
+  const bool head = op.in == Slot::kSelected;
+  const std::vector<OneFormat> products = ProductsOf(stage);
+  const auto all = [&] {
+    for (const OneFormat& p : products) WRING_TRY(Product(p.args, p.format, head));
+    return Status();
+  };
+  if (stage.gated == nullptr) return all();
+  const auto& [format, args] = products[0];
+  const bool one_format = products.size() == 1;
   const Op& gated = *stage.gated;
-  const auto gate = gated.kind == OpKind::kSiluMul ? cuda::Gate::kSilu : cuda::Gate::kGeluTanh;
+  const cuda::Gate gate = GateOf(gated);
   if (one_format && args.rows <= cuda::kGemvRows) {
     cuda::LinearOf(format).gated_gemv(launcher_, args, gate, halves(gated.out), stride(gated.out));
     return {};
@@ -128,7 +155,7 @@ Status CudaExecutor::Linear(const Stage& stage) {
                     stride(gated.out));
     return {};
   }
-  WRING_TRY(Product(args, format, head));
+  WRING_TRY(all());
   cuda::Gated(launcher_, gate, floats(gated.out), floats(gated.in2), args.rows, spec_.ffn,
               stride(gated.out), halves(gated.out), stride(gated.out));
   return {};
@@ -178,7 +205,7 @@ Status CudaExecutor::VendorProduct(const cuda::LinearArgs::Part& part, const cud
   return vendor_->Run(launcher_, p);
 }
 
-void CudaExecutor::Append(const Stage& stage) {
+cuda::AppendArgs CudaExecutor::AppendOf(const Stage& stage, CodecId codec) {
   const Op& op = *stage.op;
   cuda::AppendArgs a;
   a.q = floats(Slot::kQ);
@@ -201,41 +228,31 @@ void CudaExecutor::Append(const Stage& stage) {
   a.q_out = halves(Slot::kQ);
   a.ldq_out = q_stride();
   a.row = {table<uint32_t>(at_.position), table<uint32_t>(at_.sequence)};
-  for (size_t c = 0; c < kCodecCount; ++c) {
-    if (!step_.blocks[c].used) continue;
-    a.cache = Cache(static_cast<CodecId>(c), op.layer);
-    cuda::Append(launcher_, a);
-  }
+  a.cache = Cache(codec, op.layer);
+  return a;
 }
 
-void CudaExecutor::Attend(const Op& op) {
-  const uint32_t window = spec_.layer_window(op.layer);
-  for (const PlanAt& p : at_.plans) {
-    if (p.window != window) continue;
-    cuda::AttendArgs a;
-    a.q = halves(op.in);
-    a.ldq = q_stride();
-    a.out = halves(op.out);
-    a.ld_out = stride(op.out);
-    a.heads = spec_.heads;
-    a.kv_heads = spec_.kv_heads;
-    a.head_dim = spec_.head_dim;
-    a.strided = spec_.head_mapping == HeadMapping::kStrided;
-    a.scale = spec_.attention_scale;
-    a.softcap = spec_.attention_softcap;
-    a.window = window;
-    a.row = {table<uint32_t>(at_.position), table<uint32_t>(at_.sequence)};
-    a.cache = Cache(p.codec, op.layer);
-    a.items = table<cuda::AttendItem>(p.items);
-    a.item_count = table<uint32_t>(p.count);
-    a.grid_items = p.grid;
-    a.partials = partials_.as<float>();
-    a.counters = counters_.as<uint32_t>();
-    if (p.grid > 0) cuda::Attend(launcher_, a);
-    a.items = table<cuda::AttendItem>(p.wide_items);
-    a.grid_items = p.wide_grid;
-    if (p.wide_grid > 0) cuda::AttendWide(launcher_, a);
-  }
+cuda::AttendArgs CudaExecutor::AttendOf(const Op& op, const PlanAt& plan) {
+  cuda::AttendArgs a;
+  a.q = halves(op.in);
+  a.ldq = q_stride();
+  a.out = halves(op.out);
+  a.ld_out = stride(op.out);
+  a.heads = spec_.heads;
+  a.kv_heads = spec_.kv_heads;
+  a.head_dim = spec_.head_dim;
+  a.strided = spec_.head_mapping == HeadMapping::kStrided;
+  a.scale = spec_.attention_scale;
+  a.softcap = spec_.attention_softcap;
+  a.window = plan.window;
+  a.row = {table<uint32_t>(at_.position), table<uint32_t>(at_.sequence)};
+  a.cache = Cache(plan.codec, op.layer);
+  a.items = table<cuda::AttendItem>(plan.items);
+  a.item_count = table<uint32_t>(plan.count);
+  a.grid_items = plan.grid;
+  a.partials = partials_.as<float>();
+  a.counters = counters_.as<uint32_t>();
+  return a;
 }
 
 }  // namespace wring

@@ -60,23 +60,11 @@ CudaExecutor::OpTime CudaExecutor::Describe(const Stage& stage, const Step& step
 }
 
 Result<double> CudaExecutor::TimeStages(const std::vector<const Stage*>& stages, int repeat) {
-  WRING_TRY(CudaStatus(cudaStreamBeginCapture(device_.stream(), cudaStreamCaptureModeThreadLocal),
-                       "recording"));
-  launcher_.error = 0;
-  Status launched;
-  for (const Stage* s : stages) {
-    launched = RunStage(*s);
-    if (!launched.ok()) break;
-  }
-  cudaGraph_t graph = nullptr;
-  const cudaError_t ended = cudaStreamEndCapture(device_.stream(), &graph);
-  WRING_TRY(launched);
-  WRING_TRY(launcher_.status());
-  WRING_TRY(CudaStatus(ended, "recording"));
-  cudaGraphExec_t executable = nullptr;
-  const cudaError_t made = cudaGraphInstantiate(&executable, graph, 0);
-  cudaGraphDestroy(graph);
-  WRING_TRY(CudaStatus(made, "preparing"));
+  WRING_ASSIGN(CUgraphExec_st * executable, Record([&] {
+    launcher_.error = 0;
+    for (const Stage* s : stages) WRING_TRY(RunStage(*s));
+    return launcher_.status();
+  }));
   cudaEvent_t begin = nullptr;
   cudaEvent_t end = nullptr;
   cudaEventCreate(&begin);
@@ -100,6 +88,32 @@ Result<double> CudaExecutor::TimeStages(const std::vector<const Stage*>& stages,
   return seconds[seconds.size() / 2];
 }
 
+// What the ops of a step that is one kernel take there, each with the barrier before it.
+Result<std::vector<double>> CudaExecutor::TimeWhole(const std::vector<cuda::StepOp>& ops,
+                                                    int repeat) {
+  WRING_ASSIGN(Buffer on_device, device_.Allocate(ops.size() * sizeof(ops[0])));
+  WRING_TRY(device_.CopyIn(on_device, 0, std::as_bytes(std::span(ops))));
+  WRING_ASSIGN(Buffer clock, device_.Allocate((ops.size() + 1) * sizeof(uint64_t)));
+  std::vector<std::vector<double>> samples(ops.size());
+  std::vector<uint64_t> ns(ops.size() + 1);
+  for (int i = 0; i <= 4 * repeat; ++i) {
+    launcher_.error = 0;
+    LaunchRopes();
+    LaunchStep(ops, on_device, const_cast<uint64_t*>(clock.as<uint64_t>()));
+    WRING_TRY(launcher_.status());
+    WRING_TRY(device_.CopyOut(std::as_writable_bytes(std::span(ns)), clock, 0));
+    if (i == 0) continue;
+    for (size_t o = 0; o < ops.size(); ++o)
+      samples[o].push_back(static_cast<double>(ns[o + 1] - ns[o]) / 1e9);
+  }
+  std::vector<double> seconds;
+  for (auto& s : samples) {
+    std::nth_element(s.begin(), s.begin() + static_cast<ptrdiff_t>(s.size() / 2), s.end());
+    seconds.push_back(s[s.size() / 2]);
+  }
+  return seconds;
+}
+
 Result<std::vector<CudaExecutor::OpTime>> CudaExecutor::TimeOps(const Step& step, int repeat) {
   device_.Use();
   rows_ = static_cast<uint32_t>(step.rows.size());
@@ -112,8 +126,7 @@ Result<std::vector<CudaExecutor::OpTime>> CudaExecutor::TimeOps(const Step& step
   WRING_TRY(device_.Synchronize());
   std::vector<OpTime> kinds;
   std::vector<std::vector<const Stage*>> of_kind;
-  for (const Stage& stage : stages_) {
-    if (stage.feeds && FusesNorm(*stage.op)) continue;
+  const auto kind_of = [&](const Stage& stage) {
     const OpTime t = Describe(stage, step);
     const auto same = [&](const OpTime& k) { return k.name == t.name && k.bytes == t.bytes; };
     const auto at = std::find_if(kinds.begin(), kinds.end(), same) - kinds.begin();
@@ -121,8 +134,25 @@ Result<std::vector<CudaExecutor::OpTime>> CudaExecutor::TimeOps(const Step& step
       kinds.push_back(t);
       of_kind.emplace_back();
     }
-    ++kinds[static_cast<size_t>(at)].count;
-    of_kind[static_cast<size_t>(at)].push_back(&stage);
+    return static_cast<size_t>(at);
+  };
+  std::vector<const Stage*> of_op;
+  const std::vector<cuda::StepOp> ops = StepOps(&of_op);
+  if (!ops.empty()) {
+    WRING_ASSIGN(const auto seconds, TimeWhole(ops, repeat));
+    for (size_t o = 0; o < ops.size(); ++o) {
+      const size_t k = kind_of(*of_op[o]);
+      kinds[k].count += o == 0 || of_op[o] != of_op[o - 1] ? 1 : 0;
+      kinds[k].seconds += seconds[o];
+    }
+    for (OpTime& k : kinds) k.seconds /= k.count;
+    return kinds;
+  }
+  for (const Stage& stage : stages_) {
+    if (stage.feeds && FusesNorm(*stage.op)) continue;
+    const size_t k = kind_of(stage);
+    ++kinds[k].count;
+    of_kind[k].push_back(&stage);
   }
   for (size_t k = 0; k < kinds.size(); ++k) {
     WRING_ASSIGN(const double all, TimeStages(of_kind[k], repeat));
