@@ -70,7 +70,6 @@ class AttendGpuTest : public testing::GpuTest {
       const uint32_t nearest = position[first / group] + 1;
       item.block = (c.window != 0 && nearest > c.window ? nearest - c.window : 0) / kBlockTokens;
       item.blocks = position[(first + item.count - 1) / group] / kBlockTokens + 1 - item.block;
-      item.chunks = 1;
       items.push_back(item);
     }
     const std::vector<uint32_t> count = {static_cast<uint32_t>(items.size())};

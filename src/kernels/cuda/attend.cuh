@@ -1,10 +1,10 @@
-// attend(q, segments) for one codec and padded head size a source file. A warp computes one block of 64 positions for up to 16
-// query vectors of one KV head on tensor cores; four warps make a chunk; the block of threads that is last to finish a
-// tile merges its chunks in order.
+// attend(q, segments) for one codec and padded head size a source file. Four warps compute one block of 64 positions after
+// the other, for up to 16 query vectors of one KV head, on tensor cores: for scores each warp has 16 of the positions, for
+// outputs a quarter of the channels, and between the two they exchange maxima and weights. Blocks are merged to chunks of
+// four and chunks to the whole, in order; where an item is only a part of that, who is last to finish merges them all.
 //
-// S = Q K^T has its columns permuted so that a lane's scores are those of tokens 8 t .. 8 t + 7 of each half of the block:
-// packed to float16 they are the A fragments of P V, and keys [token][channel] and values [channel][token] are both read
-// as 16 contiguous bytes a lane, straight from the cache, each byte once.
+// Keys [token][channel] and values [channel][token] are both read as 16 contiguous bytes a lane, straight from the cache,
+// each byte once, all of a block before any of it is used.
 #pragma once
 
 #include "kernels/cuda/append.cuh"
@@ -13,7 +13,8 @@
 
 namespace wring::cuda {
 
-constexpr uint32_t kAttendThreads = 32 * kChunkBlocks;
+constexpr uint32_t kAttendWarps = 4;
+constexpr uint32_t kAttendThreads = 32 * kAttendWarps;
 
 // Eight stored values of a lane as four float16 pairs.
 template <CodecId kCodec>
@@ -48,30 +49,62 @@ __device__ __forceinline__ float Shrink(float a, float b) {
   return a == -INFINITY ? 0.F : exp2f(a - b);
 }
 
-struct Merged {
-  float max, sum, out;
-  __device__ __forceinline__ void Add(float m, float l, float o) {
-    const float most = fmaxf(max, m);
-    const float mine = Shrink(max, most);
-    const float other = Shrink(m, most);
-    out = __fmaf_rn(out, mine, o * other);
-    sum = __fmaf_rn(sum, mine, l * other);
-    max = most;
+// Shared memory of four warps: queries, a block's weights, maxima and sums. 16-byte piece c of row n stands at
+// c ^ 4 (n & 1): no bank conflicts.
+constexpr uint32_t AttendPieces(uint32_t dim) { return (dim / 8 + 7) / 8 * 8; }
+constexpr uint32_t AttendBytes(uint32_t count, uint32_t dim) {
+  return count * AttendPieces(dim) * 16 + 16 * 128 + 2 * kAttendWarps * 16 * 4;
+}
+__device__ __forceinline__ uint32_t SwappedPiece(uint32_t row, uint32_t piece) {
+  return piece ^ ((row & 1) << 2);
+}
+
+// Maximum, sum and outputs of some positions, for kRows vectors and kCols outputs of each.
+template <uint32_t kRows, uint32_t kCols>
+struct Partial {
+  float max[kRows], sum[kRows], out[kRows][kCols];
+
+  __device__ __forceinline__ void Add(const Partial& p) {
+#pragma unroll
+    for (uint32_t r = 0; r < kRows; ++r) {
+      const float most = fmaxf(max[r], p.max[r]);
+      const float mine = Shrink(max[r], most);
+      const float other = Shrink(p.max[r], most);
+#pragma unroll
+      for (uint32_t c = 0; c < kCols; ++c)
+        out[r][c] = __fmaf_rn(out[r][c], mine, p.out[r][c] * other);
+      sum[r] = __fmaf_rn(sum[r], mine, p.sum[r] * other);
+      max[r] = most;
+    }
   }
 };
 
+// What four warps know of their item. What a lane asks for at once is limited for large heads.
 template <CodecId kCodec, uint32_t kDim>
 struct Attention {
   using S = Stored<kCodec>;
   static constexpr uint32_t kPieces = kDim / 8;          // of 8 channels
   static constexpr uint32_t kSteps = (kPieces + 3) / 4;  // of 32 channels
-  static_assert(kDim % 16 == 0);
+  static constexpr uint32_t kOwn = (kPieces + kAttendWarps - 1) / kAttendWarps;  // a warp's
+  static constexpr uint32_t kKeySteps = kSteps < 4 ? kSteps : 4;  // asked for at once
+  static constexpr uint32_t kValuePieces = kOwn < 4 ? kOwn : 4;
   static constexpr bool kScaled = kCodec == CodecId::kI8;
+  static_assert(kDim % 16 == 0);
+  using Part = Partial<2, 2 * kOwn>;  // of vectors g and g + 8
+  struct Keys {
+    typename S::Raw raw[2][kKeySteps];
+  };
+  struct Values {
+    typename S::Raw raw[kValuePieces][2];
+  };
 
   const AttendArgs& args;
   const AttendItem& item;
-  uint32_t kv_head, lane, g, t;
+  uint32_t kv_head, thread;
 
+  __device__ __forceinline__ uint32_t warp() const { return thread / 32; }
+  __device__ __forceinline__ uint32_t g() const { return thread % 32 / 4; }
+  __device__ __forceinline__ uint32_t t() const { return thread % 4; }
   __device__ uint32_t Head(uint32_t n) const {
     const uint32_t group = args.heads / args.kv_heads;
     const uint32_t i = (item.first + n) % group;
@@ -80,73 +113,136 @@ struct Attention {
   __device__ uint32_t Row(uint32_t n) const {
     return item.first_row + (item.first + n) / (args.heads / args.kv_heads);
   }
-  // Positions [begin, end) that vector n sees.
-  __device__ void Visible(uint32_t n, uint32_t* begin, uint32_t* end) const {
-    *begin = *end = 0;
-    if (n >= item.count) return;
-    *end = args.row.position[Row(n)] + 1;
-    if (args.window != 0 && *end > args.window) *begin = *end - args.window;
+  // One past the last position that vector n sees.
+  __device__ uint32_t End(uint32_t n) const {
+    return n < item.count ? args.row.position[Row(n)] + 1 : 0;
   }
-  // Max and sum of rows g and g + 8 over one block; store(c, outputs of channels 8 c + 2 t, 8 c + 2 t + 1 of both rows).
-  // q: of vector n, kDim channels.
-  template <typename Query, typename Store>
-  __device__ __forceinline__ void Block(uint32_t block, Query query, float (&m)[2], float (&l)[2],
-                                        Store store) const {
-    uint4 q[kSteps][2];
+
+  __device__ __forceinline__ void LoadKeys(const std::byte* keys, uint32_t step, Keys* k) const {
 #pragma unroll
-    for (uint32_t r = 0; r < 2; ++r) {
-      const uint32_t n = g + 8 * r;
-      const bool there = n < item.count;
-      const Half* from = query(there ? n : 0);
+    for (uint32_t j = 0; j < 2; ++j) {
+      const uint32_t token = 16 * warp() + 8 * j + g();
 #pragma unroll
-      for (uint32_t b = 0; b < kSteps; ++b) {
-        q[b][r] = {0, 0, 0, 0};
-        if (there && 4 * b + t < kPieces)
-          q[b][r] = *reinterpret_cast<const uint4*>(from + 32 * b + 8 * t);
+      for (uint32_t b = 0; b < kKeySteps; ++b) {
+        k->raw[j][b] = {};
+        const uint32_t piece = 4 * (step + b) + t();
+        if (piece < kPieces) k->raw[j][b] = S::Load(keys + (token * kDim + 8 * piece) * S::kBytes);
       }
     }
-    const std::byte* keys = HeadAt(args.cache, item.sequence, block, kv_head);
-    const std::byte* values = HeadAt(args.cache, item.sequence, block, args.kv_heads + kv_head);
-    float s[8][4] = {};
+  }
+  __device__ __forceinline__ void LoadValues(const std::byte* values, uint32_t first,
+                                             Values* v) const {
 #pragma unroll
-    for (uint32_t j = 0; j < 8; ++j) {
-      const uint32_t token = 32 * (j / 4) + 8 * (g / 2) + 2 * (j % 4) + g % 2;
-      const std::byte* row = keys + token * kDim * S::kBytes;
-      typename S::Raw raw[kSteps];
+    for (uint32_t i = 0; i < kValuePieces; ++i) {
+      const uint32_t c = warp() + kAttendWarps * (first + i);
 #pragma unroll
-      for (uint32_t b = 0; b < kSteps; ++b) {
-        raw[b] = {};
-        if (4 * b + t < kPieces) raw[b] = S::Load(row + (32 * b + 8 * t) * S::kBytes);
-      }
-#pragma unroll
-      for (uint32_t b = 0; b < kSteps; ++b) {
-        const uint4 k = S::Halves(raw[b]);
-        Mma(s[j], q[b][0].x, q[b][1].x, q[b][0].y, q[b][1].y, k.x, k.y);
-        Mma(s[j], q[b][0].z, q[b][1].z, q[b][0].w, q[b][1].w, k.z, k.w);
+      for (uint32_t h = 0; h < 2; ++h) {
+        v->raw[i][h] = {};
+        if (c < kPieces) {
+          v->raw[i][h] =
+              S::Load(values + ((8 * c + g()) * kBlockTokens + 32 * h + 8 * t()) * S::kBytes);
+        }
       }
     }
+  }
+  __device__ static __forceinline__ uint32_t KeepPair(uint32_t v, uint32_t seen, uint32_t token) {
+    return token + 1 < seen ? v : token < seen ? v & 0xffffU : 0;
+  }
+  __device__ static __forceinline__ uint4 Keep(uint4 v, uint32_t seen, uint32_t token) {
+    return {KeepPair(v.x, seen, token), KeepPair(v.y, seen, token + 2),
+            KeepPair(v.z, seen, token + 4), KeepPair(v.w, seen, token + 6)};
+  }
+};
+
+// One item and KV head by four warps; sync(): a barrier of theirs. `shared`: AttendBytes(item.count, kDim), whose queries
+// are in place. last: a word of theirs. kPartOnly: items are no more than a chunk.
+template <CodecId kCodec, uint32_t kDim, bool kPartOnly, typename Sync>
+__device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendItem& item,
+                                           uint32_t kv_head, uint32_t thread, uint8_t* shared,
+                                           uint32_t* last, Sync sync) {
+  using A = Attention<kCodec, kDim>;
+  using S = Stored<kCodec>;
+  constexpr uint32_t kRowPieces = AttendPieces(kDim);
+  const A a = {args, item, kv_head, thread};
+  const uint32_t warp = a.warp();
+  const uint32_t g = a.g();
+  const uint32_t t = a.t();
+  const uint32_t count = item.count;
+  const uint4* queries = reinterpret_cast<const uint4*>(shared);
+  uint8_t* weights = shared + count * kRowPieces * 16;  // [16][64] float16
+  float* maxes = reinterpret_cast<float*>(weights + 16 * 128);  // [kAttendWarps][16]
+  float* sums = maxes + kAttendWarps * 16;
+  const auto keys_of = [&](uint32_t block) {
+    return HeadAt(args.cache, item.sequence, block, kv_head);
+  };
+  const auto values_of = [&](uint32_t block) {
+    return HeadAt(args.cache, item.sequence, block, args.kv_heads + kv_head);
+  };
+  uint32_t begin[2];
+  uint32_t end[2];
+#pragma unroll
+  for (uint32_t r = 0; r < 2; ++r) {
+    end[r] = a.End(g + 8 * r);
+    begin[r] = args.window != 0 && end[r] > args.window ? end[r] - args.window : 0;
+  }
+  const uint32_t all_end = a.End(count - 1);
+
+  typename A::Part whole;
+  typename A::Part chunk;
+  const uint32_t stop = item.block + item.blocks;
+  for (uint32_t block = item.block; block < stop; ++block) {
+    const std::byte* keys = keys_of(block);
+    const std::byte* values = values_of(block);
+    typename A::Keys k;
+    typename A::Values v;
+    a.LoadKeys(keys, 0, &k);
+    if constexpr (kPartOnly) {
+      // Fewer registers: values come into the cache of the GPU meanwhile.
+      for (uint32_t at = thread * 128; at < kBlockTokens * kDim * S::kBytes;
+           at += kAttendThreads * 128) {
+        asm volatile("prefetch.global.L2 [%0];" ::"l"(values + at));
+      }
+    } else {
+      a.LoadValues(values, 0, &v);
+    }
+    float s[2][4] = {};
+#pragma unroll
+    for (uint32_t step = 0; step < A::kSteps; step += A::kKeySteps) {
+      if (step > 0) a.LoadKeys(keys, step, &k);
+#pragma unroll
+      for (uint32_t b = 0; b < A::kKeySteps; ++b) {
+        if (step + b >= A::kSteps) break;
+        uint4 q[2] = {};
+        const uint32_t piece = 4 * (step + b) + t;
+        if (g < count) q[0] = queries[g * kRowPieces + SwappedPiece(g, piece)];
+        if (g + 8 < count) q[1] = queries[(g + 8) * kRowPieces + SwappedPiece(g, piece)];
+        if (piece >= A::kPieces) q[0] = q[1] = {0, 0, 0, 0};
+#pragma unroll
+        for (uint32_t j = 0; j < 2; ++j) {
+          const uint4 of = S::Halves(k.raw[j][b]);
+          Mma(s[j], q[0].x, q[1].x, q[0].y, q[1].y, of.x, of.y);
+          Mma(s[j], q[0].z, q[1].z, q[0].w, q[1].w, of.z, of.w);
+        }
+      }
+    }
+    if constexpr (kPartOnly) a.LoadValues(values, 0, &v);
     // Scale, cap, mask. Scores are base-2 logarithms from here on.
     constexpr float kLog2e = 1.44269504F;
-    uint32_t begin[2];
-    uint32_t end[2];
+    const auto token_of = [&](uint32_t j, uint32_t i) { return 16 * warp + 8 * j + 2 * t + i % 2; };
+    const auto scales_of = [&](const std::byte* head, uint32_t token) {
+      return reinterpret_cast<const float*>(head + kBlockTokens * kDim * S::kBytes)[token];
+    };
+    float m[2] = {-INFINITY, -INFINITY};
 #pragma unroll
-    for (uint32_t r = 0; r < 2; ++r) Visible(g + 8 * r, &begin[r], &end[r]);
-    const float* key_scales =
-        reinterpret_cast<const float*>(keys + kBlockTokens * kDim * S::kBytes);
-    const float* value_scales =
-        reinterpret_cast<const float*>(values + kBlockTokens * kDim * S::kBytes);
-    m[0] = m[1] = -INFINITY;
-#pragma unroll
-    for (uint32_t j = 0; j < 8; ++j) {
+    for (uint32_t j = 0; j < 2; ++j) {
 #pragma unroll
       for (uint32_t i = 0; i < 4; ++i) {
-        const uint32_t token = 32 * (j / 4) + 8 * t + 2 * (j % 4) + i % 2;
-        float v = s[j][i] * args.scale;
-        if constexpr (kScaled) v *= key_scales[token];
-        if (args.softcap > 0) v = args.softcap * tanhf(v / args.softcap);
-        const uint32_t at = block * kBlockTokens + token;
+        float x = s[j][i] * args.scale;
+        if constexpr (A::kScaled) x *= scales_of(keys, token_of(j, i));
+        if (args.softcap > 0) x = args.softcap * tanhf(x / args.softcap);
+        const uint32_t at = block * kBlockTokens + token_of(j, i);
         const uint32_t r = i / 2;
-        s[j][i] = at >= begin[r] && at < end[r] ? v * kLog2e : -INFINITY;
+        s[j][i] = at >= begin[r] && at < end[r] ? x * kLog2e : -INFINITY;
         m[r] = fmaxf(m[r], s[j][i]);
       }
     }
@@ -154,163 +250,130 @@ struct Attention {
     for (uint32_t r = 0; r < 2; ++r) {
       m[r] = fmaxf(m[r], __shfl_xor_sync(0xffffffffU, m[r], 1));
       m[r] = fmaxf(m[r], __shfl_xor_sync(0xffffffffU, m[r], 2));
-      l[r] = 0;
+      if (t == 0) maxes[16 * warp + g + 8 * r] = m[r];
     }
-#pragma unroll
-    for (uint32_t j = 0; j < 8; ++j) {
-#pragma unroll
-      for (uint32_t i = 0; i < 4; ++i) {
-        s[j][i] = Shrink(s[j][i], m[i / 2]);
-        l[i / 2] += s[j][i];
-        if constexpr (kScaled) {
-          const uint32_t token = 32 * (j / 4) + 8 * t + 2 * (j % 4) + i % 2;
-          // What this request has not written is another's, and may be no number.
-          if (s[j][i] != 0) s[j][i] *= value_scales[token];
-        }
-      }
-    }
+    sync();
+    typename A::Part part;
 #pragma unroll
     for (uint32_t r = 0; r < 2; ++r) {
-      l[r] += __shfl_xor_sync(0xffffffffU, l[r], 1);
-      l[r] += __shfl_xor_sync(0xffffffffU, l[r], 2);
+      const float* of = maxes + g + 8 * r;
+      part.max[r] = fmaxf(fmaxf(of[0], of[16]), fmaxf(of[32], of[48]));
+      float l = 0;
+#pragma unroll
+      for (uint32_t j = 0; j < 2; ++j) {
+        float* x = &s[j][2 * r];
+        x[0] = Shrink(x[0], part.max[r]);
+        x[1] = Shrink(x[1], part.max[r]);
+        l += x[0] + x[1];
+        if constexpr (A::kScaled) {
+          // What this request has not written is another's, and may be no number.
+          if (x[0] != 0) x[0] *= scales_of(values, token_of(j, 0));
+          if (x[1] != 0) x[1] *= scales_of(values, token_of(j, 1));
+        }
+        const uint32_t row = g + 8 * r;
+        *reinterpret_cast<uint32_t*>(weights + row * 128 + SwappedPiece(row, 2 * warp + j) * 16 +
+                                     4 * t) = AsWord(__floats2half2_rn(x[0], x[1]));
+      }
+      l += __shfl_xor_sync(0xffffffffU, l, 1);
+      l += __shfl_xor_sync(0xffffffffU, l, 2);
+      if (t == 0) sums[16 * warp + g + 8 * r] = l;
     }
-    uint32_t p[8][2];
+    sync();
+    uint4 p[2][2];  // [half of the block][row]
 #pragma unroll
-    for (uint32_t j = 0; j < 8; ++j) {
-      p[j][0] = AsWord(__floats2half2_rn(s[j][0], s[j][1]));
-      p[j][1] = AsWord(__floats2half2_rn(s[j][2], s[j][3]));
-    }
-    // 0 times a number that is not one is not 0: positions that nobody sees must not reach the product.
-    const uint32_t seen = End() - min(End(), block * kBlockTokens);
-#pragma unroll
-    for (uint32_t c = 0; c < kPieces; ++c) {
-      float o[4] = {};
-      const std::byte* row = values + (8 * c + g) * kBlockTokens * S::kBytes;
-      typename S::Raw raw[2];
-#pragma unroll
-      for (uint32_t h = 0; h < 2; ++h) raw[h] = S::Load(row + (32 * h + 8 * t) * S::kBytes);
+    for (uint32_t r = 0; r < 2; ++r) {
+      const uint32_t row = g + 8 * r;
+      const float* of = sums + row;
+      part.sum[r] = ((of[0] + of[16]) + of[32]) + of[48];
 #pragma unroll
       for (uint32_t h = 0; h < 2; ++h) {
-        uint4 v = S::Halves(raw[h]);
-        if (seen < kBlockTokens && kCodec == CodecId::kF16) v = Keep(v, seen, 32 * h + 8 * t);
-        Mma(o, p[4 * h][0], p[4 * h][1], p[4 * h + 1][0], p[4 * h + 1][1], v.x, v.y);
-        Mma(o, p[4 * h + 2][0], p[4 * h + 2][1], p[4 * h + 3][0], p[4 * h + 3][1], v.z, v.w);
+        p[h][r] = *reinterpret_cast<const uint4*>(weights + row * 128 +
+                                                  SwappedPiece(row, 4 * h + t) * 16);
       }
-      store(c, o);
+    }
+    // 0 times a number that is not one is not 0: positions that nobody sees must not reach the product.
+    const uint32_t seen = all_end - min(all_end, block * kBlockTokens);
+#pragma unroll
+    for (uint32_t first = 0; first < A::kOwn; first += A::kValuePieces) {
+      if (first > 0) a.LoadValues(values, first, &v);
+#pragma unroll
+      for (uint32_t i = 0; i < A::kValuePieces; ++i) {
+        if (first + i >= A::kOwn) break;
+        float o[4] = {};
+#pragma unroll
+        for (uint32_t h = 0; h < 2; ++h) {
+          uint4 of = S::Halves(v.raw[i][h]);
+          if (seen < kBlockTokens && kCodec == CodecId::kF16) of = A::Keep(of, seen, 32 * h + 8 * t);
+          Mma(o, p[h][0].x, p[h][1].x, p[h][0].y, p[h][1].y, of.x, of.y);
+          Mma(o, p[h][0].z, p[h][1].z, p[h][0].w, p[h][1].w, of.z, of.w);
+        }
+#pragma unroll
+        for (uint32_t x = 0; x < 4; ++x) part.out[x / 2][2 * (first + i) + x % 2] = o[x];
+      }
+    }
+    if (block == item.block || block % kChunkBlocks == 0) {
+      chunk = part;
+    } else {
+      chunk.Add(part);
+    }
+    if (!kPartOnly && (block + 1 == stop || (block + 1) % kChunkBlocks == 0)) {
+      if (block / kChunkBlocks == item.block / kChunkBlocks) {
+        whole = chunk;
+      } else {
+        whole.Add(chunk);
+      }
     }
   }
+  if constexpr (kPartOnly) whole = chunk;
 
-  // One past the last position that any vector of the item sees.
-  __device__ uint32_t End() const { return args.row.position[Row(item.count - 1)] + 1; }
-  __device__ static uint32_t KeepPair(uint32_t v, uint32_t seen, uint32_t token) {
-    return token + 1 < seen ? v : token < seen ? v & 0xffffU : 0;
-  }
-  __device__ static uint4 Keep(uint4 v, uint32_t seen, uint32_t token) {
-    return {KeepPair(v.x, seen, token), KeepPair(v.y, seen, token + 2),
-            KeepPair(v.z, seen, token + 4), KeepPair(v.w, seen, token + 6)};
-  }
-};
-
-// Shared memory of a unit with `count` vectors: of a chunk's blocks, then of all chunks so far, outputs, maxima, sums.
-constexpr uint32_t AttendFloats(uint32_t count, uint32_t dim) {
-  return (kChunkBlocks + 1) * (count * dim + 32);
-}
-
-// One item and KV head by four warps; sync(): a barrier of theirs. query(n): vector n's channels. last: a word of theirs.
-template <CodecId kCodec, uint32_t kDim, typename Query, typename Sync>
-__device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendItem& item,
-                                           uint32_t kv_head, uint32_t thread, float* shared,
-                                           uint32_t* last, Query query, Sync sync) {
-  using A = Attention<kCodec, kDim>;
-  const uint32_t warp = thread / 32;
-  const uint32_t lane = thread % 32;
-  const uint32_t g = lane / 4;
-  const uint32_t t = lane % 4;
-  const uint32_t count = item.count;
-  const auto out = [&](uint32_t w, uint32_t n) { return shared + (w * count + n) * kDim; };
-  float* maxes = shared + (kChunkBlocks + 1) * count * kDim;  // [kChunkBlocks + 1][16]
-  float* sums = maxes + (kChunkBlocks + 1) * 16;
-  const auto of_block = [&](uint32_t w, uint32_t n, uint32_t d) {
-    return Merged{maxes[16 * w + n], sums[16 * w + n], d < kDim ? out(w, n)[d] : 0.F};
+  const auto out_of = [&](uint32_t n) {
+    return reinterpret_cast<__half*>(args.out) + uint64_t{a.Row(n)} * args.ld_out +
+           a.Head(n) * args.head_dim;
   };
-  constexpr uint32_t kTotal = kChunkBlocks;
-  const A attention = {args, item, kv_head, lane, g, t};
-  const uint32_t end = item.block + item.blocks;
-  for (uint32_t first = item.block; first < end;) {
-    const uint32_t next = min(end, (first / kChunkBlocks + 1) * kChunkBlocks);
-    const uint32_t blocks = next - first;
-    if (warp < blocks) {
-      float m[2];
-      float l[2];
-      attention.Block(first + warp, query, m, l, [&](uint32_t c, const float(&o)[4]) {
+  if (item.parts == 1) {
 #pragma unroll
-        for (uint32_t r = 0; r < 2; ++r) {
-          if (g + 8 * r < count)
-            *reinterpret_cast<float2*>(out(warp, g + 8 * r) + 8 * c + 2 * t) = {o[2 * r],
-                                                                                o[2 * r + 1]};
-        }
-      });
+    for (uint32_t r = 0; r < 2; ++r) {
+      if (g + 8 * r >= count) continue;
+      __half* to = out_of(g + 8 * r);
 #pragma unroll
-      for (uint32_t r = 0; r < 2; ++r) {
-        if (t == 0) {
-          maxes[16 * warp + g + 8 * r] = m[r];
-          sums[16 * warp + g + 8 * r] = l[r];
+      for (uint32_t i = 0; i < A::kOwn; ++i) {
+#pragma unroll
+        for (uint32_t x = 0; x < 2; ++x) {
+          const uint32_t d = 8 * (warp + kAttendWarps * i) + 2 * t + x;
+          if (d < args.head_dim) to[d] = Saturated(whole.out[r][2 * i + x] / whole.sum[r]);
         }
       }
     }
-    sync();
-    const auto merged = [&](uint32_t n, uint32_t d) {
-      Merged v = of_block(0, n, d);
-      for (uint32_t w = 1; w < blocks; ++w) {
-        const Merged other = of_block(w, n, d);
-        v.Add(other.max, other.sum, other.out);
-      }
-      if (first == item.block) return v;
-      Merged all = of_block(kTotal, n, d);
-      all.Add(v.max, v.sum, v.out);
-      return all;
-    };
-    Merged of_vector = {};  // `thread`'s
-    for (uint32_t i = thread; i < count * kDim; i += kAttendThreads)
-      out(kTotal, i / kDim)[i % kDim] = merged(i / kDim, i % kDim).out;
-    if (thread < count) of_vector = merged(thread, kDim);
-    sync();
-    if (thread < count) {
-      maxes[16 * kTotal + thread] = of_vector.max;
-      sums[16 * kTotal + thread] = of_vector.sum;
-    }
-    first = next;
-  }
-  sync();
-  const auto store = [&](uint32_t n, uint32_t d, float sum, float value) {
-    if (d >= args.head_dim) return;
-    __half* to = reinterpret_cast<__half*>(args.out) + uint64_t{attention.Row(n)} * args.ld_out +
-                 attention.Head(n) * args.head_dim + d;
-    *to = Saturated(value / sum);
-  };
-  if (item.chunks == 1) {
-    for (uint32_t i = thread; i < count * kDim; i += kAttendThreads)
-      store(i / kDim, i % kDim, sums[16 * kTotal + i / kDim], out(kTotal, i / kDim)[i % kDim]);
     return;
   }
   // A partial: outputs of `count` vectors, their maxima, their sums.
-  const auto partial = [&](uint32_t chunk) {
-    const uint64_t vectors =
-        uint64_t{item.partial + chunk * count} * args.kv_heads + kv_head * count;
+  const auto partial = [&](uint32_t part) {
+    const uint64_t vectors = uint64_t{item.partial + part * count} * args.kv_heads + kv_head * count;
     return args.partials + vectors * (kDim + 2);
   };
-  float* mine = partial(item.chunk);
-  for (uint32_t i = thread; i < count * kDim; i += kAttendThreads)
-    mine[i] = out(kTotal, i / kDim)[i % kDim];
-  if (thread < count) {
-    mine[count * kDim + thread] = maxes[16 * kTotal + thread];
-    mine[count * (kDim + 1) + thread] = sums[16 * kTotal + thread];
+  float* mine = partial(item.part);
+#pragma unroll
+  for (uint32_t r = 0; r < 2; ++r) {
+    const uint32_t n = g + 8 * r;
+    if (n >= count) continue;
+#pragma unroll
+    for (uint32_t i = 0; i < A::kOwn; ++i) {
+      const uint32_t d = 8 * (warp + kAttendWarps * i) + 2 * t;
+      if (d < kDim) {
+        *reinterpret_cast<float2*>(mine + n * kDim + d) = {whole.out[r][2 * i],
+                                                           whole.out[r][2 * i + 1]};
+      }
+    }
+    if (warp == 0 && t == 0) {
+      mine[count * kDim + n] = whole.max[r];
+      mine[count * (kDim + 1) + n] = whole.sum[r];
+    }
   }
   __threadfence();
   sync();
   uint32_t* counter = args.counters + item.tile * args.kv_heads + kv_head;
   if (thread == 0) {
-    *last = atomicAdd(counter, 1) == item.chunks - 1 ? 1 : 0;
+    *last = atomicAdd(counter, 1) == item.parts - 1 ? 1 : 0;
     if (*last != 0) *counter = 0;
   }
   sync();
@@ -318,43 +381,63 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
   __threadfence();
   for (uint32_t i = thread; i < count * kDim; i += kAttendThreads) {
     const uint32_t n = i / kDim;
-    Merged v = {};
-    for (uint32_t c = 0; c < item.chunks; ++c) {
-      const float* from = partial(c);
-      const float m = __ldcg(from + count * kDim + n);
-      const float l = __ldcg(from + count * (kDim + 1) + n);
-      const float o = __ldcg(from + i);
-      if (c == 0) {
-        v = {m, l, o};
+    Partial<1, 1> all = {};
+    Partial<1, 1> of_chunk = {};
+    bool any = false;  // of `all`
+    const auto flush = [&] {
+      if (any) {
+        all.Add(of_chunk);
       } else {
-        v.Add(m, l, o);
+        all = of_chunk;
       }
+      any = true;
+    };
+#pragma unroll 4
+    for (uint32_t c = 0; c < item.parts; ++c) {
+      const float* from = partial(c);
+      Partial<1, 1> x;
+      x.max[0] = __ldcg(from + count * kDim + n);
+      x.sum[0] = __ldcg(from + count * (kDim + 1) + n);
+      x.out[0][0] = __ldcg(from + i);
+      if (c > 0 && !item.of_chunks && (item.origin + c) % kChunkBlocks != 0) {
+        of_chunk.Add(x);
+        continue;
+      }
+      if (c > 0) flush();
+      of_chunk = x;
     }
-    store(n, i % kDim, v.sum, v.out);
+    flush();
+    if (i % kDim < args.head_dim) out_of(n)[i % kDim] = Saturated(all.out[0][0] / all.sum[0]);
   }
 }
 
 template <CodecId kCodec, uint32_t kDim>
-__global__ void __launch_bounds__(kAttendThreads, 2)
+__global__ void __launch_bounds__(kAttendThreads, kDim <= 128 ? 3 : 2)
     AttendKernel(const __grid_constant__ AttendArgs args) {
-  extern __shared__ __align__(16) float shared[];
+  extern __shared__ __align__(16) uint8_t attend_shared[];
   __shared__ uint32_t last;
   LetNextStart();
   WaitForPrevious();
   if (blockIdx.x >= *args.item_count) return;
   const AttendItem item = args.items[blockIdx.x];
-  const uint32_t kv_head = blockIdx.y;
-  const Attention<kCodec, kDim> of = {args, item, kv_head, 0, 0, 0};
-  AttendUnit<kCodec, kDim>(
-      args, item, kv_head, threadIdx.x, shared, &last,
-      [&](uint32_t n) { return args.q + uint64_t{of.Row(n)} * args.ldq + of.Head(n) * kDim; },
-      [] { __syncthreads(); });
+  const Attention<kCodec, kDim> a = {args, item, blockIdx.y, threadIdx.x};
+  constexpr uint32_t kPieces = kDim / 8;
+  for (uint32_t i = threadIdx.x; i < item.count * kPieces; i += kAttendThreads) {
+    const uint32_t n = i / kPieces;
+    const uint32_t piece = i % kPieces;
+    const Half* q = args.q + uint64_t{a.Row(n)} * args.ldq + a.Head(n) * kDim;
+    reinterpret_cast<uint4*>(attend_shared)[n * AttendPieces(kDim) + SwappedPiece(n, piece)] =
+        *reinterpret_cast<const uint4*>(q + 8 * piece);
+  }
+  __syncthreads();
+  AttendUnit<kCodec, kDim, false>(args, item, blockIdx.y, threadIdx.x, attend_shared, &last,
+                                  SyncBlock());
 }
 
 template <CodecId kCodec, uint32_t kDim>
 void LaunchAttend(Launcher& l, const AttendArgs& args) {
   Launch(l, AttendKernel<kCodec, kDim>, dim3(args.grid_items, args.kv_heads), kAttendThreads,
-         AttendFloats(16, kDim) * sizeof(float), args);
+         AttendBytes(16, kDim), args);
 }
 
 using AttendLaunch = void (*)(Launcher&, const AttendArgs&);

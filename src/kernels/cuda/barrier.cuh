@@ -41,6 +41,10 @@ __device__ __forceinline__ void CopyBulk(uint32_t to, const void* from, uint32_t
       "l"(from), "r"(bytes), "r"(barrier)
       : "memory");
 }
+// Arrives when the copies (cp.async) that this thread has asked for are done; until then holds the phase.
+__device__ __forceinline__ void BarrierHoldForCopies(uint32_t at) {
+  asm volatile("cp.async.mbarrier.arrive.shared::cta.b64 [%0];" ::"r"(at) : "memory");
+}
 __device__ __forceinline__ void SyncThreads(uint32_t barrier, uint32_t threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
 }

@@ -167,10 +167,7 @@ __global__ void __launch_bounds__(kThreads, kGemvBlocks + 1)
       if (at >= args.part[0].w.rows) continue;
       float v[2];
 #pragma unroll
-      for (int k = 0; k < 2; ++k) {
-        v[k] = SumSegments(to[k], row, col) * args.part[k].w.alpha;
-        if (args.part[k].bias != nullptr) v[k] += args.part[k].bias[at];
-      }
+      for (int k = 0; k < 2; ++k) v[k] = Biased(args.part[k], at, SumSegments(to[k], row, col));
       reinterpret_cast<__half*>(gated.out)[uint64_t{col} * gated.ld + at] =
           Saturated(GateOf(gated.gate, v[0]) * v[1]);
     } else {

@@ -176,7 +176,7 @@ struct AppendArgs {
 void Append(Launcher&, const AppendArgs&);
 
 // One unit of attention: up to 16 query vectors (rows x heads of a group) of a sequence, over all blocks that they see, or
-// over one chunk of them.
+// over a part: one chunk of them, or one block.
 struct AttendItem {
   uint32_t sequence = 0;
   uint32_t first_row = 0;  // in the step, of vector 0 of the sequence
@@ -185,10 +185,11 @@ struct AttendItem {
   uint32_t block = 0;      // first block of positions
   uint32_t blocks = 0;
   uint32_t tile = 0;    // which tile of vectors: its counter
-  uint32_t chunk = 0;   // of this tile
-  uint32_t chunks = 0;  // items of this tile
-  uint32_t partial =
-      0;  // vectors before those of chunk 0 of this tile among the partials; chunk c follows with `count`
+  uint32_t part = 0;    // of this tile
+  uint32_t parts = 1;   // of this tile
+  uint32_t origin = 0;  // the tile's first block
+  uint32_t of_chunks = 0;
+  uint32_t partial = 0;  // vectors before those of part 0 of this tile among the partials; part p follows with `count`
 };
 struct AttendArgs {
   const Half* q = nullptr;  // heads padded
@@ -233,19 +234,38 @@ struct StepOp {
   NormArgs norm;
   LinearArgs linear;
   AppendArgs append;  // kAttend: done on the way
-  AttendArgs attend;
+  AttendArgs attend;  // items of no more than a chunk
   float* x = nullptr;  // kAdd, kSoftCap
   const float* y = nullptr;
   float cap = 0;
   uint64_t count = 0;
 };
 
+// The weights of a kLinear, as the copying warps need them.
+struct StepStream {
+  const std::byte* data[kMaxParts] = {};  // gated: of gate and up
+  uint64_t tile_bytes = 0;
+  uint32_t tiles[kMaxParts] = {};
+  uint32_t strips = 0;
+  uint32_t shift = 0;
+  FormatId format = FormatId::kF16;
+  bool gated = false;
+};
+
+// A step in device memory: its ops, then the streams of those that are kLinear, in their order.
+struct StepProgram {
+  const StepOp* ops = nullptr;
+  uint32_t count = 0;
+  const StepStream* streams = nullptr;
+  uint32_t stream_count = 0;
+};
 struct StepShape {
   uint32_t rows = 0;
-  uint32_t strips = 0;      // most that an input has
-  uint32_t vectors = 0;     // most that an item of attention has
+  uint32_t strips = 0;   // most that an input has
+  uint32_t vectors = 0;  // most that an item of attention has
   uint32_t head_dim = 0;
   uint32_t slot_bytes = 0;  // most that a chunk of weights has
+  uint32_t streams = 0;
 };
 // Whether formats and heads have a place in the kernel, on the current GPU: Hopper and later.
 bool HasStep(CodecId codec, uint32_t head_dim);
@@ -253,8 +273,7 @@ uint32_t StepSlotBytes(FormatId format);  // 0: none
 bool FitsStep(const StepShape&);
 inline constexpr uint32_t kStepSync = 2;  // words, zero between launches
 // times: null, or a clock in ns of the begin and of the end of each op.
-void RunStep(Launcher&, const StepShape&, const StepOp* ops, uint32_t count, uint32_t* sync,
-             uint64_t* times);
+void RunStep(Launcher&, const StepShape&, const StepProgram&, uint32_t* sync, uint64_t* times);
 // Who share tiles out, for StepOp::shift.
 uint32_t StepGroups(const Launcher&);
 

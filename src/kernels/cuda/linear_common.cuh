@@ -31,13 +31,18 @@ __device__ __forceinline__ const uint8_t* TileOf(const MatrixArg& w, uint32_t ti
   return reinterpret_cast<const uint8_t*>(w.data) + tile * w.tile_bytes;
 }
 
+// A sum as its output without what is added to.
+__device__ __forceinline__ float Biased(const LinearArgs::Part& part, uint32_t row, float sum) {
+  sum *= part.w.alpha;
+  return part.bias == nullptr ? sum : sum + part.bias[row];
+}
+
 __device__ __forceinline__ void StoreOutput(const LinearArgs& args, const LinearArgs::Part& part,
                                             uint32_t row, uint32_t col, float sum) {
   if (row >= part.w.rows || col >= args.rows) return;
   float* out = part.out + uint64_t{col} * part.ld + row;
-  sum *= part.w.alpha;
-  if (part.bias != nullptr) sum += part.bias[row];
-  *out = args.add ? *out + sum : sum;
+  const float v = Biased(part, row, sum);
+  *out = args.add ? *out + v : v;
 }
 
 __device__ __forceinline__ void MultiplyBlock(const BlockWeights& w, uint4 x, float (&acc)[4]) {

@@ -25,8 +25,15 @@ __device__ __forceinline__ void NormRow(const NormArgs& a, uint32_t row, uint32_
   };
   const uint32_t first = 4 * thread;
   float4 kept[kKept];
+  float4 weights[kKept];
+  const auto weight = [&](uint32_t c) {
+    return c < a.cols ? __ldg(reinterpret_cast<const float4*>(a.weight + c)) : float4{0, 0, 0, 0};
+  };
 #pragma unroll
-  for (uint32_t i = 0; i < kKept; ++i) kept[i] = load(first + i * kStep);
+  for (uint32_t i = 0; i < kKept; ++i) {
+    kept[i] = load(first + i * kStep);
+    weights[i] = weight(first + i * kStep);
+  }
   float squares = 0;
   const auto add = [&](const float4& v) {
     squares = __fmaf_rn(v.x, v.x, squares);
@@ -39,18 +46,16 @@ __device__ __forceinline__ void NormRow(const NormArgs& a, uint32_t row, uint32_
   for (uint32_t c = first + kKept * kStep; c < a.cols; c += kStep) add(load(c));
   squares = TeamSum<kThreadCount>(squares, thread, team);
   const float factor = 1.F / sqrtf(squares / static_cast<float>(a.cols) + a.eps);
-  const auto finish = [&](uint32_t c, const float4& v) {
-    float4 w = {0, 0, 0, 0};
-    if (c < a.cols) w = __ldg(reinterpret_cast<const float4*>(a.weight + c));
+  const auto finish = [&](uint32_t c, const float4& v, const float4& w) {
     store(c, make_float4(v.x * factor * w.x, v.y * factor * w.y, v.z * factor * w.z,
                          v.w * factor * w.w));
   };
 #pragma unroll
   for (uint32_t i = 0; i < kKept; ++i) {
     const uint32_t c = first + i * kStep;
-    if (c < width) finish(c, kept[i]);
+    if (c < width) finish(c, kept[i], weights[i]);
   }
-  for (uint32_t c = first + kKept * kStep; c < width; c += kStep) finish(c, load(c));
+  for (uint32_t c = first + kKept * kStep; c < width; c += kStep) finish(c, load(c), weight(c));
 }
 
 __device__ __forceinline__ uint2 Halves4(const float4& v) {

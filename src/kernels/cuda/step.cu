@@ -9,25 +9,28 @@ __global__ void __launch_bounds__(kBlock, 1) StepKernel(const __grid_constant__ 
 #if __CUDA_ARCH__ >= 900
   extern __shared__ __align__(128) uint8_t rings_and_work[];
   __shared__ __align__(16) StepOp ops[2];
-  __shared__ float of_warp[kConsumerWarps];
+  __shared__ __align__(8) Stream of_warps[kBlockWarps];
+  __shared__ float of_warp[kBlockWarps];
   __shared__ uint32_t last[kQuads];
   const Sizes& z = a.sizes;
-  uint8_t* work = rings_and_work + kConsumerWarps * z.slots * z.slot_bytes;
-  Rings rings;
-  rings.slots = z.slots;
-  rings.slot_bytes = z.slot_bytes;
-  rings.data = SharedAddress(rings_and_work);
-  rings.full = SharedAddress(work + z.work);
-  rings.free = rings.full + kConsumerWarps * z.slots * 8;
-  for (uint32_t i = threadIdx.x; i < 2 * kConsumerWarps * z.slots; i += kBlock)
-    BarrierInit(rings.full + 8 * i, 1);
+  uint8_t* work = rings_and_work + kBlockWarps * z.slots * z.slot_bytes;
+  const uint32_t full = SharedAddress(work + z.work);
+  for (uint32_t i = threadIdx.x; i < kBlockWarps * z.slots; i += kBlock) BarrierInit(full + 8 * i, 1);
+  // The streams stand behind the barriers.
+  auto* streams = reinterpret_cast<StepStream*>(work + z.work + 8 * kBlockWarps * z.slots);
+  const uint32_t words = a.program.stream_count * (sizeof(StepStream) / 8);
+  for (uint32_t i = threadIdx.x; i < words; i += kBlock) {
+    reinterpret_cast<uint64_t*>(streams)[i] =
+        reinterpret_cast<const uint64_t*>(a.program.streams)[i];
+  }
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   __syncthreads();
-  if (threadIdx.x >= kConsumers) {
-    Produce(a, rings);
-  } else {
-    Consume(a, rings, work, ops, of_warp, last);
-  }
+  const uint32_t warp = threadIdx.x / 32;
+  const Stream stream(streams, a.program.stream_count,
+                      SharedAddress(rings_and_work) + warp * z.slots * z.slot_bytes,
+                      full + 8 * warp * z.slots, z);
+  if (threadIdx.x % 32 == 0) of_warps[warp] = stream;
+  RunOps(a, of_warps, work, ops, of_warp, last);
 #endif
 }
 
@@ -44,12 +47,12 @@ step::Sizes SizesOf(const StepShape& s) {
   z.slot_bytes = s.slot_bytes;
   z.x = s.rows * s.strips * 128;
   const uint32_t multiply = z.x + step::kGroups * 4 * kWarps * 16 * s.rows * sizeof(float);
-  z.quad_bytes = 4 * kMaxHead * sizeof(float) + s.vectors * s.head_dim * sizeof(Half) +
-                 AttendFloats(s.vectors, s.head_dim) * sizeof(float);
+  z.quad_bytes = kAttendWarps * kMaxHead * sizeof(float) + AttendBytes(s.vectors, s.head_dim);
   z.quads = std::clamp(std::max(multiply, 48U << 10) / z.quad_bytes, 1U, step::kQuads);
   z.work = (std::max(multiply, z.quads * z.quad_bytes) + 127) / 128 * 128;
-  if (z.work >= kSharedLimit || z.slot_bytes == 0) return z;
-  z.slots = std::min((kSharedLimit - z.work) / (step::kConsumerWarps * (z.slot_bytes + 16)), kMostSlots);
+  const uint32_t other = z.work + s.streams * static_cast<uint32_t>(sizeof(StepStream));
+  if (other >= kSharedLimit || z.slot_bytes == 0) return z;
+  z.slots = std::min((kSharedLimit - other) / (step::kBlockWarps * (z.slot_bytes + 8)), kMostSlots);
   if (z.slots < kFewestSlots) z.slots = 0;
   return z;
 }
@@ -86,11 +89,12 @@ uint32_t StepSlotBytes(FormatId format) {
 bool FitsStep(const StepShape& shape) { return SizesOf(shape).slots != 0; }
 uint32_t StepGroups(const Launcher& l) { return l.multiprocessors * step::kGroups; }
 
-void RunStep(Launcher& l, const StepShape& shape, const StepOp* ops, uint32_t count, uint32_t* sync,
+void RunStep(Launcher& l, const StepShape& shape, const StepProgram& program, uint32_t* sync,
              uint64_t* times) {
-  const step::Args args = {ops, count, SizesOf(shape), sync, times};
+  const step::Args args = {program, SizesOf(shape), sync, times};
   const step::Sizes& z = args.sizes;
-  const uint32_t shared = step::kConsumerWarps * z.slots * (z.slot_bytes + 16) + z.work;
+  const auto shared = static_cast<uint32_t>(step::kBlockWarps * z.slots * (z.slot_bytes + 8) +
+                                            z.work + program.stream_count * sizeof(StepStream));
   l.Check(cudaFuncSetAttribute(reinterpret_cast<const void*>(step::StepKernel),
                                cudaFuncAttributeMaxDynamicSharedMemorySize,
                                static_cast<int>(shared)));

@@ -1,10 +1,9 @@
 // A step of few rows as one kernel: a block a multiprocessor, which all go through the ops together, with a barrier of the
 // whole GPU between two.
 //
-// What it is for: weights are read as one stream that does not stop at an op's end. One warp of a block copies them, chunk
-// by chunk, into a ring of shared memory for each of the 16 that multiply, and runs ahead into the ops to come, as far as
-// the rings hold; while the others wait at a barrier, attend or norm, memory goes on. A ring is a queue: `full` says that a
-// chunk has arrived, `free` that its place may be written again.
+// What it is for: weights are read as one stream that does not stop at an op's end. Each warp has a ring of chunks in
+// shared memory, asks for the next chunk of its stream as soon as one is used up, and so runs ahead into the ops to come,
+// as far as the ring holds; while it waits at a barrier, attends or norms, memory goes on.
 //
 // Eight warps are a group, one a segment of the product, as in gemv.cuh, with the same arithmetic: a row has the same bits.
 #pragma once
@@ -16,12 +15,10 @@
 namespace wring::cuda::step {
 
 constexpr uint32_t kGroups = 2;
-constexpr uint32_t kConsumers = kGroups * kThreads;
-constexpr uint32_t kConsumerWarps = kGroups * kWarps;
-constexpr uint32_t kBlock = kConsumers + 32;
-constexpr uint32_t kQuads = kConsumers / kAttendThreads;
-// Barriers of threads: 0 is all's.
-constexpr uint32_t kAllConsumers = 1, kGroupBarrier = 2, kQuadBarrier = kGroupBarrier + kGroups;
+constexpr uint32_t kBlock = kGroups * kThreads;
+constexpr uint32_t kBlockWarps = kGroups * kWarps;
+constexpr uint32_t kQuads = kBlock / kAttendThreads;
+constexpr uint32_t kGroupBarrier = 1, kQuadBarrier = kGroupBarrier + kGroups;
 
 struct Sizes {
   uint32_t slots, slot_bytes;
@@ -31,15 +28,13 @@ struct Sizes {
 };
 
 struct Args {
-  const StepOp* ops;
-  uint32_t count;
+  StepProgram program;
   Sizes sizes;
   uint32_t* sync;
   uint64_t* times;
 };
 
-// float16 is row-major: a chunk is two strips of 16 rows, 256 bytes a row.
-constexpr uint32_t kHalfStrips = 2, kHalfPitch = 128 * kHalfStrips;
+constexpr uint32_t kHalfStrips = 2;  // of float16, which is row-major: a chunk is no contiguous piece
 
 struct ChunkShape {
   uint32_t strips, record_strips, record_bytes;
@@ -52,7 +47,8 @@ constexpr ChunkShape ChunkOf() {
 }
 template <FormatId kFormat>
 constexpr uint32_t SlotBytes() {
-  return kFormat == FormatId::kF16 ? 16 * kHalfPitch : Fragments<kFormat>::kChunkBytes;
+  return kFormat == FormatId::kF16 ? kHalfStrips * Fragments<kFormat>::kChunkBytes
+                                   : Fragments<kFormat>::kChunkBytes;
 }
 
 #define WRING_STEP_FORMATS(F)                                                                     \
@@ -68,37 +64,134 @@ __device__ __forceinline__ ChunkShape ChunkOf(FormatId format) {
   }
 }
 
-// The rings of a block, by shared addresses.
-struct Rings {
-  uint32_t data, full, free;
-  uint32_t slots, slot_bytes;
-
-  __device__ __forceinline__ uint32_t Slot(uint32_t warp, uint32_t slot) const {
-    return data + (warp * slots + slot) * slot_bytes;
-  }
-  __device__ __forceinline__ uint32_t Full(uint32_t warp, uint32_t slot) const {
-    return full + (warp * slots + slot) * 8;
-  }
-  __device__ __forceinline__ uint32_t Free(uint32_t warp, uint32_t slot) const {
-    return free + (warp * slots + slot) * 8;
-  }
-};
-// A place in a ring: slot, and how often the ring went round.
-struct Place {
-  uint32_t slot = 0, round = 0;
-  __device__ __forceinline__ void Next(uint32_t slots) {
-    if (++slot == slots) {
-      slot = 0;
-      ++round;
-    }
-  }
-};
-
-__device__ __forceinline__ uint32_t FirstTile(const StepOp& op, uint32_t group) {
+__device__ __forceinline__ uint32_t FirstTile(uint32_t group, uint32_t shift) {
   const uint32_t groups = gridDim.x * kGroups;
-  const uint32_t tile = blockIdx.x + gridDim.x * group + op.shift;
+  const uint32_t tile = blockIdx.x + gridDim.x * group + shift;
   return tile < groups ? tile : tile - groups;
 }
+
+// A warp's weights, in the order in which it multiplies them: what is in its ring, and where the next chunk is.
+class Stream {
+ public:
+  Stream() = default;
+  // `data`, `full`: shared addresses of the warp's slots and of a barrier for each.
+  __device__ __forceinline__ Stream(const StepStream* streams, uint32_t count, uint32_t data,
+                                    uint32_t full, const Sizes& sizes)
+      : streams_(streams),
+        count_(count),
+        data_(data),
+        full_(full),
+        slots_(sizes.slots),
+        slot_bytes_(sizes.slot_bytes),
+        slot_(0),
+        round_(0),
+        stream_(UINT32_MAX),
+        part_(0) {
+    NextStream();
+    for (uint32_t i = 0; i < slots_; ++i) Ask(i);
+  }
+  // The next chunk, as a shared address.
+  __device__ __forceinline__ uint32_t Wait() const {
+    BarrierWait(full_ + 8 * slot_, round_ & 1);
+    return data_ + slot_ * slot_bytes_;
+  }
+  // It was used up, by all lanes.
+  __device__ __forceinline__ void Pop() {
+    __syncwarp();
+    Ask(slot_);
+    if (++slot_ == slots_) {
+      slot_ = 0;
+      ++round_;
+    }
+  }
+
+ private:
+  __device__ __forceinline__ void Ask(uint32_t slot) {
+    if (stream_ >= count_) return;
+    const uint32_t lane = threadIdx.x % 32;
+    const uint32_t count = min(chunk_.strips, end_ - strip_);
+    const uint32_t to = data_ + slot * slot_bytes_;
+    const uint32_t full = full_ + 8 * slot;
+    const uint8_t* from = part_ == 0 ? from_[0] : from_[1];
+    if (chunk_.record_bytes != 0) {
+      if (lane == 0) {
+        const uint32_t bytes = count / chunk_.record_strips * chunk_.record_bytes;
+        BarrierExpect(full, bytes);
+        CopyBulk(to, from + uint64_t{strip_ / chunk_.record_strips} * chunk_.record_bytes, bytes,
+                 full);
+      }
+    } else {  // float16: each lane copies what it will read
+      const uint32_t pitch = 128 * strips_;
+      const uint8_t* at = from + 128 * strip_ + lane / 4 * pitch + lane % 4 * 16;
+#pragma unroll
+      for (uint32_t s = 0; s < kHalfStrips; ++s) {
+        if (s >= count) break;
+#pragma unroll
+        for (uint32_t i = 0; i < 4; ++i) {
+          asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to + 2048 * s + 512 * i +
+                                                                         16 * lane),
+                       "l"(at + 128 * s + 8 * (i % 2) * pitch + 64 * (i / 2)));
+        }
+      }
+      BarrierHoldForCopies(full);
+      __syncwarp();
+      if (lane == 0) BarrierArrive(full);
+    }
+    if (gated_ && part_ == 0) {
+      part_ = 1;
+      return;
+    }
+    part_ = 0;
+    strip_ += chunk_.strips;
+    if (strip_ < end_) return;
+    tile_ += gridDim.x * kGroups;
+    if (tile_ < tiles_) {
+      Point();
+    } else {
+      NextStream();
+    }
+  }
+  __device__ __forceinline__ void Point() {
+    const StepStream& s = streams_[stream_];
+    uint32_t t = tile_;
+    uint32_t p = 0;
+    if (gated_) {
+      from_[1] = reinterpret_cast<const uint8_t*>(s.data[1]) + t * s.tile_bytes;
+    } else {
+      while (p + 1 < kMaxParts && t >= s.tiles[p]) t -= s.tiles[p++];
+    }
+    from_[0] = reinterpret_cast<const uint8_t*>(s.data[p]) + t * s.tile_bytes;
+    strip_ = begin_;
+  }
+  __device__ __forceinline__ void NextStream() {
+    const uint32_t warp = threadIdx.x / 32;
+    const uint32_t segment = warp % kWarps;
+    while (++stream_ < count_) {
+      const StepStream& s = streams_[stream_];
+      tile_ = FirstTile(warp / kWarps, s.shift);
+      gated_ = s.gated;
+      tiles_ = gated_ ? s.tiles[0] : s.tiles[0] + s.tiles[1] + s.tiles[2];
+      chunk_ = ChunkOf(s.format);
+      strips_ = s.strips;
+      const uint32_t records = s.strips / chunk_.record_strips;
+      begin_ = segment * records / kSegments * chunk_.record_strips;
+      end_ = (segment + 1) * records / kSegments * chunk_.record_strips;
+      if (tile_ >= tiles_ || begin_ == end_) continue;
+      Point();
+      return;
+    }
+  }
+
+  const StepStream* streams_;
+  uint32_t count_, data_, full_, slots_, slot_bytes_;
+  uint32_t slot_, round_;
+  uint32_t stream_, tile_, tiles_;
+  uint32_t strips_, begin_, end_, strip_, part_;
+  uint32_t gated_;
+  ChunkShape chunk_;
+  const uint8_t* from_[2];
+};
+
 __device__ __forceinline__ uint32_t TilesOf(const StepOp& op) {
   uint32_t tiles = op.linear.part[0].w.tiles;
   if (!op.gated) {
@@ -107,91 +200,9 @@ __device__ __forceinline__ uint32_t TilesOf(const StepOp& op) {
   return tiles;
 }
 
-// The copying warp: lane w walks through what warp w multiplies, and asks for it as soon as there is a place.
-__device__ __forceinline__ void Produce(const Args& a, const Rings& rings) {
-  const uint32_t lane = threadIdx.x % 32;
-  const uint32_t group = lane / kWarps;
-  const uint32_t segment = lane % kWarps;
-  const uint32_t groups = gridDim.x * kGroups;
-  uint32_t op = UINT32_MAX;
-  uint32_t tile = 0, tiles = 0, strips = 0, begin = 0, end = 0, strip = 0, part = 0;
-  bool gated = false;
-  ChunkShape chunk = {};
-  const uint8_t* from[2] = {};
-  Place place;
-  bool done = lane >= kConsumerWarps;
-  const auto point = [&] {
-    const LinearArgs& linear = a.ops[op].linear;
-    if (gated) {
-      from[0] = TileOf(linear.part[0].w, tile);
-      from[1] = TileOf(linear.part[1].w, tile);
-    } else {
-      uint32_t of_part = tile;
-      const LinearArgs::Part& p = PartOf(linear, &of_part);
-      from[0] = TileOf(p.w, of_part);
-    }
-    strip = begin;
-    part = 0;
-  };
-  const auto next_op = [&] {
-    while (++op < a.count) {
-      const StepOp& o = a.ops[op];
-      if (o.kind != StepOp::Kind::kLinear) continue;
-      tile = FirstTile(o, group);
-      tiles = TilesOf(o);
-      strips = o.linear.part[0].w.strips;
-      chunk = ChunkOf(o.format);
-      const uint32_t records = strips / chunk.record_strips;
-      begin = segment * records / kSegments * chunk.record_strips;
-      end = (segment + 1) * records / kSegments * chunk.record_strips;
-      gated = o.gated;
-      if (tile >= tiles || begin == end) continue;
-      point();
-      return;
-    }
-    done = true;
-  };
-  if (!done) next_op();
-  while (__any_sync(0xffffffffU, !done)) {
-    if (done) continue;
-    if (place.round > 0 && !BarrierPassed(rings.Free(lane, place.slot), (place.round - 1) % 2))
-      continue;
-    const uint32_t full = rings.Full(lane, place.slot);
-    const uint32_t to = rings.Slot(lane, place.slot);
-    const uint32_t count = min(chunk.strips, end - strip);
-    if (chunk.record_bytes == 0) {
-      BarrierExpect(full, 16 * count * 128);
-      for (uint32_t r = 0; r < 16; ++r) {
-        CopyBulk(to + r * kHalfPitch, from[part] + (uint64_t{r} * strips + strip) * 128, count * 128,
-                 full);
-      }
-    } else {
-      const uint32_t bytes = count / chunk.record_strips * chunk.record_bytes;
-      BarrierExpect(full, bytes);
-      CopyBulk(to, from[part] + uint64_t{strip / chunk.record_strips} * chunk.record_bytes, bytes,
-               full);
-    }
-    place.Next(rings.slots);
-    if (gated && part == 0) {
-      part = 1;
-      continue;
-    }
-    part = 0;
-    strip += chunk.strips;
-    if (strip < end) continue;
-    tile += groups;
-    if (tile < tiles) {
-      point();
-    } else {
-      next_op();
-    }
-  }
-}
-
-struct Consumer {
+struct Worker {
   const StepOp& op;
-  const Rings& rings;
-  Place& place;
+  Stream* stream;  // of the warp, in shared memory
   uint8_t* work;
   uint32_t x_bytes;
   float* of_warp;  // of the group
@@ -218,14 +229,7 @@ template <FormatId kFormat>
 __device__ __forceinline__ typename Fragments<kFormat>::Raw ReadSlot(uint32_t slot, uint32_t i,
                                                                      uint32_t lane) {
   if constexpr (kFormat == FormatId::kF16) {
-    typename Fragments<kFormat>::Raw raw;
-    const uint32_t at = slot + lane / 4 * kHalfPitch + 128 * i + 16 * (lane % 4);
-#pragma unroll
-    for (uint32_t r = 0; r < 2; ++r) {
-      raw.v[0][r] = LoadShared(at + 8 * kHalfPitch * r);
-      raw.v[1][r] = LoadShared(at + 8 * kHalfPitch * r + 64);
-    }
-    return raw;
+    return Fragments<kFormat>::ReadChunk(slot + i * Fragments<kFormat>::kChunkBytes, 0, lane);
   } else {
     return Fragments<kFormat>::ReadChunk(slot, i, lane);
   }
@@ -233,13 +237,12 @@ __device__ __forceinline__ typename Fragments<kFormat>::Raw ReadSlot(uint32_t sl
 
 // The products of one op; kTiles 2: gate and up.
 template <FormatId kFormat, int kTiles>
-__device__ __noinline__ void Multiply(const Consumer& c) {
+__device__ __forceinline__ void Multiply(const Worker& c) {
   using F = Fragments<kFormat>;
   constexpr uint32_t kChunk = ChunkOf<kFormat>().strips;
   const StepOp& op = c.op;
   const LinearArgs& args = op.linear;
-  const Rings rings = c.rings;
-  Place place = c.place;
+  Stream stream = *c.stream;
   const uint32_t lane = threadIdx.x % 32;
   const uint32_t warp = c.warp();
   const uint32_t segment = warp % kWarps;
@@ -257,13 +260,22 @@ __device__ __noinline__ void Multiply(const Consumer& c) {
   // [group][two buffers][tile of the two][segment][16][rows]
   float* sums = reinterpret_cast<float*>(c.work + c.x_bytes) + c.group() * (4 * kWarps * 16) * rows;
   uint32_t buffer = 0;
-  for (uint32_t tile = FirstTile(op, c.group()); tile < tiles; tile += gridDim.x * kGroups) {
+  // The output that this thread stores.
+  const uint32_t row = threadIdx.x % 16;
+  const uint32_t col = threadIdx.x % kThreads / 16;
+  for (uint32_t tile = FirstTile(c.group(), op.shift); tile < tiles; tile += gridDim.x * kGroups) {
     float acc[kTiles][4] = {};
+    // What is added to is on its way meanwhile.
+    float before = 0;
+    uint32_t of_part = tile;
+    const LinearArgs::Part& part = kTiles == 1 ? PartOf(args, &of_part) : args.part[0];
+    const bool stores = col < rows && of_part * 16 + row < part.w.rows;
+    float* out = part.out + uint64_t{col} * part.ld + of_part * 16 + row;
+    if (kTiles == 1 && args.add && stores) before = *out;
     for (uint32_t s = 0; s < width; s += kChunk) {
 #pragma unroll
       for (int k = 0; k < kTiles; ++k) {
-        BarrierWait(rings.Full(warp, place.slot), place.round % 2);
-        const uint32_t slot = rings.Slot(warp, place.slot);
+        const uint32_t slot = stream.Wait();
 #pragma unroll
         for (uint32_t i = 0; i < kChunk; ++i) {
           if (ChunkOf<kFormat>().record_strips == 1 && s + i >= width) break;
@@ -273,9 +285,7 @@ __device__ __noinline__ void Multiply(const Consumer& c) {
             MultiplyBlock(F::Dequant(raw, b, lane), LoadShared(x_at[b] + (s + i) * 128), acc[k]);
           }
         }
-        __syncwarp();
-        if (lane == 0) BarrierArrive(rings.Free(warp, place.slot));
-        place.Next(rings.slots);
+        stream.Pop();
       }
     }
     float* to = sums + buffer * (2 * kWarps * 16) * rows;
@@ -289,9 +299,7 @@ __device__ __noinline__ void Multiply(const Consumer& c) {
       }
     }
     c.SyncGroup();
-    const uint32_t row = threadIdx.x % 16;
-    const uint32_t col = threadIdx.x % kThreads / 16;
-    if (col >= rows) continue;
+    if (!stores) continue;
     const auto sum = [&](int k) {
       const float* of = to + k * kWarps * 16 * rows + row * rows + col;
       float v = of[0];
@@ -301,25 +309,22 @@ __device__ __noinline__ void Multiply(const Consumer& c) {
     };
     if constexpr (kTiles == 2) {
       const uint32_t at = tile * 16 + row;
-      if (at >= args.part[0].w.rows) continue;
       float v[2];
 #pragma unroll
-      for (int k = 0; k < 2; ++k) {
-        v[k] = sum(k) * args.part[k].w.alpha;
-        if (args.part[k].bias != nullptr) v[k] += args.part[k].bias[at];
-      }
+      for (int k = 0; k < 2; ++k) v[k] = Biased(args.part[k], at, sum(k));
       reinterpret_cast<__half*>(op.half_out)[uint64_t{col} * op.ld_out + at] =
           Saturated(GateOf(op.gate, v[0]) * v[1]);
     } else {
-      uint32_t of_part = tile;
-      const LinearArgs::Part& part = PartOf(args, &of_part);
-      StoreOutput(args, part, of_part * 16 + row, col, sum(0));
+      const float v = Biased(part, of_part * 16 + row, sum(0));
+      *out = args.add ? before + v : v;
     }
   }
-  c.place = place;
+  __syncwarp();
+  if (lane == 0) *c.stream = stream;
+  __syncwarp();
 }
 
-__device__ __forceinline__ void Linear(const Consumer& c) {
+__device__ __forceinline__ void Linear(const Worker& c) {
   const LinearArgs& args = c.op.linear;
   const uint32_t strips = args.part[0].w.strips;
   uint4* xs = reinterpret_cast<uint4*>(c.work);
@@ -330,14 +335,14 @@ __device__ __forceinline__ void Linear(const Consumer& c) {
                         [&](uint32_t col, const float4& v) { StoreX(xs, r, col, strips, v); });
     }
   } else {
-    for (uint32_t i = threadIdx.x; i < args.rows * strips * 8; i += kConsumers) {
+    for (uint32_t i = threadIdx.x; i < args.rows * strips * 8; i += kBlock) {
       const uint32_t r = i / (strips * 8);
       const uint32_t piece = i % (strips * 8);
       xs[XPiece(r, piece, strips)] =
           *reinterpret_cast<const uint4*>(args.x + uint64_t{r} * args.ldx + 8 * piece);
     }
   }
-  SyncThreads(kAllConsumers, kConsumers);
+  __syncthreads();
   switch (c.op.format) {
 #define WRING_CASE(F)                                                              \
   case FormatId::F:                                                                \
@@ -348,12 +353,12 @@ __device__ __forceinline__ void Linear(const Consumer& c) {
   }
 }
 
-__device__ __noinline__ void Embed(const StepOp& op) {
+__device__ __forceinline__ void Embed(const StepOp& op) {
   for (uint32_t row = blockIdx.x; row < op.embed.rows; row += gridDim.x) {
     switch (op.format) {
 #define WRING_CASE(F)                                                              \
   case FormatId::F:                                                                \
-    EmbedRow<FormatId::F>(op.embed, row, threadIdx.x / 32, kConsumerWarps); \
+    EmbedRow<FormatId::F>(op.embed, row, threadIdx.x / 32, kBlockWarps); \
     break;
       WRING_STEP_FORMATS(WRING_CASE)
 #undef WRING_CASE
@@ -362,10 +367,10 @@ __device__ __noinline__ void Embed(const StepOp& op) {
   }
 }
 
-// Attention of one item and KV head by a quad of warps: queries are turned on the way, and keys and values of the rows
-// that fall into the item's blocks written.
+// Attention of one item and KV head by four warps: queries are turned on the way, and keys and values of the rows that
+// fall into the item's blocks written.
 template <CodecId kCodec, uint32_t kDim>
-__device__ __noinline__ void AttendItems(const StepOp& op, uint8_t* memory, uint32_t quads,
+__device__ __forceinline__ void AttendItems(const StepOp& op, uint8_t* memory, uint32_t quads,
                                          uint32_t* last) {
   const uint32_t quad = threadIdx.x / kAttendThreads;
   const uint32_t thread = threadIdx.x % kAttendThreads;
@@ -376,19 +381,21 @@ __device__ __noinline__ void AttendItems(const StepOp& op, uint8_t* memory, uint
   const uint32_t units = *args.item_count * args.kv_heads;
   const SyncQuadOf sync = {quad};
   float* vector = reinterpret_cast<float*>(memory) + warp * kMaxHead;
-  __half* queries = reinterpret_cast<__half*>(memory + 4 * kMaxHead * sizeof(float));  // [16][kDim]
+  uint8_t* shared = memory + kAttendWarps * kMaxHead * sizeof(float);
   for (uint32_t u = blockIdx.x + gridDim.x * quad; u < units; u += gridDim.x * quads) {
     const AttendItem item = args.items[u / args.kv_heads];
     const uint32_t kv_head = u % args.kv_heads;
-    const Attention<kCodec, kDim> of = {args, item, kv_head, 0, 0, 0};
-    for (uint32_t n = warp; n < item.count; n += 4) {
-      PrepareHead(append, of.Row(n), of.Head(n), HeadKind::kQuery, vector, lane);
+    const Attention<kCodec, kDim> a = {args, item, kv_head, thread};
+    for (uint32_t n = warp; n < item.count; n += kAttendWarps) {
+      PrepareHead(append, a.Row(n), a.Head(n), HeadKind::kQuery, vector, lane);
       for (uint32_t i = lane; i < kDim; i += 32) {
-        queries[n * kDim + i] = i < args.head_dim ? Saturated(vector[i]) : __half(0.F);
+        reinterpret_cast<__half*>(shared + (n * AttendPieces(kDim) + SwappedPiece(n, i / 8)) *
+                                               16)[i % 8] =
+            i < args.head_dim ? Saturated(vector[i]) : __half(0.F);
       }
       __syncwarp();
     }
-    for (uint32_t i = warp; i < 2 * append.rows; i += 4) {
+    for (uint32_t i = warp; i < 2 * append.rows; i += kAttendWarps) {
       const uint32_t row = i / 2;
       const uint32_t block = append.row.position[row] / kBlockTokens;
       if (append.row.sequence[row] != item.sequence || block < item.block ||
@@ -401,17 +408,14 @@ __device__ __noinline__ void AttendItems(const StepOp& op, uint8_t* memory, uint
       __syncwarp();
     }
     sync();
-    float* shared = reinterpret_cast<float*>(queries + item.count * kDim);
-    AttendUnit<kCodec, kDim>(
-        args, item, kv_head, thread, shared, last + quad,
-        [&](uint32_t n) { return reinterpret_cast<const Half*>(queries) + n * kDim; }, sync);
+    AttendUnit<kCodec, kDim, true>(args, item, kv_head, thread, shared, last + quad, sync);
     sync();
   }
 }
 
 #define WRING_STEP_HEADS(F) F(16) F(64) F(80) F(96) F(128) F(256)
 
-__device__ __forceinline__ void Attend(const Consumer& c, const Sizes& sizes, uint32_t* last) {
+__device__ __forceinline__ void Attend(const Worker& c, const Sizes& sizes, uint32_t* last) {
   const uint32_t quad = threadIdx.x / kAttendThreads;
   if (quad >= sizes.quads) return;
   uint8_t* memory = c.work + quad * sizes.quad_bytes;
@@ -428,13 +432,13 @@ __device__ __forceinline__ void Attend(const Consumer& c, const Sizes& sizes, ui
 }
 
 __device__ __forceinline__ void Elementwise(const StepOp& op) {
-  for (uint64_t i = uint64_t{blockIdx.x} * kConsumers + threadIdx.x; i < op.count;
-       i += uint64_t{gridDim.x} * kConsumers) {
+  for (uint64_t i = uint64_t{blockIdx.x} * kBlock + threadIdx.x; i < op.count;
+       i += uint64_t{gridDim.x} * kBlock) {
     op.x[i] = op.kind == StepOp::Kind::kAdd ? op.x[i] + op.y[i] : op.cap * tanhf(op.x[i] / op.cap);
   }
 }
 
-// All blocks' consumers, after a barrier of this block's; `target`: arrivals in all since the launch began.
+// All blocks, each after a barrier of its own; `target`: arrivals in all since the launch began.
 __device__ __forceinline__ void SyncGpu(uint32_t* counter, uint32_t target) {
   if (threadIdx.x == 0) {
     __threadfence();
@@ -444,11 +448,11 @@ __device__ __forceinline__ void SyncGpu(uint32_t* counter, uint32_t target) {
       asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(arrived) : "l"(counter) : "memory");
     } while (arrived < target);
   }
-  SyncThreads(kAllConsumers, kConsumers);
+  __syncthreads();
 }
 
 __device__ __forceinline__ void LoadOp(const StepOp* from, StepOp* to) {
-  static_assert(sizeof(StepOp) % 8 == 0 && sizeof(StepOp) / 8 <= kConsumers);
+  static_assert(sizeof(StepOp) % 8 == 0 && sizeof(StepOp) / 8 <= kBlock);
   if (threadIdx.x < sizeof(StepOp) / 8) {
     asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(
                      SharedAddress(reinterpret_cast<uint64_t*>(to) + threadIdx.x)),
@@ -463,21 +467,20 @@ __device__ __forceinline__ uint64_t Nanoseconds() {
   return t;
 }
 
-__device__ __forceinline__ void Consume(const Args& a, const Rings& rings, uint8_t* work,
-                                        StepOp* ops, float* of_warp, uint32_t* last) {
-  Place place;
+__device__ __forceinline__ void RunOps(const Args& a, Stream* streams, uint8_t* work, StepOp* ops,
+                                       float* of_warp, uint32_t* last) {
   uint32_t barriers = 0;
-  LoadOp(a.ops, ops);
-  for (uint32_t i = 0; i < a.count; ++i) {
+  LoadOp(a.program.ops, ops);
+  for (uint32_t i = 0; i < a.program.count; ++i) {
     WaitCopies<0>();
-    SyncThreads(kAllConsumers, kConsumers);
+    __syncthreads();
     if (i > 0 && !ops[i % 2].joined) SyncGpu(a.sync, ++barriers * gridDim.x);
     const bool clock = a.times != nullptr && blockIdx.x == 0 && threadIdx.x == 0;
     if (clock) a.times[i] = Nanoseconds();
-    if (i + 1 < a.count) LoadOp(a.ops + i + 1, ops + (i + 1) % 2);
+    if (i + 1 < a.program.count) LoadOp(a.program.ops + i + 1, ops + (i + 1) % 2);
     const StepOp& op = ops[i % 2];
     const uint32_t group = threadIdx.x / kThreads;
-    const Consumer c = {op, rings, place, work, a.sizes.x, of_warp + group * kWarps};
+    const Worker c = {op, streams + threadIdx.x / 32, work, a.sizes.x, of_warp + group * kWarps};
     switch (op.kind) {
       case StepOp::Kind::kEmbed: Embed(op); break;
       case StepOp::Kind::kNorm:
@@ -490,10 +493,10 @@ __device__ __forceinline__ void Consume(const Args& a, const Rings& rings, uint8
       case StepOp::Kind::kAdd:
       case StepOp::Kind::kSoftCap: Elementwise(op); break;
     }
-    if (clock && i + 1 == a.count) a.times[a.count] = Nanoseconds();
+    if (clock && i + 1 == a.program.count) a.times[a.program.count] = Nanoseconds();
   }
   // The last block to come here leaves the counters as they were.
-  SyncThreads(kAllConsumers, kConsumers);
+  __syncthreads();
   if (threadIdx.x == 0 && atomicAdd(a.sync + 1, 1) == gridDim.x - 1) {
     a.sync[0] = 0;
     a.sync[1] = 0;

@@ -305,18 +305,16 @@ Status CudaExecutor::RunGraph() {
   if (it == graphs_.end()) {
     if (graphs_.size() >= kMostGraphs) DropGraphs();
     Graph g;
-    const std::vector<cuda::StepOp> ops = StepOps();
-    if (ops.empty()) {
+    WRING_ASSIGN(Whole whole, MakeWhole());
+    if (whole.ops.empty()) {
       WRING_ASSIGN(g.graph, Record([this] { return Launch(); }));
     } else {
-      WRING_ASSIGN(g.ops, device_.Allocate(ops.size() * sizeof(ops[0])));
-      WRING_TRY(device_.CopyIn(g.ops, 0, std::as_bytes(std::span(ops))));
       WRING_ASSIGN(g.graph, Record([&] {
                      launcher_.error = 0;
-                     LaunchRopes();
-                     LaunchStep(ops, g.ops, nullptr);
+                     LaunchWhole(whole, nullptr);
                      return launcher_.status();
                    }));
+      g.program = std::move(whole.on_device);
     }
     it = graphs_.emplace(key, std::move(g)).first;
   }

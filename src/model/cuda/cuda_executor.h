@@ -111,14 +111,23 @@ class CudaExecutor final : public Executor {
                        FormatId format, cuda::Half* half_out);
 
   // whole_step.cc
-  // The step as ops of one kernel; empty where some part of it has no place there.
-  std::vector<cuda::StepOp> StepOps(std::vector<const Stage*>* stages = nullptr);
-  cuda::StepShape ShapeOf(const std::vector<cuda::StepOp>& ops) const;
-  void LaunchStep(const std::vector<cuda::StepOp>& ops, const Buffer& on_device, uint64_t* times);
+  struct Whole {
+    cuda::StepShape shape;
+    std::vector<cuda::StepOp> ops;
+    std::vector<const Stage*> stages;  // of each op
+    std::vector<cuda::StepStream> streams;
+    Buffer on_device;
+    cuda::StepProgram program;
+  };
+  // The step as one kernel; no ops where some part of it has no place there.
+  Result<Whole> MakeWhole();
+  bool AddWhole(const Stage& stage, Whole* whole);
+  void AddStreams(Whole* whole) const;
+  void LaunchWhole(const Whole& whole, uint64_t* times);
 
   // op_times.cc
   Result<double> TimeStages(const std::vector<const Stage*>& stages, int repeat);
-  Result<std::vector<double>> TimeWhole(const std::vector<cuda::StepOp>& ops, int repeat);
+  Result<std::vector<double>> TimeWhole(const Whole& whole, int repeat);
   OpTime Describe(const Stage& stage, const Step& step) const;
 
   float* floats(Slot s) { return floats_[static_cast<size_t>(s)].as<float>(); }
@@ -158,10 +167,10 @@ class CudaExecutor final : public Executor {
     uint64_t first[kCodecCount] = {}, offsets[kCodecCount] = {};
     std::vector<PlanAt> plans;
   } at_;
-  // A recorded step, and the ops that its kernel reads.
+  // A recorded step, and what its kernel reads.
   struct Graph {
     CUgraphExec_st* graph = nullptr;
-    Buffer ops;
+    Buffer program;
   };
   std::map<GraphKey, Graph> graphs_;
   Buffer step_sync_;

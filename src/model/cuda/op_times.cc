@@ -89,17 +89,14 @@ Result<double> CudaExecutor::TimeStages(const std::vector<const Stage*>& stages,
 }
 
 // What the ops of a step that is one kernel take there, each with the barrier before it.
-Result<std::vector<double>> CudaExecutor::TimeWhole(const std::vector<cuda::StepOp>& ops,
-                                                    int repeat) {
-  WRING_ASSIGN(Buffer on_device, device_.Allocate(ops.size() * sizeof(ops[0])));
-  WRING_TRY(device_.CopyIn(on_device, 0, std::as_bytes(std::span(ops))));
+Result<std::vector<double>> CudaExecutor::TimeWhole(const Whole& whole, int repeat) {
+  const auto& ops = whole.ops;
   WRING_ASSIGN(Buffer clock, device_.Allocate((ops.size() + 1) * sizeof(uint64_t)));
   std::vector<std::vector<double>> samples(ops.size());
   std::vector<uint64_t> ns(ops.size() + 1);
   for (int i = 0; i <= 4 * repeat; ++i) {
     launcher_.error = 0;
-    LaunchRopes();
-    LaunchStep(ops, on_device, const_cast<uint64_t*>(clock.as<uint64_t>()));
+    LaunchWhole(whole, const_cast<uint64_t*>(clock.as<uint64_t>()));
     WRING_TRY(launcher_.status());
     WRING_TRY(device_.CopyOut(std::as_writable_bytes(std::span(ns)), clock, 0));
     if (i == 0) continue;
@@ -136,13 +133,12 @@ Result<std::vector<CudaExecutor::OpTime>> CudaExecutor::TimeOps(const Step& step
     }
     return static_cast<size_t>(at);
   };
-  std::vector<const Stage*> of_op;
-  const std::vector<cuda::StepOp> ops = StepOps(&of_op);
-  if (!ops.empty()) {
-    WRING_ASSIGN(const auto seconds, TimeWhole(ops, repeat));
-    for (size_t o = 0; o < ops.size(); ++o) {
-      const size_t k = kind_of(*of_op[o]);
-      kinds[k].count += o == 0 || of_op[o] != of_op[o - 1] ? 1 : 0;
+  WRING_ASSIGN(const Whole whole, MakeWhole());
+  if (!whole.ops.empty()) {
+    WRING_ASSIGN(const auto seconds, TimeWhole(whole, repeat));
+    for (size_t o = 0; o < whole.ops.size(); ++o) {
+      const size_t k = kind_of(*whole.stages[o]);
+      kinds[k].count += o == 0 || whole.stages[o] != whole.stages[o - 1] ? 1 : 0;
       kinds[k].seconds += seconds[o];
     }
     for (OpTime& k : kinds) k.seconds /= k.count;

@@ -91,7 +91,7 @@ cuda::AttendItem StepTables::ItemOf(const Step& step, uint32_t window, uint32_t 
   const uint32_t last = step.rows[row + (first + count - 1) / group].position;
   item.block = begin / kBlockTokens;
   item.blocks = last / kBlockTokens + 1 - item.block;
-  item.chunks = 1;
+  item.origin = item.block;
   return item;
 }
 
@@ -117,38 +117,35 @@ void StepTables::PlanAttention(const Step& step, Plan* plan) {
   }
   std::stable_sort(plan->wide.begin(), plan->wide.end(),
                    [](const auto& a, const auto& b) { return a.blocks > b.blocks; });
-  if (plan->items.size() * spec_.kv_heads < filled_) SplitChunks(plan);
+  if (rows <= cuda::kGemvRows || plan->items.size() * spec_.kv_heads < filled_) SplitChunks(plan);
 }
 
-// Too few items to fill the GPU: an item a chunk.
-void StepTables::SplitChunks(Plan* plan) {
+// Too few items to fill the GPU: an item a chunk, or a block where chunks are still too few.
+void StepTables::SplitChunks(Plan* plan) const {
   std::vector<cuda::AttendItem> whole;
   whole.swap(plan->items);
+  uint32_t all = 0;  // blocks
+  for (const cuda::AttendItem& item : whole) all += item.blocks;
+  const bool by_block = all * spec_.kv_heads <= 4 * filled_;
+  const uint32_t span = by_block ? 1 : cuda::kChunkBlocks;
   for (cuda::AttendItem item : whole) {
     const uint32_t end = item.block + item.blocks;
-    const uint32_t chunks = (end - 1) / cuda::kChunkBlocks - item.block / cuda::kChunkBlocks + 1;
-    item.chunks = chunks;
+    item.parts = (end - 1) / span - item.block / span + 1;
+    item.of_chunks = by_block ? 0 : 1;
     item.tile = plan->tiles;
     item.partial = plan->vectors;
-    if (chunks > 1) {
+    if (item.parts > 1) {
       ++plan->tiles;
-      plan->vectors += chunks * item.count;
+      plan->vectors += item.parts * item.count;
     }
-    for (uint32_t b = item.block; b < end; ++item.chunk) {
-      const uint32_t next = std::min(end, (b / cuda::kChunkBlocks + 1) * cuda::kChunkBlocks);
+    for (uint32_t b = item.block; b < end; ++item.part) {
+      const uint32_t next = std::min(end, (b / span + 1) * span);
       item.block = b;
       item.blocks = next - b;
       plan->items.push_back(item);
       b = next;
     }
   }
-}
-
-const StepTables::Plan* StepTables::plan(CodecId codec, uint32_t window) const {
-  for (const Plan& p : plans) {
-    if (p.codec == codec && p.window == window) return &p;
-  }
-  return nullptr;
 }
 
 }  // namespace wring

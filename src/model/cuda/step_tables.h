@@ -42,7 +42,6 @@ class StepTables {
   };
   Blocks blocks[kCodecCount];
   std::vector<Plan> plans;
-  const Plan* plan(CodecId codec, uint32_t window) const;
 
  private:
   Status AddBlocks(const Step& step);
@@ -50,7 +49,7 @@ class StepTables {
   // Vectors first .. first + count - 1 of the rows from `row` on, over all blocks that they see.
   cuda::AttendItem ItemOf(const Step& step, uint32_t window, uint32_t row, uint32_t first,
                           uint32_t count) const;
-  static void SplitChunks(Plan* plan);
+  void SplitChunks(Plan* plan) const;
 
   const ModelSpec& spec_;
   const KvLayouts& layouts_;
