@@ -13,10 +13,13 @@ namespace wring::cuda {
 
 constexpr uint32_t kMaxHead = 256;
 
-__device__ __forceinline__ std::byte* HeadAt(const CacheArg& c, uint32_t sequence, uint32_t block,
-                                             uint32_t head) {
-  const uint64_t offset = c.offsets[c.first[sequence] + block * c.groups + c.group];
-  return c.pool + offset + c.in_block + head * c.head_bytes;
+// Where a block begins in the pool.
+__device__ __forceinline__ uint64_t BlockAt(const CacheArg& c, uint32_t sequence, uint32_t block) {
+  return c.offsets[c.first[sequence] + block * c.groups + c.group];
+}
+// Of the block at `at`, the keys of head `head` (values: of head + kv_heads).
+__device__ __forceinline__ std::byte* HeadOf(const CacheArg& c, uint64_t at, uint32_t head) {
+  return c.pool + at + c.in_block + head * c.head_bytes;
 }
 
 // `stride`: between channels, `at`: of channel 0.
@@ -73,19 +76,15 @@ __device__ __forceinline__ void PrepareHead(const AppendArgs& a, uint32_t row, u
   __syncwarp();
 }
 
-// A prepared key or value into the cache.
+// A prepared key or value as position `token` of a block; `head`: that head's keys or values there.
 template <CodecId kCodec>
-__device__ __forceinline__ void StoreHead(const AppendArgs& a, uint32_t row, uint32_t head,
+__device__ __forceinline__ void StoreHead(uint32_t head_dim, std::byte* head, uint32_t token,
                                           bool key, const float* vector, uint32_t lane) {
-  const uint32_t position = a.row.position[row];
-  const uint32_t token = position % kBlockTokens;
-  const uint32_t padded = (a.head_dim + 15) / 16 * 16;
-  std::byte* to = HeadAt(a.cache, a.row.sequence[row], position / kBlockTokens,
-                         key ? head : a.kv_heads + head);
+  const uint32_t padded = (head_dim + 15) / 16 * 16;
   if (key) {
-    StoreVector<kCodec>(vector, a.head_dim, padded, to, uint64_t{token} * padded, 1, token, lane);
+    StoreVector<kCodec>(vector, head_dim, padded, head, uint64_t{token} * padded, 1, token, lane);
   } else {
-    StoreVector<kCodec>(vector, a.head_dim, padded, to, token, kBlockTokens, token, lane);
+    StoreVector<kCodec>(vector, head_dim, padded, head, token, kBlockTokens, token, lane);
   }
 }
 

@@ -1,6 +1,6 @@
-// attend(q, segments) for one codec and padded head size a source file. Four warps compute one block of 64 positions after
-// the other, for up to 16 query vectors of one KV head, on tensor cores: for scores each warp has 16 of the positions, for
-// outputs a quarter of the channels, and between the two they exchange maxima and weights. Blocks are merged to chunks of
+// attend(q, segments) for one codec and padded head size a source file. Eight warps compute one block of 64 positions after
+// the other, for up to 16 query vectors of one KV head, on tensor cores: for scores each warp has 8 of the positions, for
+// outputs an eighth of the channels, and between the two they exchange maxima and weights. Blocks are merged to chunks of
 // four and chunks to the whole, in order; where an item is only a part of that, who is last to finish merges them all.
 //
 // Keys [token][channel] and values [channel][token] are both read as 16 contiguous bytes a lane, straight from the cache,
@@ -13,7 +13,7 @@
 
 namespace wring::cuda {
 
-constexpr uint32_t kAttendWarps = 4;
+constexpr uint32_t kAttendWarps = 8;
 constexpr uint32_t kAttendThreads = 32 * kAttendWarps;
 
 // Eight stored values of a lane as four float16 pairs.
@@ -49,7 +49,7 @@ __device__ __forceinline__ float Shrink(float a, float b) {
   return a == -INFINITY ? 0.F : exp2f(a - b);
 }
 
-// Shared memory of four warps: queries, a block's weights, maxima and sums. 16-byte piece c of row n stands at
+// Shared memory of the warps: queries, a block's weights, maxima and sums. 16-byte piece c of row n stands at
 // c ^ 4 (n & 1): no bank conflicts.
 constexpr uint32_t AttendPieces(uint32_t dim) { return (dim / 8 + 7) / 8 * 8; }
 constexpr uint32_t AttendBytes(uint32_t count, uint32_t dim) {
@@ -79,7 +79,7 @@ struct Partial {
   }
 };
 
-// What four warps know of their item. What a lane asks for at once is limited for large heads.
+// What the warps know of their item. What a lane asks for at once is limited for large heads.
 template <CodecId kCodec, uint32_t kDim>
 struct Attention {
   using S = Stored<kCodec>;
@@ -92,7 +92,7 @@ struct Attention {
   static_assert(kDim % 16 == 0);
   using Part = Partial<2, 2 * kOwn>;  // of vectors g and g + 8
   struct Keys {
-    typename S::Raw raw[2][kKeySteps];
+    typename S::Raw raw[kKeySteps];
   };
   struct Values {
     typename S::Raw raw[kValuePieces][2];
@@ -119,15 +119,12 @@ struct Attention {
   }
 
   __device__ __forceinline__ void LoadKeys(const std::byte* keys, uint32_t step, Keys* k) const {
+    const uint32_t token = 8 * warp() + g();
 #pragma unroll
-    for (uint32_t j = 0; j < 2; ++j) {
-      const uint32_t token = 16 * warp() + 8 * j + g();
-#pragma unroll
-      for (uint32_t b = 0; b < kKeySteps; ++b) {
-        k->raw[j][b] = {};
-        const uint32_t piece = 4 * (step + b) + t();
-        if (piece < kPieces) k->raw[j][b] = S::Load(keys + (token * kDim + 8 * piece) * S::kBytes);
-      }
+    for (uint32_t b = 0; b < kKeySteps; ++b) {
+      k->raw[b] = {};
+      const uint32_t piece = 4 * (step + b) + t();
+      if (piece < kPieces) k->raw[b] = S::Load(keys + (token * kDim + 8 * piece) * S::kBytes);
     }
   }
   __device__ __forceinline__ void LoadValues(const std::byte* values, uint32_t first,
@@ -154,12 +151,13 @@ struct Attention {
   }
 };
 
-// One item and KV head by four warps; sync(): a barrier of theirs. `shared`: AttendBytes(item.count, kDim), whose queries
-// are in place. last: a word of theirs. kPartOnly: items are no more than a chunk.
-template <CodecId kCodec, uint32_t kDim, bool kPartOnly, typename Sync>
+// One item and KV head by kAttendWarps warps; sync(): a barrier of theirs. `shared`: AttendBytes(item.count, kDim), whose queries
+// are in place. last: a word of theirs. end_of(n): one past the last position that vector n sees, 0 beyond the vectors;
+// block_at(block): where it begins in the pool. kPartOnly: items are no more than a chunk.
+template <CodecId kCodec, uint32_t kDim, bool kPartOnly, typename End, typename Block, typename Sync>
 __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendItem& item,
                                            uint32_t kv_head, uint32_t thread, uint8_t* shared,
-                                           uint32_t* last, Sync sync) {
+                                           uint32_t* last, End end_of, Block block_at, Sync sync) {
   using A = Attention<kCodec, kDim>;
   using S = Stored<kCodec>;
   constexpr uint32_t kRowPieces = AttendPieces(kDim);
@@ -172,40 +170,26 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
   uint8_t* weights = shared + count * kRowPieces * 16;  // [16][64] float16
   float* maxes = reinterpret_cast<float*>(weights + 16 * 128);  // [kAttendWarps][16]
   float* sums = maxes + kAttendWarps * 16;
-  const auto keys_of = [&](uint32_t block) {
-    return HeadAt(args.cache, item.sequence, block, kv_head);
-  };
-  const auto values_of = [&](uint32_t block) {
-    return HeadAt(args.cache, item.sequence, block, args.kv_heads + kv_head);
-  };
   uint32_t begin[2];
   uint32_t end[2];
 #pragma unroll
   for (uint32_t r = 0; r < 2; ++r) {
-    end[r] = a.End(g + 8 * r);
+    end[r] = end_of(g + 8 * r);
     begin[r] = args.window != 0 && end[r] > args.window ? end[r] - args.window : 0;
   }
-  const uint32_t all_end = a.End(count - 1);
+  const uint32_t all_end = end_of(count - 1);
 
   typename A::Part whole;
   typename A::Part chunk;
   const uint32_t stop = item.block + item.blocks;
   for (uint32_t block = item.block; block < stop; ++block) {
-    const std::byte* keys = keys_of(block);
-    const std::byte* values = values_of(block);
+    const std::byte* keys = HeadOf(args.cache, block_at(block), kv_head);
+    const std::byte* values = keys + args.kv_heads * args.cache.head_bytes;
     typename A::Keys k;
     typename A::Values v;
     a.LoadKeys(keys, 0, &k);
-    if constexpr (kPartOnly) {
-      // Fewer registers: values come into the cache of the GPU meanwhile.
-      for (uint32_t at = thread * 128; at < kBlockTokens * kDim * S::kBytes;
-           at += kAttendThreads * 128) {
-        asm volatile("prefetch.global.L2 [%0];" ::"l"(values + at));
-      }
-    } else {
-      a.LoadValues(values, 0, &v);
-    }
-    float s[2][4] = {};
+    a.LoadValues(values, 0, &v);
+    float s[4] = {};
 #pragma unroll
     for (uint32_t step = 0; step < A::kSteps; step += A::kKeySteps) {
       if (step > 0) a.LoadKeys(keys, step, &k);
@@ -217,34 +201,27 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
         if (g < count) q[0] = queries[g * kRowPieces + SwappedPiece(g, piece)];
         if (g + 8 < count) q[1] = queries[(g + 8) * kRowPieces + SwappedPiece(g, piece)];
         if (piece >= A::kPieces) q[0] = q[1] = {0, 0, 0, 0};
-#pragma unroll
-        for (uint32_t j = 0; j < 2; ++j) {
-          const uint4 of = S::Halves(k.raw[j][b]);
-          Mma(s[j], q[0].x, q[1].x, q[0].y, q[1].y, of.x, of.y);
-          Mma(s[j], q[0].z, q[1].z, q[0].w, q[1].w, of.z, of.w);
-        }
+        const uint4 of = S::Halves(k.raw[b]);
+        Mma(s, q[0].x, q[1].x, q[0].y, q[1].y, of.x, of.y);
+        Mma(s, q[0].z, q[1].z, q[0].w, q[1].w, of.z, of.w);
       }
     }
-    if constexpr (kPartOnly) a.LoadValues(values, 0, &v);
     // Scale, cap, mask. Scores are base-2 logarithms from here on.
     constexpr float kLog2e = 1.44269504F;
-    const auto token_of = [&](uint32_t j, uint32_t i) { return 16 * warp + 8 * j + 2 * t + i % 2; };
-    const auto scales_of = [&](const std::byte* head, uint32_t token) {
-      return reinterpret_cast<const float*>(head + kBlockTokens * kDim * S::kBytes)[token];
+    const uint32_t token = 8 * warp + 2 * t;  // and the one after it
+    const auto scales_of = [&](const std::byte* head) {
+      return reinterpret_cast<const float*>(head + kBlockTokens * kDim * S::kBytes) + token;
     };
     float m[2] = {-INFINITY, -INFINITY};
 #pragma unroll
-    for (uint32_t j = 0; j < 2; ++j) {
-#pragma unroll
-      for (uint32_t i = 0; i < 4; ++i) {
-        float x = s[j][i] * args.scale;
-        if constexpr (A::kScaled) x *= scales_of(keys, token_of(j, i));
-        if (args.softcap > 0) x = args.softcap * tanhf(x / args.softcap);
-        const uint32_t at = block * kBlockTokens + token_of(j, i);
-        const uint32_t r = i / 2;
-        s[j][i] = at >= begin[r] && at < end[r] ? x * kLog2e : -INFINITY;
-        m[r] = fmaxf(m[r], s[j][i]);
-      }
+    for (uint32_t i = 0; i < 4; ++i) {
+      float x = s[i] * args.scale;
+      if constexpr (A::kScaled) x *= scales_of(keys)[i % 2];
+      if (args.softcap > 0) x = args.softcap * tanhf(x / args.softcap);
+      const uint32_t at = block * kBlockTokens + token + i % 2;
+      const uint32_t r = i / 2;
+      s[i] = at >= begin[r] && at < end[r] ? x * kLog2e : -INFINITY;
+      m[r] = fmaxf(m[r], s[i]);
     }
 #pragma unroll
     for (uint32_t r = 0; r < 2; ++r) {
@@ -256,35 +233,34 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
     typename A::Part part;
 #pragma unroll
     for (uint32_t r = 0; r < 2; ++r) {
-      const float* of = maxes + g + 8 * r;
-      part.max[r] = fmaxf(fmaxf(of[0], of[16]), fmaxf(of[32], of[48]));
-      float l = 0;
+      const uint32_t row = g + 8 * r;
+      part.max[r] = maxes[row];
 #pragma unroll
-      for (uint32_t j = 0; j < 2; ++j) {
-        float* x = &s[j][2 * r];
-        x[0] = Shrink(x[0], part.max[r]);
-        x[1] = Shrink(x[1], part.max[r]);
-        l += x[0] + x[1];
-        if constexpr (A::kScaled) {
-          // What this request has not written is another's, and may be no number.
-          if (x[0] != 0) x[0] *= scales_of(values, token_of(j, 0));
-          if (x[1] != 0) x[1] *= scales_of(values, token_of(j, 1));
-        }
-        const uint32_t row = g + 8 * r;
-        *reinterpret_cast<uint32_t*>(weights + row * 128 + SwappedPiece(row, 2 * warp + j) * 16 +
-                                     4 * t) = AsWord(__floats2half2_rn(x[0], x[1]));
+      for (uint32_t w = 1; w < kAttendWarps; ++w)
+        part.max[r] = fmaxf(part.max[r], maxes[16 * w + row]);
+      float* x = &s[2 * r];
+      x[0] = Shrink(x[0], part.max[r]);
+      x[1] = Shrink(x[1], part.max[r]);
+      float l = x[0] + x[1];
+      if constexpr (A::kScaled) {
+        // What this request has not written is another's, and may be no number.
+        if (x[0] != 0) x[0] *= scales_of(values)[0];
+        if (x[1] != 0) x[1] *= scales_of(values)[1];
       }
+      *reinterpret_cast<uint32_t*>(weights + row * 128 + SwappedPiece(row, warp) * 16 + 4 * t) =
+          AsWord(__floats2half2_rn(x[0], x[1]));
       l += __shfl_xor_sync(0xffffffffU, l, 1);
       l += __shfl_xor_sync(0xffffffffU, l, 2);
-      if (t == 0) sums[16 * warp + g + 8 * r] = l;
+      if (t == 0) sums[16 * warp + row] = l;
     }
     sync();
     uint4 p[2][2];  // [half of the block][row]
 #pragma unroll
     for (uint32_t r = 0; r < 2; ++r) {
       const uint32_t row = g + 8 * r;
-      const float* of = sums + row;
-      part.sum[r] = ((of[0] + of[16]) + of[32]) + of[48];
+      part.sum[r] = sums[row];
+#pragma unroll
+      for (uint32_t w = 1; w < kAttendWarps; ++w) part.sum[r] += sums[16 * w + row];
 #pragma unroll
       for (uint32_t h = 0; h < 2; ++h) {
         p[h][r] = *reinterpret_cast<const uint4*>(weights + row * 128 +
@@ -431,6 +407,10 @@ __global__ void __launch_bounds__(kAttendThreads, kDim <= 128 ? 3 : 2)
   }
   __syncthreads();
   AttendUnit<kCodec, kDim, false>(args, item, blockIdx.y, threadIdx.x, attend_shared, &last,
+                                  [&](uint32_t n) { return a.End(n); },
+                                  [&](uint32_t block) {
+                                    return BlockAt(args.cache, item.sequence, block);
+                                  },
                                   SyncBlock());
 }
 

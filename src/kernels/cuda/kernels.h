@@ -220,7 +220,7 @@ bool HasAttendWide(CodecId codec, uint32_t head_dim);
 // ---- a step of few rows as one kernel (step.cu) ----
 
 // What runs between two barriers of the whole GPU.
-struct StepOp {
+struct alignas(16) StepOp {
   enum class Kind : uint8_t { kEmbed, kNorm, kLinear, kAttend, kAdd, kSoftCap };
   Kind kind = Kind::kEmbed;
   FormatId format = FormatId::kF16;  // kEmbed, kLinear

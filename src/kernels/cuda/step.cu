@@ -9,13 +9,17 @@ __global__ void __launch_bounds__(kBlock, 1) StepKernel(const __grid_constant__ 
 #if __CUDA_ARCH__ >= 900
   extern __shared__ __align__(128) uint8_t rings_and_work[];
   __shared__ __align__(16) StepOp ops[2];
+  __shared__ uint64_t arrived[2];
   __shared__ __align__(8) Stream of_warps[kBlockWarps];
+  __shared__ __align__(8) Unit units[kGroups];
   __shared__ float of_warp[kBlockWarps];
-  __shared__ uint32_t last[kQuads];
+  __shared__ uint32_t last[kGroups];
   const Sizes& z = a.sizes;
   uint8_t* work = rings_and_work + kBlockWarps * z.slots * z.slot_bytes;
   const uint32_t full = SharedAddress(work + z.work);
   for (uint32_t i = threadIdx.x; i < kBlockWarps * z.slots; i += kBlock) BarrierInit(full + 8 * i, 1);
+  if (threadIdx.x < 2) BarrierInit(SharedAddress(arrived + threadIdx.x), 1);
+  if (threadIdx.x < kGroups) units[threadIdx.x].of = nullptr;
   // The streams stand behind the barriers.
   auto* streams = reinterpret_cast<StepStream*>(work + z.work + 8 * kBlockWarps * z.slots);
   const uint32_t words = a.program.stream_count * (sizeof(StepStream) / 8);
@@ -30,7 +34,7 @@ __global__ void __launch_bounds__(kBlock, 1) StepKernel(const __grid_constant__ 
                       SharedAddress(rings_and_work) + warp * z.slots * z.slot_bytes,
                       full + 8 * warp * z.slots, z);
   if (threadIdx.x % 32 == 0) of_warps[warp] = stream;
-  RunOps(a, of_warps, work, ops, of_warp, last);
+  RunOps(a, {ops, SharedAddress(arrived), of_warps, units, of_warp, last, work});
 #endif
 }
 
@@ -47,9 +51,9 @@ step::Sizes SizesOf(const StepShape& s) {
   z.slot_bytes = s.slot_bytes;
   z.x = s.rows * s.strips * 128;
   const uint32_t multiply = z.x + step::kGroups * 4 * kWarps * 16 * s.rows * sizeof(float);
-  z.quad_bytes = kAttendWarps * kMaxHead * sizeof(float) + AttendBytes(s.vectors, s.head_dim);
-  z.quads = std::clamp(std::max(multiply, 48U << 10) / z.quad_bytes, 1U, step::kQuads);
-  z.work = (std::max(multiply, z.quads * z.quad_bytes) + 127) / 128 * 128;
+  z.unit_bytes = kAttendWarps * kMaxHead * sizeof(float) + AttendBytes(s.vectors, s.head_dim);
+  z.units = std::clamp(std::max(multiply, 48U << 10) / z.unit_bytes, 1U, step::kGroups);
+  z.work = (std::max(multiply, z.units * z.unit_bytes) + 127) / 128 * 128;
   const uint32_t other = z.work + s.streams * static_cast<uint32_t>(sizeof(StepStream));
   if (other >= kSharedLimit || z.slot_bytes == 0) return z;
   z.slots = std::min((kSharedLimit - other) / (step::kBlockWarps * (z.slot_bytes + 8)), kMostSlots);

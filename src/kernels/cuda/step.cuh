@@ -17,14 +17,14 @@ namespace wring::cuda::step {
 constexpr uint32_t kGroups = 2;
 constexpr uint32_t kBlock = kGroups * kThreads;
 constexpr uint32_t kBlockWarps = kGroups * kWarps;
-constexpr uint32_t kQuads = kBlock / kAttendThreads;
-constexpr uint32_t kGroupBarrier = 1, kQuadBarrier = kGroupBarrier + kGroups;
+static_assert(kAttendThreads == kThreads);
+constexpr uint32_t kGroupBarrier = 1;  // and those after it, of groups
 
 struct Sizes {
   uint32_t slots, slot_bytes;
   uint32_t work;  // bytes: activations and sums, or attention
   uint32_t x;     // of it, activations
-  uint32_t quads, quad_bytes;
+  uint32_t units, unit_bytes;  // of attention at once
 };
 
 struct Args {
@@ -85,8 +85,7 @@ class Stream {
         slot_bytes_(sizes.slot_bytes),
         slot_(0),
         round_(0),
-        stream_(UINT32_MAX),
-        part_(0) {
+        stream_(UINT32_MAX) {
     NextStream();
     for (uint32_t i = 0; i < slots_; ++i) Ask(i);
   }
@@ -107,43 +106,44 @@ class Stream {
 
  private:
   __device__ __forceinline__ void Ask(uint32_t slot) {
-    if (stream_ >= count_) return;
+    if (left_ == 0) return;
     const uint32_t lane = threadIdx.x % 32;
-    const uint32_t count = min(chunk_.strips, end_ - strip_);
     const uint32_t to = data_ + slot * slot_bytes_;
     const uint32_t full = full_ + 8 * slot;
-    const uint8_t* from = part_ == 0 ? from_[0] : from_[1];
-    if (chunk_.record_bytes != 0) {
+    const uint32_t bytes = left_ == 1 ? last_bytes_ : chunk_bytes_;
+    if (pitch_ == 0) {
       if (lane == 0) {
-        const uint32_t bytes = count / chunk_.record_strips * chunk_.record_bytes;
         BarrierExpect(full, bytes);
-        CopyBulk(to, from + uint64_t{strip_ / chunk_.record_strips} * chunk_.record_bytes, bytes,
-                 full);
+        CopyBulk(to, from_, bytes, full);
       }
-    } else {  // float16: each lane copies what it will read
-      const uint32_t pitch = 128 * strips_;
-      const uint8_t* at = from + 128 * strip_ + lane / 4 * pitch + lane % 4 * 16;
+    } else {  // float16, `bytes` of a row: each lane copies what it will read
+      const uint8_t* at = from_ + lane / 4 * pitch_ + lane % 4 * 16;
 #pragma unroll
       for (uint32_t s = 0; s < kHalfStrips; ++s) {
-        if (s >= count) break;
+        if (128 * s >= bytes) break;
 #pragma unroll
         for (uint32_t i = 0; i < 4; ++i) {
           asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to + 2048 * s + 512 * i +
                                                                          16 * lane),
-                       "l"(at + 128 * s + 8 * (i % 2) * pitch + 64 * (i / 2)));
+                       "l"(at + 128 * s + 8 * (i % 2) * pitch_ + 64 * (i / 2)));
         }
       }
       BarrierHoldForCopies(full);
       __syncwarp();
       if (lane == 0) BarrierArrive(full);
     }
-    if (gated_ && part_ == 0) {
-      part_ = 1;
-      return;
+    if (gated_ != 0) {  // gate and up in turn
+      const uint8_t* other = other_;
+      other_ = from_;
+      from_ = other;
+      gated_ ^= 2;
+      if ((gated_ & 2) != 0) return;
+      other_ += chunk_bytes_;
     }
-    part_ = 0;
-    strip_ += chunk_.strips;
-    if (strip_ < end_) return;
+    from_ += chunk_bytes_;
+    if (--left_ == 0) NextTile();
+  }
+  __device__ __forceinline__ void NextTile() {
     tile_ += gridDim.x * kGroups;
     if (tile_ < tiles_) {
       Point();
@@ -155,28 +155,36 @@ class Stream {
     const StepStream& s = streams_[stream_];
     uint32_t t = tile_;
     uint32_t p = 0;
-    if (gated_) {
-      from_[1] = reinterpret_cast<const uint8_t*>(s.data[1]) + t * s.tile_bytes;
+    if (gated_ != 0) {
+      other_ = reinterpret_cast<const uint8_t*>(s.data[1]) + t * s.tile_bytes + begin_;
     } else {
       while (p + 1 < kMaxParts && t >= s.tiles[p]) t -= s.tiles[p++];
     }
-    from_[0] = reinterpret_cast<const uint8_t*>(s.data[p]) + t * s.tile_bytes;
-    strip_ = begin_;
+    from_ = reinterpret_cast<const uint8_t*>(s.data[p]) + t * s.tile_bytes + begin_;
+    left_ = chunks_;
   }
   __device__ __forceinline__ void NextStream() {
     const uint32_t warp = threadIdx.x / 32;
     const uint32_t segment = warp % kWarps;
+    left_ = 0;
     while (++stream_ < count_) {
       const StepStream& s = streams_[stream_];
       tile_ = FirstTile(warp / kWarps, s.shift);
-      gated_ = s.gated;
-      tiles_ = gated_ ? s.tiles[0] : s.tiles[0] + s.tiles[1] + s.tiles[2];
-      chunk_ = ChunkOf(s.format);
-      strips_ = s.strips;
-      const uint32_t records = s.strips / chunk_.record_strips;
-      begin_ = segment * records / kSegments * chunk_.record_strips;
-      end_ = (segment + 1) * records / kSegments * chunk_.record_strips;
-      if (tile_ >= tiles_ || begin_ == end_) continue;
+      gated_ = s.gated ? 1 : 0;
+      tiles_ = s.gated ? s.tiles[0] : s.tiles[0] + s.tiles[1] + s.tiles[2];
+      const ChunkShape chunk = ChunkOf(s.format);
+      const uint32_t records = s.strips / chunk.record_strips;
+      const uint32_t first = segment * records / kSegments;
+      const uint32_t mine = (segment + 1) * records / kSegments - first;
+      if (tile_ >= tiles_ || mine == 0) continue;
+      const bool halves = chunk.record_bytes == 0;
+      const uint32_t of_record = halves ? 128 : chunk.record_bytes;
+      const uint32_t of_chunk = chunk.strips / chunk.record_strips;
+      pitch_ = halves ? 128 * s.strips : 0;
+      chunks_ = (mine + of_chunk - 1) / of_chunk;
+      chunk_bytes_ = of_chunk * of_record;
+      last_bytes_ = (mine - (chunks_ - 1) * of_chunk) * of_record;
+      begin_ = first * of_record;
       Point();
       return;
     }
@@ -185,11 +193,13 @@ class Stream {
   const StepStream* streams_;
   uint32_t count_, data_, full_, slots_, slot_bytes_;
   uint32_t slot_, round_;
+  // What is asked for next: chunk `chunks_ - left_` of a tile.
   uint32_t stream_, tile_, tiles_;
-  uint32_t strips_, begin_, end_, strip_, part_;
-  uint32_t gated_;
-  ChunkShape chunk_;
-  const uint8_t* from_[2];
+  uint32_t left_, chunks_, chunk_bytes_, last_bytes_, begin_;
+  uint32_t pitch_;  // of float16's rows; 0: others
+  uint32_t gated_;  // bit 1: up is next
+  const uint8_t* from_;
+  const uint8_t* other_;
 };
 
 __device__ __forceinline__ uint32_t TilesOf(const StepOp& op) {
@@ -218,13 +228,6 @@ struct SyncGroupOf {
   uint32_t group;
   __device__ __forceinline__ void operator()() const { SyncThreads(kGroupBarrier + group, kThreads); }
 };
-struct SyncQuadOf {
-  uint32_t quad;
-  __device__ __forceinline__ void operator()() const {
-    SyncThreads(kQuadBarrier + quad, kAttendThreads);
-  }
-};
-
 template <FormatId kFormat>
 __device__ __forceinline__ typename Fragments<kFormat>::Raw ReadSlot(uint32_t slot, uint32_t i,
                                                                      uint32_t lane) {
@@ -367,25 +370,79 @@ __device__ __forceinline__ void Embed(const StepOp& op) {
   }
 }
 
-// Attention of one item and KV head by four warps: queries are turned on the way, and keys and values of the rows that
+// What a group knows of an item and KV head before the step has come there; the same in every layer.
+struct Unit {
+  AttendItem item;
+  const AttendItem* of;  // the plan that it is from; null: nothing is known
+  uint32_t number;       // among the units
+  uint32_t units;  // of the plan: items x KV heads
+  uint32_t kv_head, group;
+  uint32_t rows;  // bit r: row r of the step falls into the item's blocks
+  uint32_t position[kGemvRows];
+  uint32_t end[16];
+  uint64_t block[kChunkBlocks];  // where the item's blocks begin in the pool
+
+  __device__ __forceinline__ bool Is(uint32_t u, const AttendArgs& args) const {
+    return number == u && of == args.items && group == args.cache.group;
+  }
+};
+
+__device__ __forceinline__ void FindUnit(const StepOp& op, uint32_t u, uint32_t thread,
+                                         const SyncGroupOf& sync, Unit* unit) {
+  const AttendArgs& args = op.attend;
+  const CacheArg& cache = args.cache;
+  const uint32_t units = *args.item_count * args.kv_heads;
+  sync();  // all have seen that the unit is another
+  if (thread == 64) {
+    unit->units = units;
+    unit->number = u;
+    unit->of = args.items;
+    unit->group = cache.group;
+    unit->kv_head = u % args.kv_heads;
+  }
+  if (u >= units) return sync();
+  const AttendItem item = args.items[u / args.kv_heads];
+  if (thread < 16) {
+    const uint32_t row = item.first_row + (item.first + thread) / (args.heads / args.kv_heads);
+    unit->end[thread] = thread < item.count ? args.row.position[row] + 1 : 0;
+  } else if (thread < 16 + item.blocks) {
+    unit->block[thread - 16] = BlockAt(cache, item.sequence, item.block + thread - 16);
+  } else if (thread >= 32 && thread < 64) {
+    const uint32_t row = thread - 32;
+    const uint32_t position = row < op.append.rows ? args.row.position[row] : 0;
+    const bool mine = row < op.append.rows && args.row.sequence[row] == item.sequence &&
+                      position / kBlockTokens - item.block < item.blocks;
+    if (row < kGemvRows) unit->position[row] = position;
+    const uint32_t rows = __ballot_sync(0xffffffffU, mine);
+    if (row == 0) unit->rows = rows;
+  } else if (thread == 64) {
+    unit->item = item;
+  }
+  sync();
+}
+
+// Attention of items and KV heads, each by a group: queries are turned on the way, and keys and values of the rows that
 // fall into the item's blocks written.
 template <CodecId kCodec, uint32_t kDim>
-__device__ __forceinline__ void AttendItems(const StepOp& op, uint8_t* memory, uint32_t quads,
-                                         uint32_t* last) {
-  const uint32_t quad = threadIdx.x / kAttendThreads;
-  const uint32_t thread = threadIdx.x % kAttendThreads;
+__device__ __forceinline__ void AttendItems(const StepOp& op, uint8_t* memory, uint32_t at_once,
+                                            Unit* unit, uint32_t* last) {
+  const uint32_t group = threadIdx.x / kThreads;
+  const uint32_t thread = threadIdx.x % kThreads;
   const uint32_t lane = threadIdx.x % 32;
   const uint32_t warp = thread / 32;
   const AttendArgs& args = op.attend;
   const AppendArgs& append = op.append;
-  const uint32_t units = *args.item_count * args.kv_heads;
-  const SyncQuadOf sync = {quad};
+  const SyncGroupOf sync = {group};
   float* vector = reinterpret_cast<float*>(memory) + warp * kMaxHead;
   uint8_t* shared = memory + kAttendWarps * kMaxHead * sizeof(float);
-  for (uint32_t u = blockIdx.x + gridDim.x * quad; u < units; u += gridDim.x * quads) {
-    const AttendItem item = args.items[u / args.kv_heads];
-    const uint32_t kv_head = u % args.kv_heads;
+  const uint32_t first = blockIdx.x + gridDim.x * group;
+  for (uint32_t u = first;; u += gridDim.x * at_once) {
+    if (!unit->Is(u, args)) FindUnit(op, u, thread, sync, unit);
+    if (u >= unit->units) break;
+    const AttendItem& item = unit->item;
+    const uint32_t kv_head = unit->kv_head;
     const Attention<kCodec, kDim> a = {args, item, kv_head, thread};
+    // Warps that have no query take keys and values first.
     for (uint32_t n = warp; n < item.count; n += kAttendWarps) {
       PrepareHead(append, a.Row(n), a.Head(n), HeadKind::kQuery, vector, lane);
       for (uint32_t i = lane; i < kDim; i += 32) {
@@ -395,36 +452,43 @@ __device__ __forceinline__ void AttendItems(const StepOp& op, uint8_t* memory, u
       }
       __syncwarp();
     }
-    for (uint32_t i = warp; i < 2 * append.rows; i += kAttendWarps) {
-      const uint32_t row = i / 2;
-      const uint32_t block = append.row.position[row] / kBlockTokens;
-      if (append.row.sequence[row] != item.sequence || block < item.block ||
-          block >= item.block + item.blocks) {
-        continue;
+    uint32_t turn = item.count;
+    for (uint32_t rows = unit->rows; rows != 0; rows &= rows - 1) {
+      const uint32_t row = __ffs(rows) - 1;
+      const uint32_t position = unit->position[row];
+      std::byte* keys =
+          HeadOf(args.cache, unit->block[position / kBlockTokens - item.block], kv_head);
+#pragma unroll
+      for (uint32_t i = 0; i < 2; ++i) {
+        if (turn++ % kAttendWarps != warp) continue;
+        PrepareHead(append, row, kv_head, i == 0 ? HeadKind::kKey : HeadKind::kValue, vector, lane);
+        StoreHead<kCodec>(args.head_dim, keys + i * args.kv_heads * args.cache.head_bytes,
+                          position % kBlockTokens, i == 0, vector, lane);
+        __syncwarp();
       }
-      const bool key = i % 2 == 0;
-      PrepareHead(append, row, kv_head, key ? HeadKind::kKey : HeadKind::kValue, vector, lane);
-      StoreHead<kCodec>(append, row, kv_head, key, vector, lane);
-      __syncwarp();
     }
     sync();
-    AttendUnit<kCodec, kDim, true>(args, item, kv_head, thread, shared, last + quad, sync);
+    AttendUnit<kCodec, kDim, true>(
+        args, item, kv_head, thread, shared, last + group,
+        [&](uint32_t n) { return unit->end[n]; },
+        [&](uint32_t block) { return unit->block[block - item.block]; }, sync);
     sync();
   }
 }
 
 #define WRING_STEP_HEADS(F) F(16) F(64) F(80) F(96) F(128) F(256)
 
-__device__ __forceinline__ void Attend(const Worker& c, const Sizes& sizes, uint32_t* last) {
-  const uint32_t quad = threadIdx.x / kAttendThreads;
-  if (quad >= sizes.quads) return;
-  uint8_t* memory = c.work + quad * sizes.quad_bytes;
+__device__ __forceinline__ void Attend(const Worker& c, const Sizes& sizes, Unit* units,
+                                       uint32_t* last) {
+  const uint32_t group = threadIdx.x / kThreads;
+  if (group >= sizes.units) return;
+  uint8_t* memory = c.work + group * sizes.unit_bytes;
   const bool f16 = c.op.attend.cache.codec == CodecId::kF16;
   switch ((c.op.attend.head_dim + 15) / 16 * 16) {
 #define WRING_CASE(D)                                                                     \
   case D:                                                                                 \
-    return f16 ? AttendItems<CodecId::kF16, D>(c.op, memory, sizes.quads, last)           \
-               : AttendItems<CodecId::kI8, D>(c.op, memory, sizes.quads, last);
+    return f16 ? AttendItems<CodecId::kF16, D>(c.op, memory, sizes.units, units + group, last)           \
+               : AttendItems<CodecId::kI8, D>(c.op, memory, sizes.units, units + group, last);
     WRING_STEP_HEADS(WRING_CASE)
 #undef WRING_CASE
     default: return;
@@ -451,14 +515,32 @@ __device__ __forceinline__ void SyncGpu(uint32_t* counter, uint32_t target) {
   __syncthreads();
 }
 
-__device__ __forceinline__ void LoadOp(const StepOp* from, StepOp* to) {
-  static_assert(sizeof(StepOp) % 8 == 0 && sizeof(StepOp) / 8 <= kBlock);
-  if (threadIdx.x < sizeof(StepOp) / 8) {
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(
-                     SharedAddress(reinterpret_cast<uint64_t*>(to) + threadIdx.x)),
-                 "l"(reinterpret_cast<const uint64_t*>(from) + threadIdx.x));
+__device__ __forceinline__ void PrefetchLine(const void* p) {
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(p));
+}
+
+// What the op will read that is known already comes nearer while others are waited for.
+__device__ __forceinline__ void Prefetch(const StepOp& op, const Sizes& sizes, Unit* units) {
+  if (op.kind == StepOp::Kind::kLinear && op.linear.norm.x != nullptr) {
+    if (threadIdx.x * 32 < op.linear.norm.cols) PrefetchLine(op.linear.norm.weight + threadIdx.x * 32);
   }
-  CommitCopies();
+  if (op.kind != StepOp::Kind::kAttend) return;
+  const uint32_t group = threadIdx.x / kThreads;
+  const uint32_t thread = threadIdx.x % kThreads;
+  const uint32_t u = blockIdx.x + gridDim.x * group;
+  if (group >= sizes.units) return;
+  Unit* unit = units + group;
+  const CacheArg& cache = op.attend.cache;
+  if (!unit->Is(u, op.attend)) FindUnit(op, u, thread, SyncGroupOf{group}, unit);
+  if (u >= unit->units) return;
+  for (uint32_t b = 0; b < unit->item.blocks; ++b) {
+    const std::byte* keys = HeadOf(cache, unit->block[b], unit->kv_head);
+    const std::byte* values = keys + op.attend.kv_heads * cache.head_bytes;
+    for (uint32_t at = thread * 128; at < cache.head_bytes; at += kThreads * 128) {
+      PrefetchLine(keys + at);
+      PrefetchLine(values + at);
+    }
+  }
 }
 
 __device__ __forceinline__ uint64_t Nanoseconds() {
@@ -467,20 +549,37 @@ __device__ __forceinline__ uint64_t Nanoseconds() {
   return t;
 }
 
-__device__ __forceinline__ void RunOps(const Args& a, Stream* streams, uint8_t* work, StepOp* ops,
-                                       float* of_warp, uint32_t* last) {
+struct Memory {
+  StepOp* ops;        // two
+  uint32_t arrived;   // a barrier for each, by shared address
+  Stream* streams;    // a warp
+  Unit* units;        // a group
+  float* of_warp;
+  uint32_t* last;     // a group
+  uint8_t* work;
+};
+
+__device__ __forceinline__ void RunOps(const Args& a, const Memory& m) {
   uint32_t barriers = 0;
-  LoadOp(a.program.ops, ops);
+  const auto load = [&](uint32_t i) {
+    if (threadIdx.x != 0 || i >= a.program.count) return;
+    const uint32_t to = m.arrived + 8 * (i % 2);
+    BarrierExpect(to, sizeof(StepOp));
+    CopyBulk(SharedAddress(m.ops + i % 2), a.program.ops + i, sizeof(StepOp), to);
+  };
+  load(0);
   for (uint32_t i = 0; i < a.program.count; ++i) {
-    WaitCopies<0>();
+    BarrierWait(m.arrived + 8 * (i % 2), i / 2 % 2);
+    const StepOp& op = m.ops[i % 2];
+    Prefetch(op, a.sizes, m.units);
     __syncthreads();
-    if (i > 0 && !ops[i % 2].joined) SyncGpu(a.sync, ++barriers * gridDim.x);
+    if (i > 0 && !op.joined) SyncGpu(a.sync, ++barriers * gridDim.x);
     const bool clock = a.times != nullptr && blockIdx.x == 0 && threadIdx.x == 0;
     if (clock) a.times[i] = Nanoseconds();
-    if (i + 1 < a.program.count) LoadOp(a.program.ops + i + 1, ops + (i + 1) % 2);
-    const StepOp& op = ops[i % 2];
+    load(i + 1);
     const uint32_t group = threadIdx.x / kThreads;
-    const Worker c = {op, streams + threadIdx.x / 32, work, a.sizes.x, of_warp + group * kWarps};
+    const Worker c = {op, m.streams + threadIdx.x / 32, m.work, a.sizes.x,
+                      m.of_warp + group * kWarps};
     switch (op.kind) {
       case StepOp::Kind::kEmbed: Embed(op); break;
       case StepOp::Kind::kNorm:
@@ -489,7 +588,7 @@ __device__ __forceinline__ void RunOps(const Args& a, Stream* streams, uint8_t* 
         }
         break;
       case StepOp::Kind::kLinear: Linear(c); break;
-      case StepOp::Kind::kAttend: Attend(c, a.sizes, last); break;
+      case StepOp::Kind::kAttend: Attend(c, a.sizes, m.units, m.last); break;
       case StepOp::Kind::kAdd:
       case StepOp::Kind::kSoftCap: Elementwise(op); break;
     }
