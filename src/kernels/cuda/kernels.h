@@ -241,16 +241,25 @@ struct alignas(16) StepOp {
   uint64_t count = 0;
 };
 
-// The weights of a kLinear, as the copying warps need them.
+// The weights of a kLinear, as the warps that copy them need them.
 struct StepStream {
+  struct Segment {
+    uint32_t begin = 0;  // byte of a tile, for float16 of a row
+    uint32_t chunks = 0;
+    uint32_t last_bytes = 0;  // of its last chunk
+  };
   const std::byte* data[kMaxParts] = {};  // gated: of gate and up
   uint64_t tile_bytes = 0;
-  uint32_t tiles[kMaxParts] = {};
-  uint32_t strips = 0;
+  uint32_t tiles[kMaxParts] = {};  // that are before those of the next part
+  uint32_t all_tiles = 0;
   uint32_t shift = 0;
-  FormatId format = FormatId::kF16;
-  bool gated = false;
+  uint32_t chunk_bytes = 0;
+  uint32_t pitch = 0;  // of float16's rows, which are no chunks of their own; 0: others
+  uint32_t gated = 0;
+  Segment segments[kSegments];
 };
+// Of one op; its shift is as it stands there.
+StepStream StreamOf(const StepOp& op);
 
 // A step in device memory: its ops, then the streams of those that are kLinear, in their order.
 struct StepProgram {

@@ -90,6 +90,43 @@ uint32_t StepSlotBytes(FormatId format) {
   }
 }
 
+StepStream StreamOf(const StepOp& op) {
+  const LinearArgs& linear = op.linear;
+  StepStream s;
+  s.tile_bytes = linear.part[0].w.tile_bytes;
+  s.gated = op.gated ? 1 : 0;
+  for (uint32_t i = 0; i < linear.parts; ++i) {
+    s.data[i] = linear.part[i].w.data;
+    s.tiles[i] = linear.part[i].w.tiles;
+    if (!op.gated || i == 0) s.all_tiles += s.tiles[i];
+  }
+  s.shift = op.shift;
+  step::ChunkShape chunk = {};
+  switch (op.format) {
+#define WRING_CASE(F) \
+  case FormatId::F: chunk = step::ChunkOf<FormatId::F>(); break;
+    WRING_STEP_FORMATS(WRING_CASE)
+#undef WRING_CASE
+    default: return s;
+  }
+  const bool halves = chunk.record_bytes == 0;
+  const uint32_t strips = linear.part[0].w.strips;
+  const uint32_t records = strips / chunk.record_strips;
+  const uint32_t of_chunk = chunk.strips / chunk.record_strips;
+  const uint32_t of_record = halves ? 128 : chunk.record_bytes;
+  s.chunk_bytes = of_chunk * of_record;
+  s.pitch = halves ? 128 * strips : 0;
+  for (uint32_t i = 0; i < kSegments; ++i) {
+    const uint32_t first = i * records / kSegments;
+    const uint32_t mine = (i + 1) * records / kSegments - first;
+    auto& segment = s.segments[i];
+    segment.begin = first * of_record;
+    segment.chunks = (mine + of_chunk - 1) / of_chunk;
+    if (mine > 0) segment.last_bytes = (mine - (segment.chunks - 1) * of_chunk) * of_record;
+  }
+  return s;
+}
+
 bool FitsStep(const StepShape& shape) { return SizesOf(shape).slots != 0; }
 uint32_t StepGroups(const Launcher& l) { return l.multiprocessors * step::kGroups; }
 

@@ -34,7 +34,7 @@ struct Args {
   uint64_t* times;
 };
 
-constexpr uint32_t kHalfStrips = 2;  // of float16, which is row-major: a chunk is no contiguous piece
+constexpr uint32_t kHalfStrips = 1;  // of float16, which is row-major: a chunk is no contiguous piece
 
 struct ChunkShape {
   uint32_t strips, record_strips, record_bytes;
@@ -54,16 +54,6 @@ constexpr uint32_t SlotBytes() {
 #define WRING_STEP_FORMATS(F)                                                                     \
   F(kF16) F(kQ8_0) F(kQ4_0) F(kQ4_1) F(kQ5_0) F(kQ5_1) F(kQ4_K) F(kQ5_K) F(kQ6_K)
 
-__device__ __forceinline__ ChunkShape ChunkOf(FormatId format) {
-  switch (format) {
-#define WRING_CASE(F) \
-  case FormatId::F: return ChunkOf<FormatId::F>();
-    WRING_STEP_FORMATS(WRING_CASE)
-#undef WRING_CASE
-    default: return {};
-  }
-}
-
 __device__ __forceinline__ uint32_t FirstTile(uint32_t group, uint32_t shift) {
   const uint32_t groups = gridDim.x * kGroups;
   const uint32_t tile = blockIdx.x + gridDim.x * group + shift;
@@ -77,15 +67,14 @@ class Stream {
   // `data`, `full`: shared addresses of the warp's slots and of a barrier for each.
   __device__ __forceinline__ Stream(const StepStream* streams, uint32_t count, uint32_t data,
                                     uint32_t full, const Sizes& sizes)
-      : streams_(streams),
-        count_(count),
+      : stream_(streams - 1),
+        end_(streams + count),
         data_(data),
         full_(full),
         slots_(sizes.slots),
         slot_bytes_(sizes.slot_bytes),
         slot_(0),
-        round_(0),
-        stream_(UINT32_MAX) {
+        round_(0) {
     NextStream();
     for (uint32_t i = 0; i < slots_; ++i) Ask(i);
   }
@@ -152,7 +141,7 @@ class Stream {
     }
   }
   __device__ __forceinline__ void Point() {
-    const StepStream& s = streams_[stream_];
+    const StepStream& s = *stream_;
     uint32_t t = tile_;
     uint32_t p = 0;
     if (gated_ != 0) {
@@ -165,36 +154,29 @@ class Stream {
   }
   __device__ __forceinline__ void NextStream() {
     const uint32_t warp = threadIdx.x / 32;
-    const uint32_t segment = warp % kWarps;
     left_ = 0;
-    while (++stream_ < count_) {
-      const StepStream& s = streams_[stream_];
+    while (++stream_ != end_) {
+      const StepStream& s = *stream_;
       tile_ = FirstTile(warp / kWarps, s.shift);
-      gated_ = s.gated ? 1 : 0;
-      tiles_ = s.gated ? s.tiles[0] : s.tiles[0] + s.tiles[1] + s.tiles[2];
-      const ChunkShape chunk = ChunkOf(s.format);
-      const uint32_t records = s.strips / chunk.record_strips;
-      const uint32_t first = segment * records / kSegments;
-      const uint32_t mine = (segment + 1) * records / kSegments - first;
-      if (tile_ >= tiles_ || mine == 0) continue;
-      const bool halves = chunk.record_bytes == 0;
-      const uint32_t of_record = halves ? 128 : chunk.record_bytes;
-      const uint32_t of_chunk = chunk.strips / chunk.record_strips;
-      pitch_ = halves ? 128 * s.strips : 0;
-      chunks_ = (mine + of_chunk - 1) / of_chunk;
-      chunk_bytes_ = of_chunk * of_record;
-      last_bytes_ = (mine - (chunks_ - 1) * of_chunk) * of_record;
-      begin_ = first * of_record;
+      tiles_ = s.all_tiles;
+      chunks_ = s.segments[warp % kWarps].chunks;
+      if (tile_ >= tiles_ || chunks_ == 0) continue;
+      gated_ = s.gated;
+      pitch_ = s.pitch;
+      chunk_bytes_ = s.chunk_bytes;
+      last_bytes_ = s.segments[warp % kWarps].last_bytes;
+      begin_ = s.segments[warp % kWarps].begin;
       Point();
       return;
     }
   }
 
-  const StepStream* streams_;
-  uint32_t count_, data_, full_, slots_, slot_bytes_;
+  const StepStream* stream_;
+  const StepStream* end_;
+  uint32_t data_, full_, slots_, slot_bytes_;
   uint32_t slot_, round_;
   // What is asked for next: chunk `chunks_ - left_` of a tile.
-  uint32_t stream_, tile_, tiles_;
+  uint32_t tile_, tiles_;
   uint32_t left_, chunks_, chunk_bytes_, last_bytes_, begin_;
   uint32_t pitch_;  // of float16's rows; 0: others
   uint32_t gated_;  // bit 1: up is next

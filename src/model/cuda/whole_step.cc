@@ -21,9 +21,10 @@ Result<CudaExecutor::Whole> CudaExecutor::MakeWhole() {
   shape.head_dim = KvCodec::PaddedHead(spec_.head_dim);
   shape.vectors = std::min(16U, rows_ * spec_.group());  // as many as any such step's tile has
   shape.streams = static_cast<uint32_t>(whole.streams.size());
-  for (const cuda::StepStream& s : whole.streams) {
-    shape.slot_bytes = std::max(shape.slot_bytes, cuda::StepSlotBytes(s.format));
-    shape.strips = std::max(shape.strips, s.strips);
+  for (const cuda::StepOp& o : whole.ops) {
+    if (o.kind != Kind::kLinear) continue;
+    shape.slot_bytes = std::max(shape.slot_bytes, cuda::StepSlotBytes(o.format));
+    shape.strips = std::max(shape.strips, o.linear.part[0].w.strips);
   }
   if (!cuda::FitsStep(shape)) return Whole();
 
@@ -112,18 +113,10 @@ void CudaExecutor::AddStreams(Whole* whole) const {
   uint32_t shared_out = 0;  // tiles so far
   for (cuda::StepOp& o : whole->ops) {
     if (o.kind != Kind::kLinear) continue;
-    cuda::StepStream s;
-    s.tile_bytes = o.linear.part[0].w.tile_bytes;
-    s.strips = o.linear.part[0].w.strips;
-    s.format = o.format;
-    s.gated = o.gated;
-    for (uint32_t i = 0; i < o.linear.parts; ++i) {
-      s.data[i] = o.linear.part[i].w.data;
-      s.tiles[i] = o.linear.part[i].w.tiles;
-    }
     // Who had one tile less than others before is the first now.
-    s.shift = o.shift = (groups - shared_out % groups) % groups;
-    shared_out += o.gated ? s.tiles[0] : s.tiles[0] + s.tiles[1] + s.tiles[2];
+    o.shift = (groups - shared_out % groups) % groups;
+    const cuda::StepStream s = cuda::StreamOf(o);
+    shared_out += s.all_tiles;
     whole->streams.push_back(s);
   }
 }
