@@ -512,17 +512,7 @@ __device__ __forceinline__ void Prefetch(const StepOp& op, const Sizes& sizes, U
   const uint32_t u = blockIdx.x + gridDim.x * group;
   if (group >= sizes.units) return;
   Unit* unit = units + group;
-  const CacheArg& cache = op.attend.cache;
   if (!unit->Is(u, op.attend)) FindUnit(op, u, thread, SyncGroupOf{group}, unit);
-  if (u >= unit->units) return;
-  for (uint32_t b = 0; b < unit->item.blocks; ++b) {
-    const std::byte* keys = HeadOf(cache, unit->block[b], unit->kv_head);
-    const std::byte* values = keys + op.attend.kv_heads * cache.head_bytes;
-    for (uint32_t at = thread * 128; at < cache.head_bytes; at += kThreads * 128) {
-      PrefetchLine(keys + at);
-      PrefetchLine(values + at);
-    }
-  }
 }
 
 __device__ __forceinline__ uint64_t Nanoseconds() {
@@ -544,7 +534,7 @@ struct Memory {
 __device__ __forceinline__ void RunOps(const Args& a, const Memory& m) {
   uint32_t barriers = 0;
   const auto load = [&](uint32_t i) {
-    if (threadIdx.x != 0 || i >= a.program.count) return;
+    if (threadIdx.x != kBlock - 32 || i >= a.program.count) return;
     const uint32_t to = m.arrived + 8 * (i % 2);
     BarrierExpect(to, sizeof(StepOp));
     CopyBulk(SharedAddress(m.ops + i % 2), a.program.ops + i, sizeof(StepOp), to);
