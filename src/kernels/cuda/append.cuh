@@ -46,33 +46,58 @@ __device__ __forceinline__ void StoreVector(const float* vector, uint32_t n, uin
 
 enum class HeadKind : uint8_t { kQuery, kKey, kValue };
 
-// Head `head` of its kind of row `row`, normed and rotated, into `vector` in shared memory.
+// Head `head` of its kind of row `row`, normed and rotated: store(channel, value) for the head's channels.
+template <typename Store>
 __device__ __forceinline__ void PrepareHead(const AppendArgs& a, uint32_t row, uint32_t head,
-                                            HeadKind kind, float* vector, uint32_t lane) {
+                                            HeadKind kind, uint32_t lane, Store store) {
+  constexpr uint32_t kEach = kMaxHead / 64;  // pairs a lane
   const uint32_t n = a.head_dim;
   const float* from = kind == HeadKind::kQuery ? a.q + uint64_t{row} * a.ldq + head * n
                                                : (kind == HeadKind::kKey ? a.k : a.v) +
                                                      uint64_t{row} * a.ldk + head * n;
-  for (uint32_t i = lane; i < n; i += 32) vector[i] = from[i];
-  __syncwarp();
-  if (kind == HeadKind::kValue) return;
-  const float* norm = kind == HeadKind::kQuery ? a.q_norm : a.k_norm;
+  // Lanes have the pairs that turn together; of channels that do not turn, pairs of the same kind.
+  const bool turns = kind != HeadKind::kValue && a.cos_sin != nullptr;
+  const uint32_t half = turns ? a.half : 0;
+  const uint32_t rest = (n - 2 * half + 1) / 2;
+  const float2* turn = reinterpret_cast<const float2*>(a.cos_sin) + uint64_t{row} * a.half;
+  float x[kEach];
+  float y[kEach];
+  float2 cs[kEach];
+  uint32_t at[kEach][2];  // channels; kMaxHead: none
+#pragma unroll
+  for (uint32_t j = 0; j < kEach; ++j) {
+    const uint32_t i = lane + 32 * j;
+    const bool turned = i < half;
+    at[j][0] = turned ? i : i - half < rest ? i + half : kMaxHead;
+    at[j][1] = turned ? i + half : at[j][0] + rest < n ? at[j][0] + rest : kMaxHead;
+    x[j] = at[j][0] < n ? from[at[j][0]] : 0.F;
+    y[j] = at[j][1] < n ? from[at[j][1]] : 0.F;
+    cs[j] = turned ? turn[i] : make_float2(1, 0);
+  }
+  const float* norm = kind == HeadKind::kQuery ? a.q_norm : kind == HeadKind::kKey ? a.k_norm : nullptr;
   if (norm != nullptr) {
     float squares = 0;
-    for (uint32_t i = lane; i < n; i += 32) squares += vector[i] * vector[i];
+#pragma unroll
+    for (uint32_t j = 0; j < kEach; ++j) squares += x[j] * x[j] + y[j] * y[j];
     const float factor = 1.F / sqrtf(WarpSum(squares) / static_cast<float>(n) + a.eps);
-    for (uint32_t i = lane; i < n; i += 32) vector[i] *= factor * norm[i];
-    __syncwarp();
+#pragma unroll
+    for (uint32_t j = 0; j < kEach; ++j) {
+      if (at[j][0] < n) x[j] *= factor * norm[at[j][0]];
+      if (at[j][1] < n) y[j] *= factor * norm[at[j][1]];
+    }
   }
-  if (a.cos_sin == nullptr) return;
-  const float2* turn = reinterpret_cast<const float2*>(a.cos_sin) + uint64_t{row} * a.half;
-  for (uint32_t i = lane; i < a.half; i += 32) {
-    const float2 cs = turn[i];
-    const float x = vector[i];
-    const float y = vector[i + a.half];
-    vector[i] = x * cs.x - y * cs.y;
-    vector[i + a.half] = y * cs.x + x * cs.y;
+#pragma unroll
+  for (uint32_t j = 0; j < kEach; ++j) {
+    const float turned = x[j] * cs[j].x - y[j] * cs[j].y;
+    if (at[j][0] < n) store(at[j][0], turned);
+    if (at[j][1] < n) store(at[j][1], y[j] * cs[j].x + x[j] * cs[j].y);
   }
+}
+
+// The same into `vector` in shared memory.
+__device__ __forceinline__ void PrepareHead(const AppendArgs& a, uint32_t row, uint32_t head,
+                                            HeadKind kind, float* vector, uint32_t lane) {
+  PrepareHead(a, row, head, kind, lane, [&](uint32_t c, float v) { vector[c] = v; });
   __syncwarp();
 }
 

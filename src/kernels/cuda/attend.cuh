@@ -151,13 +151,15 @@ struct Attention {
   }
 };
 
-// One item and KV head by kAttendWarps warps; sync(): a barrier of theirs. `shared`: AttendBytes(item.count, kDim), whose queries
-// are in place. last: a word of theirs. end_of(n): one past the last position that vector n sees, 0 beyond the vectors;
+// One item and KV head by kAttendWarps warps; sync(): a barrier of theirs. `shared`: AttendBytes(item.count, kDim), where
+// prepare() puts the queries; early: after the first block was asked for. last: a word of theirs. end_of(n): one past the last position that vector n sees, 0 beyond the vectors;
 // block_at(block): where it begins in the pool. kPartOnly: items are no more than a chunk.
-template <CodecId kCodec, uint32_t kDim, bool kPartOnly, typename End, typename Block, typename Sync>
+template <CodecId kCodec, uint32_t kDim, bool kPartOnly, typename End, typename Block, typename Prepare,
+          typename Sync>
 __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendItem& item,
                                            uint32_t kv_head, uint32_t thread, uint8_t* shared,
-                                           uint32_t* last, End end_of, Block block_at, Sync sync) {
+                                           uint32_t* last, End end_of, Block block_at, bool early,
+                                           Prepare prepare, Sync sync) {
   using A = Attention<kCodec, kDim>;
   using S = Stored<kCodec>;
   constexpr uint32_t kRowPieces = AttendPieces(kDim);
@@ -182,6 +184,7 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
   typename A::Part whole;
   typename A::Part chunk;
   const uint32_t stop = item.block + item.blocks;
+  if (!early) prepare();
   for (uint32_t block = item.block; block < stop; ++block) {
     const std::byte* keys = HeadOf(args.cache, block_at(block), kv_head);
     const std::byte* values = keys + args.kv_heads * args.cache.head_bytes;
@@ -189,6 +192,7 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
     typename A::Values v;
     a.LoadKeys(keys, 0, &k);
     a.LoadValues(values, 0, &v);
+    if (early && block == item.block) prepare();
     float s[4] = {};
 #pragma unroll
     for (uint32_t step = 0; step < A::kSteps; step += A::kKeySteps) {
@@ -368,7 +372,7 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
       }
       any = true;
     };
-#pragma unroll 4
+#pragma unroll 8
     for (uint32_t c = 0; c < item.parts; ++c) {
       const float* from = partial(c);
       Partial<1, 1> x;
@@ -397,21 +401,22 @@ __global__ void __launch_bounds__(kAttendThreads, kDim <= 128 ? 3 : 2)
   if (blockIdx.x >= *args.item_count) return;
   const AttendItem item = args.items[blockIdx.x];
   const Attention<kCodec, kDim> a = {args, item, blockIdx.y, threadIdx.x};
-  constexpr uint32_t kPieces = kDim / 8;
-  for (uint32_t i = threadIdx.x; i < item.count * kPieces; i += kAttendThreads) {
-    const uint32_t n = i / kPieces;
-    const uint32_t piece = i % kPieces;
-    const Half* q = args.q + uint64_t{a.Row(n)} * args.ldq + a.Head(n) * kDim;
-    reinterpret_cast<uint4*>(attend_shared)[n * AttendPieces(kDim) + SwappedPiece(n, piece)] =
-        *reinterpret_cast<const uint4*>(q + 8 * piece);
-  }
-  __syncthreads();
-  AttendUnit<kCodec, kDim, false>(args, item, blockIdx.y, threadIdx.x, attend_shared, &last,
-                                  [&](uint32_t n) { return a.End(n); },
-                                  [&](uint32_t block) {
-                                    return BlockAt(args.cache, item.sequence, block);
-                                  },
-                                  SyncBlock());
+  const auto prepare = [&] {
+    constexpr uint32_t kPieces = kDim / 8;
+    for (uint32_t i = threadIdx.x; i < item.count * kPieces; i += kAttendThreads) {
+      const uint32_t n = i / kPieces;
+      const uint32_t piece = i % kPieces;
+      const Half* q = args.q + uint64_t{a.Row(n)} * args.ldq + a.Head(n) * kDim;
+      reinterpret_cast<uint4*>(attend_shared)[n * AttendPieces(kDim) + SwappedPiece(n, piece)] =
+          *reinterpret_cast<const uint4*>(q + 8 * piece);
+    }
+    __syncthreads();
+  };
+  AttendUnit<kCodec, kDim, false>(
+      args, item, blockIdx.y, threadIdx.x, attend_shared, &last,
+      [&](uint32_t n) { return a.End(n); },
+      [&](uint32_t block) { return BlockAt(args.cache, item.sequence, block); }, true, prepare,
+      SyncBlock());
 }
 
 template <CodecId kCodec, uint32_t kDim>

@@ -359,7 +359,8 @@ struct Unit {
   uint32_t number;       // among the units
   uint32_t units;  // of the plan: items x KV heads
   uint32_t kv_head, group;
-  uint32_t rows;  // bit r: row r of the step falls into the item's blocks
+  uint32_t rows;        // bit r: row r of the step falls into the item's blocks
+  bool first_is_new;    // one falls into the first of them
   uint32_t position[kGemvRows];
   uint32_t end[16];
   uint64_t block[kChunkBlocks];  // where the item's blocks begin in the pool
@@ -396,7 +397,9 @@ __device__ __forceinline__ void FindUnit(const StepOp& op, uint32_t u, uint32_t 
                       position / kBlockTokens - item.block < item.blocks;
     if (row < kGemvRows) unit->position[row] = position;
     const uint32_t rows = __ballot_sync(0xffffffffU, mine);
+    const uint32_t first = __ballot_sync(0xffffffffU, mine && position / kBlockTokens == item.block);
     if (row == 0) unit->rows = rows;
+    if (row == 0) unit->first_is_new = first != 0;
   } else if (thread == 64) {
     unit->item = item;
   }
@@ -417,44 +420,49 @@ __device__ __forceinline__ void AttendItems(const StepOp& op, uint8_t* memory, u
   const SyncGroupOf sync = {group};
   float* vector = reinterpret_cast<float*>(memory) + warp * kMaxHead;
   uint8_t* shared = memory + kAttendWarps * kMaxHead * sizeof(float);
-  const uint32_t first = blockIdx.x + gridDim.x * group;
-  for (uint32_t u = first;; u += gridDim.x * at_once) {
+  const uint32_t stride = gridDim.x * at_once;
+  for (uint32_t u = blockIdx.x + gridDim.x * group;; u += stride) {
     if (!unit->Is(u, args)) FindUnit(op, u, thread, sync, unit);
-    if (u >= unit->units) break;
+    if (u >= unit->units) return;
     const AttendItem& item = unit->item;
     const uint32_t kv_head = unit->kv_head;
     const Attention<kCodec, kDim> a = {args, item, kv_head, thread};
-    // Warps that have no query take keys and values first.
-    for (uint32_t n = warp; n < item.count; n += kAttendWarps) {
-      PrepareHead(append, a.Row(n), a.Head(n), HeadKind::kQuery, vector, lane);
-      for (uint32_t i = lane; i < kDim; i += 32) {
-        reinterpret_cast<__half*>(shared + (n * AttendPieces(kDim) + SwappedPiece(n, i / 8)) *
-                                               16)[i % 8] =
-            i < args.head_dim ? Saturated(vector[i]) : __half(0.F);
+    const auto prepare = [&] {
+      for (uint32_t n = warp; n < item.count; n += kAttendWarps) {
+        auto* to = reinterpret_cast<__half*>(shared);
+        const auto at = [&](uint32_t c) {
+          return (n * AttendPieces(kDim) + SwappedPiece(n, c / 8)) * 8 + c % 8;
+        };
+        PrepareHead(append, a.Row(n), a.Head(n), HeadKind::kQuery, lane,
+                    [&](uint32_t c, float v) { to[at(c)] = Saturated(v); });
+        for (uint32_t c = args.head_dim + lane; c < kDim; c += 32) to[at(c)] = __half(0.F);
       }
-      __syncwarp();
-    }
-    uint32_t turn = item.count;
-    for (uint32_t rows = unit->rows; rows != 0; rows &= rows - 1) {
-      const uint32_t row = __ffs(rows) - 1;
-      const uint32_t position = unit->position[row];
-      std::byte* keys =
-          HeadOf(args.cache, unit->block[position / kBlockTokens - item.block], kv_head);
+      // Warps that have no query begin.
+      uint32_t turn = item.count;
+      for (uint32_t rows = unit->rows; rows != 0; rows &= rows - 1) {
+        const uint32_t row = __ffs(rows) - 1;
+        const uint32_t position = unit->position[row];
+        std::byte* keys =
+            HeadOf(args.cache, unit->block[position / kBlockTokens - item.block], kv_head);
 #pragma unroll
-      for (uint32_t i = 0; i < 2; ++i) {
-        if (turn++ % kAttendWarps != warp) continue;
-        PrepareHead(append, row, kv_head, i == 0 ? HeadKind::kKey : HeadKind::kValue, vector, lane);
-        StoreHead<kCodec>(args.head_dim, keys + i * args.kv_heads * args.cache.head_bytes,
-                          position % kBlockTokens, i == 0, vector, lane);
-        __syncwarp();
+        for (uint32_t i = 0; i < 2; ++i) {
+          if (turn++ % kAttendWarps != warp) continue;
+          PrepareHead(append, row, kv_head, i == 0 ? HeadKind::kKey : HeadKind::kValue, vector,
+                      lane);
+          StoreHead<kCodec>(args.head_dim, keys + i * args.kv_heads * args.cache.head_bytes,
+                            position % kBlockTokens, i == 0, vector, lane);
+          __syncwarp();
+        }
       }
-    }
-    sync();
+      sync();
+    };
     AttendUnit<kCodec, kDim, true>(
         args, item, kv_head, thread, shared, last + group,
         [&](uint32_t n) { return unit->end[n]; },
-        [&](uint32_t block) { return unit->block[block - item.block]; }, sync);
+        [&](uint32_t block) { return unit->block[block - item.block]; },
+        !unit->first_is_new, prepare, sync);
     sync();
+    if (u + stride >= unit->units) return;  // the first is wanted again in the next layer
   }
 }
 
