@@ -52,6 +52,11 @@ bool HasAttendWide(CodecId codec, uint32_t head_dim) {
 void AttendWide(Launcher& l, const AttendArgs& args) {
   FindWide(args.cache.codec, args.head_dim)(l, args);
 }
-void Attend(Launcher& l, const AttendArgs& args) { Find(args.cache.codec, args.head_dim)(l, args); }
+void Attend(Launcher& l, const AttendArgs& args) {
+  Find(args.cache.codec, args.head_dim)(l, args, nullptr);
+}
+void AppendAndAttend(Launcher& l, const AppendArgs& append, const AttendArgs& args) {
+  Find(args.cache.codec, args.head_dim)(l, args, &append);
+}
 
 }  // namespace wring::cuda

@@ -151,18 +151,16 @@ struct Attention {
   }
 };
 
-// One item and KV head by kAttendWarps warps; sync(): a barrier of theirs. `shared`: AttendBytes(item.count, kDim), where
-// prepare() puts the queries; early: after the first block was asked for. last: a word of theirs. end_of(n): one past the last position that vector n sees, 0 beyond the vectors;
-// block_at(block): where it begins in the pool. kPartOnly: items are no more than a chunk.
-template <CodecId kCodec, uint32_t kDim, bool kPartOnly, typename End, typename Block, typename Prepare,
-          typename Sync>
+// One item and KV head by a block of threads. `shared`: AttendBytes(item.count, kDim), where prepare() puts the queries;
+// early: after the first block was asked for. last: a word.
+template <CodecId kCodec, uint32_t kDim, typename Prepare>
 __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendItem& item,
-                                           uint32_t kv_head, uint32_t thread, uint8_t* shared,
-                                           uint32_t* last, End end_of, Block block_at, bool early,
-                                           Prepare prepare, Sync sync) {
+                                           uint32_t kv_head, uint8_t* shared, uint32_t* last,
+                                           bool early, Prepare prepare) {
   using A = Attention<kCodec, kDim>;
   using S = Stored<kCodec>;
   constexpr uint32_t kRowPieces = AttendPieces(kDim);
+  const uint32_t thread = threadIdx.x;
   const A a = {args, item, kv_head, thread};
   const uint32_t warp = a.warp();
   const uint32_t g = a.g();
@@ -176,17 +174,17 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
   uint32_t end[2];
 #pragma unroll
   for (uint32_t r = 0; r < 2; ++r) {
-    end[r] = end_of(g + 8 * r);
+    end[r] = a.End(g + 8 * r);
     begin[r] = args.window != 0 && end[r] > args.window ? end[r] - args.window : 0;
   }
-  const uint32_t all_end = end_of(count - 1);
+  const uint32_t all_end = a.End(count - 1);
 
   typename A::Part whole;
   typename A::Part chunk;
   const uint32_t stop = item.block + item.blocks;
   if (!early) prepare();
   for (uint32_t block = item.block; block < stop; ++block) {
-    const std::byte* keys = HeadOf(args.cache, block_at(block), kv_head);
+    const std::byte* keys = HeadOf(args.cache, BlockAt(args.cache, item.sequence, block), kv_head);
     const std::byte* values = keys + args.kv_heads * args.cache.head_bytes;
     typename A::Keys k;
     typename A::Values v;
@@ -233,7 +231,7 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
       m[r] = fmaxf(m[r], __shfl_xor_sync(0xffffffffU, m[r], 2));
       if (t == 0) maxes[16 * warp + g + 8 * r] = m[r];
     }
-    sync();
+    __syncthreads();
     typename A::Part part;
 #pragma unroll
     for (uint32_t r = 0; r < 2; ++r) {
@@ -257,7 +255,7 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
       l += __shfl_xor_sync(0xffffffffU, l, 2);
       if (t == 0) sums[16 * warp + row] = l;
     }
-    sync();
+    __syncthreads();
     uint4 p[2][2];  // [half of the block][row]
 #pragma unroll
     for (uint32_t r = 0; r < 2; ++r) {
@@ -296,7 +294,7 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
     } else {
       chunk.Add(part);
     }
-    if (!kPartOnly && (block + 1 == stop || (block + 1) % kChunkBlocks == 0)) {
+    if (block + 1 == stop || (block + 1) % kChunkBlocks == 0) {
       if (block / kChunkBlocks == item.block / kChunkBlocks) {
         whole = chunk;
       } else {
@@ -304,7 +302,6 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
       }
     }
   }
-  if constexpr (kPartOnly) whole = chunk;
 
   const auto out_of = [&](uint32_t n) {
     return reinterpret_cast<__half*>(args.out) + uint64_t{a.Row(n)} * args.ld_out +
@@ -350,13 +347,13 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
     }
   }
   __threadfence();
-  sync();
+  __syncthreads();
   uint32_t* counter = args.counters + item.tile * args.kv_heads + kv_head;
   if (thread == 0) {
     *last = atomicAdd(counter, 1) == item.parts - 1 ? 1 : 0;
     if (*last != 0) *counter = 0;
   }
-  sync();
+  __syncthreads();
   if (*last == 0) return;
   __threadfence();
   for (uint32_t i = thread; i < count * kDim; i += kAttendThreads) {
@@ -391,40 +388,80 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
   }
 }
 
+// fused: with the cache write of `append`, and queries from there. What does not depend on the launch before this one is
+// asked for before that has ended: tables, and positions that no row of the step writes.
 template <CodecId kCodec, uint32_t kDim>
-__global__ void __launch_bounds__(kAttendThreads, kDim <= 128 ? 3 : 2)
-    AttendKernel(const __grid_constant__ AttendArgs args) {
+__global__ void __launch_bounds__(kAttendThreads, kDim <= 128 ? 2 : 1)
+    AttendKernel(const __grid_constant__ AttendArgs args, const __grid_constant__ AppendArgs append,
+                 bool fused) {
   extern __shared__ __align__(16) uint8_t attend_shared[];
   __shared__ uint32_t last;
   LetNextStart();
-  WaitForPrevious();
-  if (blockIdx.x >= *args.item_count) return;
+  if (blockIdx.x >= *args.item_count) return WaitForPrevious();
   const AttendItem item = args.items[blockIdx.x];
-  const Attention<kCodec, kDim> a = {args, item, blockIdx.y, threadIdx.x};
-  const auto prepare = [&] {
+  const uint32_t kv_head = blockIdx.y;
+  const Attention<kCodec, kDim> a = {args, item, kv_head, threadIdx.x};
+  uint8_t* shared = attend_shared + kAttendWarps * kMaxHead * sizeof(float);
+  auto* queries = reinterpret_cast<__half*>(shared);
+  const auto place = [&](uint32_t n, uint32_t channel) {
+    return (n * AttendPieces(kDim) + SwappedPiece(n, channel / 8)) * 8 + channel % 8;
+  };
+  const auto copy = [&] {
     constexpr uint32_t kPieces = kDim / 8;
     for (uint32_t i = threadIdx.x; i < item.count * kPieces; i += kAttendThreads) {
       const uint32_t n = i / kPieces;
-      const uint32_t piece = i % kPieces;
+      const uint32_t channel = i % kPieces * 8;
       const Half* q = args.q + uint64_t{a.Row(n)} * args.ldq + a.Head(n) * kDim;
-      reinterpret_cast<uint4*>(attend_shared)[n * AttendPieces(kDim) + SwappedPiece(n, piece)] =
-          *reinterpret_cast<const uint4*>(q + 8 * piece);
+      *reinterpret_cast<uint4*>(queries + place(n, channel)) =
+          *reinterpret_cast<const uint4*>(q + channel);
+    }
+  };
+  // Queries are turned here, and keys and values of the rows that fall into the item's blocks written.
+  const auto append_and_turn = [&] {
+    const uint32_t warp = threadIdx.x / 32;
+    const uint32_t lane = threadIdx.x % 32;
+    float* vector = reinterpret_cast<float*>(attend_shared) + warp * kMaxHead;
+    for (uint32_t n = warp; n < item.count; n += kAttendWarps) {
+      PrepareHead(append, a.Row(n), a.Head(n), HeadKind::kQuery, lane,
+                  [&](uint32_t c, float v) { queries[place(n, c)] = Saturated(v); });
+      for (uint32_t c = args.head_dim + lane; c < kDim; c += 32)
+        queries[place(n, c)] = __half(0.F);
+    }
+    // Warps that have no query begin.
+    for (uint32_t i = (warp + 16 * kAttendWarps - item.count) % kAttendWarps; i < 2 * item.rows;
+         i += kAttendWarps) {
+      const uint32_t row = item.first_row + i / 2;
+      const uint32_t position = args.row.position[row];
+      const uint32_t block = position / kBlockTokens;
+      if (block - item.block >= item.blocks) continue;
+      const bool key = i % 2 == 0;
+      PrepareHead(append, row, kv_head, key ? HeadKind::kKey : HeadKind::kValue, vector, lane);
+      StoreHead<kCodec>(args.head_dim,
+                        HeadOf(args.cache, BlockAt(args.cache, item.sequence, block),
+                               key ? kv_head : args.kv_heads + kv_head),
+                        position % kBlockTokens, key, vector, lane);
+      __syncwarp();
+    }
+  };
+  const bool early = fused && args.row.position[item.first_row] / kBlockTokens > item.block;
+  AttendUnit<kCodec, kDim>(args, item, kv_head, shared, &last, early, [&] {
+    WaitForPrevious();
+    if (fused) {
+      append_and_turn();
+    } else {
+      copy();
     }
     __syncthreads();
-  };
-  AttendUnit<kCodec, kDim, false>(
-      args, item, blockIdx.y, threadIdx.x, attend_shared, &last,
-      [&](uint32_t n) { return a.End(n); },
-      [&](uint32_t block) { return BlockAt(args.cache, item.sequence, block); }, true, prepare,
-      SyncBlock());
+  });
 }
 
 template <CodecId kCodec, uint32_t kDim>
-void LaunchAttend(Launcher& l, const AttendArgs& args) {
+void LaunchAttend(Launcher& l, const AttendArgs& args, const AppendArgs* append) {
   Launch(l, AttendKernel<kCodec, kDim>, dim3(args.grid_items, args.kv_heads), kAttendThreads,
-         AttendBytes(16, kDim), args);
+         kAttendWarps * kMaxHead * sizeof(float) + AttendBytes(16, kDim), args,
+         append != nullptr ? *append : AppendArgs{}, append != nullptr);
 }
 
-using AttendLaunch = void (*)(Launcher&, const AttendArgs&);
+using AttendLaunch = void (*)(Launcher&, const AttendArgs&, const AppendArgs*);
 
 }  // namespace wring::cuda

@@ -180,6 +180,7 @@ void Append(Launcher&, const AppendArgs&);
 struct AttendItem {
   uint32_t sequence = 0;
   uint32_t first_row = 0;  // in the step, of vector 0 of the sequence
+  uint32_t rows = 0;       // of the sequence in the step
   uint32_t first = 0;      // vector
   uint32_t count = 0;      // vectors, 1 .. 16
   uint32_t block = 0;      // first block of positions
@@ -209,6 +210,9 @@ struct AttendArgs {
   uint32_t* counters = nullptr;  // [tile][kv head], zero between launches
 };
 void Attend(Launcher&, const AttendArgs&);
+// With Append() on the way, q of `args` unused: for sequences of few rows.
+inline constexpr uint32_t kFusedRows = 8;
+void AppendAndAttend(Launcher&, const AppendArgs&, const AttendArgs&);
 bool HasAttend(CodecId codec, uint32_t head_dim);
 
 // The same for items of up to kWideVectors vectors that have all their blocks, one launch's worth in `grid_items`.
@@ -216,75 +220,6 @@ inline constexpr uint32_t kWideVectors = 128;
 void AttendWide(Launcher&, const AttendArgs&);
 // Whether there is one, on the current GPU: Hopper alone.
 bool HasAttendWide(CodecId codec, uint32_t head_dim);
-
-// ---- a step of few rows as one kernel (step.cu) ----
-
-// What runs between two barriers of the whole GPU.
-struct alignas(16) StepOp {
-  enum class Kind : uint8_t { kEmbed, kNorm, kLinear, kAttend, kAdd, kSoftCap };
-  Kind kind = Kind::kEmbed;
-  FormatId format = FormatId::kF16;  // kEmbed, kLinear
-  bool gated = false;                // kLinear: gate(w0 x) * (w1 x), to half_out
-  Gate gate = Gate::kSilu;
-  bool joined = false;               // with the op before: no barrier between
-  uint32_t shift = 0;  // kLinear: of the tiles among those who share them out
-  Half* half_out = nullptr;
-  uint32_t ld_out = 0;
-  EmbedArgs embed;
-  NormArgs norm;
-  LinearArgs linear;
-  AppendArgs append;  // kAttend: done on the way
-  AttendArgs attend;  // items of no more than a chunk
-  float* x = nullptr;  // kAdd, kSoftCap
-  const float* y = nullptr;
-  float cap = 0;
-  uint64_t count = 0;
-};
-
-// The weights of a kLinear, as the warps that copy them need them.
-struct StepStream {
-  struct Segment {
-    uint32_t begin = 0;  // byte of a tile, for float16 of a row
-    uint32_t chunks = 0;
-    uint32_t last_bytes = 0;  // of its last chunk
-  };
-  const std::byte* data[kMaxParts] = {};  // gated: of gate and up
-  uint64_t tile_bytes = 0;
-  uint32_t tiles[kMaxParts] = {};  // that are before those of the next part
-  uint32_t all_tiles = 0;
-  uint32_t shift = 0;
-  uint32_t chunk_bytes = 0;
-  uint32_t pitch = 0;  // of float16's rows, which are no chunks of their own; 0: others
-  uint32_t gated = 0;
-  Segment segments[kSegments];
-};
-// Of one op; its shift is as it stands there.
-StepStream StreamOf(const StepOp& op);
-
-// A step in device memory: its ops, then the streams of those that are kLinear, in their order.
-struct StepProgram {
-  const StepOp* ops = nullptr;
-  uint32_t count = 0;
-  const StepStream* streams = nullptr;
-  uint32_t stream_count = 0;
-};
-struct StepShape {
-  uint32_t rows = 0;
-  uint32_t strips = 0;   // most that an input has
-  uint32_t vectors = 0;  // most that an item of attention has
-  uint32_t head_dim = 0;
-  uint32_t slot_bytes = 0;  // most that a chunk of weights has
-  uint32_t streams = 0;
-};
-// Whether formats and heads have a place in the kernel, on the current GPU: Hopper and later.
-bool HasStep(CodecId codec, uint32_t head_dim);
-uint32_t StepSlotBytes(FormatId format);  // 0: none
-bool FitsStep(const StepShape&);
-inline constexpr uint32_t kStepSync = 2;  // words, zero between launches
-// times: null, or a clock in ns of the begin and of the end of each op.
-void RunStep(Launcher&, const StepShape&, const StepProgram&, uint32_t* sync, uint64_t* times);
-// Who share tiles out, for StepOp::shift.
-uint32_t StepGroups(const Launcher&);
 
 // ---- for measuring ----
 // Random fragments.

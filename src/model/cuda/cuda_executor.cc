@@ -98,7 +98,16 @@ Status CudaExecutor::Lower() {
         stages_.push_back(stage);
         break;
       }
-      case OpKind::kAttend: stages_.push_back({Work::kAttend, &op}); break;
+      case OpKind::kAttend: {
+        Stage stage = {Work::kAttend, &op};
+        stage.append = stages_.size() - 1;
+        if (stages_.back().work != Work::kAppend) {
+          return Error(Code::kUnsupported, "{} attends in a way that has no GPU kernel",
+                       spec_.architecture);
+        }
+        stages_.push_back(stage);
+        break;
+      }
       case OpKind::kAdd: stages_.push_back({Work::kAdd, &op}); break;
       case OpKind::kSoftCap: stages_.push_back({Work::kSoftCap, &op}); break;
       case OpKind::kSelect: {
@@ -156,7 +165,6 @@ Status CudaExecutor::Allocate() {
     workspace = std::max(workspace, cuda::SplitFloats(tiles, split) * sizeof(float));
   }
   WRING_TRY(Reserve(workspace_, workspace));
-  WRING_ASSIGN(step_sync_, device_.Allocate(cuda::kStepSync * sizeof(uint32_t)));
   if (rows > kGraphRows) WRING_TRY(Reserve(expanded_, expanded));
   return {};
 }
@@ -251,17 +259,13 @@ Status CudaExecutor::Upload() {
                     "copying the step");
 }
 
-void CudaExecutor::LaunchRopes() {
+Status CudaExecutor::Launch() {
+  launcher_.error = 0;
   for (const RopeTable& t : ropes_) {
     cuda::RopeTable(launcher_, t.inverse.as<float>(), t.half, t.scale,
                     {table<uint32_t>(at_.position), table<uint32_t>(at_.sequence)}, rows_,
                     const_cast<float*>(t.cos_sin.as<float>()));
   }
-}
-
-Status CudaExecutor::Launch() {
-  launcher_.error = 0;
-  LaunchRopes();
   for (const Stage& stage : stages_) {
     if (selected_ == 0 && stage.gather) break;  // nobody wants logits
     WRING_TRY(RunStage(stage));
@@ -270,7 +274,7 @@ Status CudaExecutor::Launch() {
 }
 
 void CudaExecutor::DropGraphs() {
-  for (const auto& [key, g] : graphs_) cudaGraphExecDestroy(g.graph);
+  for (const auto& [key, graph] : graphs_) cudaGraphExecDestroy(graph);
   graphs_.clear();
 }
 
@@ -294,7 +298,7 @@ Result<CUgraphExec_st*> CudaExecutor::Record(const std::function<Status()>& laun
 
 // What a launch depends on: shapes, and where its tables are.
 Status CudaExecutor::RunGraph() {
-  GraphKey key = {rows_, selected_, static_cast<uint32_t>(at_.offsets[0]),
+  GraphKey key = {rows_, selected_, step_.fused ? 1U : 0U, static_cast<uint32_t>(at_.offsets[0]),
                   static_cast<uint32_t>(at_.offsets[1]), static_cast<uint32_t>(at_.offsets[2])};
   for (const PlanAt& p : at_.plans) {
     key.push_back(static_cast<uint32_t>(p.codec));
@@ -304,21 +308,10 @@ Status CudaExecutor::RunGraph() {
   auto it = graphs_.find(key);
   if (it == graphs_.end()) {
     if (graphs_.size() >= kMostGraphs) DropGraphs();
-    Graph g;
-    WRING_ASSIGN(Whole whole, MakeWhole());
-    if (whole.ops.empty()) {
-      WRING_ASSIGN(g.graph, Record([this] { return Launch(); }));
-    } else {
-      WRING_ASSIGN(g.graph, Record([&] {
-                     launcher_.error = 0;
-                     LaunchWhole(whole, nullptr);
-                     return launcher_.status();
-                   }));
-      g.program = std::move(whole.on_device);
-    }
-    it = graphs_.emplace(key, std::move(g)).first;
+    WRING_ASSIGN(CUgraphExec_st * graph, Record([this] { return Launch(); }));
+    it = graphs_.emplace(key, graph).first;
   }
-  return CudaStatus(cudaGraphLaunch(it->second.graph, device_.stream()), "starting a step");
+  return CudaStatus(cudaGraphLaunch(it->second, device_.stream()), "starting a step");
 }
 
 }  // namespace wring

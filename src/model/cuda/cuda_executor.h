@@ -1,6 +1,6 @@
 // The executor on one GPU. The op list is lowered once to stages (what runs as one kernel or two), a step becomes tables
 // in one copy (StepTables), and steps of few rows replay a CUDA graph: one launch a step, no host synchronisation before
-// the logits. The fewest rows (a token a sequence, a few sequences) are one kernel (kernels/cuda/step.cuh).
+// the logits.
 //
 // Grades (contract 7): our own kernels give a row the same bits in any step. The vendor's GEMM does not promise that; it
 // computes steps of more than kSplitRows rows unless options.invariant is set.
@@ -54,6 +54,7 @@ class CudaExecutor final : public Executor {
     bool gather = false;     // kNorm: of the selected rows
     bool feeds = false;      // kNorm: the next stage may run it
     size_t norm = kNoStage;  // kLinear: which stage's norm it may run
+    size_t append = kNoStage;  // kAttend: which stage's cache write it may run
   };
   struct RopeTable {
     Buffer inverse, cos_sin;
@@ -73,7 +74,6 @@ class CudaExecutor final : public Executor {
 
   // cuda_executor.cc
   Status Upload();
-  void LaunchRopes();
   Status Launch();  // the whole step into the stream
   Result<CUgraphExec_st*> Record(const std::function<Status()>& launch);
   Status RunGraph();
@@ -110,24 +110,8 @@ class CudaExecutor final : public Executor {
   Status VendorProduct(const cuda::LinearArgs::Part& part, const cuda::LinearArgs& args,
                        FormatId format, cuda::Half* half_out);
 
-  // whole_step.cc
-  struct Whole {
-    cuda::StepShape shape;
-    std::vector<cuda::StepOp> ops;
-    std::vector<const Stage*> stages;  // of each op
-    std::vector<cuda::StepStream> streams;
-    Buffer on_device;
-    cuda::StepProgram program;
-  };
-  // The step as one kernel; no ops where some part of it has no place there.
-  Result<Whole> MakeWhole();
-  bool AddWhole(const Stage& stage, Whole* whole);
-  void AddStreams(Whole* whole) const;
-  void LaunchWhole(const Whole& whole, uint64_t* times);
-
   // op_times.cc
   Result<double> TimeStages(const std::vector<const Stage*>& stages, int repeat);
-  Result<std::vector<double>> TimeWhole(const Whole& whole, int repeat);
   OpTime Describe(const Stage& stage, const Step& step) const;
 
   float* floats(Slot s) { return floats_[static_cast<size_t>(s)].as<float>(); }
@@ -167,13 +151,7 @@ class CudaExecutor final : public Executor {
     uint64_t first[kCodecCount] = {}, offsets[kCodecCount] = {};
     std::vector<PlanAt> plans;
   } at_;
-  // A recorded step, and what its kernel reads.
-  struct Graph {
-    CUgraphExec_st* graph = nullptr;
-    Buffer program;
-  };
-  std::map<GraphKey, Graph> graphs_;
-  Buffer step_sync_;
+  std::map<GraphKey, CUgraphExec_st*> graphs_;
 };
 
 }  // namespace wring

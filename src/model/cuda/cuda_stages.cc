@@ -41,6 +41,7 @@ Status CudaExecutor::RunStage(const Stage& stage) {
       return {};
     case Work::kLinear: return Linear(stage);
     case Work::kAppend:
+      if (step_.fused) return {};
       for (size_t c = 0; c < kCodecCount; ++c) {
         if (step_.blocks[c].used)
           cuda::Append(launcher_, AppendOf(stage, static_cast<CodecId>(c)));
@@ -50,6 +51,10 @@ Status CudaExecutor::RunStage(const Stage& stage) {
       for (const PlanAt& p : at_.plans) {
         if (p.window != spec_.layer_window(op.layer)) continue;
         cuda::AttendArgs a = AttendOf(op, p);
+        if (step_.fused) {
+          cuda::AppendAndAttend(launcher_, AppendOf(stages_[stage.append], p.codec), a);
+          continue;
+        }
         if (p.grid > 0) cuda::Attend(launcher_, a);
         a.items = table<cuda::AttendItem>(p.wide_items);
         a.grid_items = p.wide_grid;

@@ -32,7 +32,7 @@ CudaExecutor::OpTime CudaExecutor::Describe(const Stage& stage, const Step& step
     case Work::kAdd: t.name = "add"; break;
     case Work::kSoftCap: t.name = "soft cap"; break;
     case Work::kAttend: {
-      t.name = "attend";
+      t.name = step_.fused ? "rope, append, attend" : "attend";
       const uint32_t window = spec_.layer_window(stage.op->layer);
       if (window != 0) t.name += " (window)";
       // Every position that the last row of a sequence sees, once.
@@ -88,29 +88,6 @@ Result<double> CudaExecutor::TimeStages(const std::vector<const Stage*>& stages,
   return seconds[seconds.size() / 2];
 }
 
-// What the ops of a step that is one kernel take there, each with the barrier before it.
-Result<std::vector<double>> CudaExecutor::TimeWhole(const Whole& whole, int repeat) {
-  const auto& ops = whole.ops;
-  WRING_ASSIGN(Buffer clock, device_.Allocate((ops.size() + 1) * sizeof(uint64_t)));
-  std::vector<std::vector<double>> samples(ops.size());
-  std::vector<uint64_t> ns(ops.size() + 1);
-  for (int i = 0; i <= 4 * repeat; ++i) {
-    launcher_.error = 0;
-    LaunchWhole(whole, const_cast<uint64_t*>(clock.as<uint64_t>()));
-    WRING_TRY(launcher_.status());
-    WRING_TRY(device_.CopyOut(std::as_writable_bytes(std::span(ns)), clock, 0));
-    if (i == 0) continue;
-    for (size_t o = 0; o < ops.size(); ++o)
-      samples[o].push_back(static_cast<double>(ns[o + 1] - ns[o]) / 1e9);
-  }
-  std::vector<double> seconds;
-  for (auto& s : samples) {
-    std::nth_element(s.begin(), s.begin() + static_cast<ptrdiff_t>(s.size() / 2), s.end());
-    seconds.push_back(s[s.size() / 2]);
-  }
-  return seconds;
-}
-
 Result<std::vector<CudaExecutor::OpTime>> CudaExecutor::TimeOps(const Step& step, int repeat) {
   device_.Use();
   rows_ = static_cast<uint32_t>(step.rows.size());
@@ -123,7 +100,9 @@ Result<std::vector<CudaExecutor::OpTime>> CudaExecutor::TimeOps(const Step& step
   WRING_TRY(device_.Synchronize());
   std::vector<OpTime> kinds;
   std::vector<std::vector<const Stage*>> of_kind;
-  const auto kind_of = [&](const Stage& stage) {
+  for (const Stage& stage : stages_) {
+    if (stage.feeds && FusesNorm(*stage.op)) continue;
+    if (stage.work == Work::kAppend && step_.fused) continue;
     const OpTime t = Describe(stage, step);
     const auto same = [&](const OpTime& k) { return k.name == t.name && k.bytes == t.bytes; };
     const auto at = std::find_if(kinds.begin(), kinds.end(), same) - kinds.begin();
@@ -131,24 +110,8 @@ Result<std::vector<CudaExecutor::OpTime>> CudaExecutor::TimeOps(const Step& step
       kinds.push_back(t);
       of_kind.emplace_back();
     }
-    return static_cast<size_t>(at);
-  };
-  WRING_ASSIGN(const Whole whole, MakeWhole());
-  if (!whole.ops.empty()) {
-    WRING_ASSIGN(const auto seconds, TimeWhole(whole, repeat));
-    for (size_t o = 0; o < whole.ops.size(); ++o) {
-      const size_t k = kind_of(*whole.stages[o]);
-      kinds[k].count += o == 0 || whole.stages[o] != whole.stages[o - 1] ? 1 : 0;
-      kinds[k].seconds += seconds[o];
-    }
-    for (OpTime& k : kinds) k.seconds /= k.count;
-    return kinds;
-  }
-  for (const Stage& stage : stages_) {
-    if (stage.feeds && FusesNorm(*stage.op)) continue;
-    const size_t k = kind_of(stage);
-    ++kinds[k].count;
-    of_kind[k].push_back(&stage);
+    ++kinds[static_cast<size_t>(at)].count;
+    of_kind[static_cast<size_t>(at)].push_back(&stage);
   }
   for (size_t k = 0; k < kinds.size(); ++k) {
     WRING_ASSIGN(const double all, TimeStages(of_kind[k], repeat));

@@ -37,6 +37,12 @@ Status StepTables::Build(const Step& step) {
     selected[slot] = r;
   }
   WRING_TRY(AddBlocks(step));
+  fused = true;
+  uint32_t run = 0;  // rows of a sequence
+  for (uint32_t r = 0; r < step.rows.size(); ++r) {
+    run = r > 0 && sequence[r] == sequence[r - 1] ? run + 1 : 1;
+    fused = fused && run <= cuda::kFusedRows;
+  }
   size_t used = 0;
   for (size_t c = 0; c < kCodecCount; ++c) {
     if (!blocks[c].used) continue;
@@ -77,12 +83,13 @@ Status StepTables::AddBlocks(const Step& step) {
   return {};
 }
 
-cuda::AttendItem StepTables::ItemOf(const Step& step, uint32_t window, uint32_t row, uint32_t first,
-                                    uint32_t count) const {
+cuda::AttendItem StepTables::ItemOf(const Step& step, uint32_t window, uint32_t row, uint32_t rows,
+                                    uint32_t first, uint32_t count) const {
   const uint32_t group = spec_.group();
   cuda::AttendItem item;
   item.sequence = step.rows[row].sequence;
   item.first_row = row;
+  item.rows = rows;
   item.first = first;
   item.count = count;
   // Rows are in order of positions: the first sees furthest back, the last furthest on.
@@ -106,18 +113,19 @@ void StepTables::PlanAttention(const Step& step, Plan* plan) {
     while (end < rows && step.rows[end].sequence == step.rows[r].sequence) ++end;
     if (blocks[codec].first[step.rows[r].sequence] != cuda::kNotThisCodec) {
       const uint32_t vectors = (end - r) * spec_.group();
-      const bool wide = wide_[codec] && vectors >= cuda::kWideVectors;
+      const bool wide = wide_[codec] && !fused && vectors >= cuda::kWideVectors;
       const uint32_t tile = wide ? cuda::kWideVectors : kTile;
       for (uint32_t first = 0; first < vectors; first += tile) {
         (wide ? plan->wide : plan->items)
-            .push_back(ItemOf(step, plan->window, r, first, std::min(tile, vectors - first)));
+            .push_back(
+                ItemOf(step, plan->window, r, end - r, first, std::min(tile, vectors - first)));
       }
     }
     r = end;
   }
   std::stable_sort(plan->wide.begin(), plan->wide.end(),
                    [](const auto& a, const auto& b) { return a.blocks > b.blocks; });
-  if (rows <= cuda::kGemvRows || plan->items.size() * spec_.kv_heads < filled_) SplitChunks(plan);
+  if (plan->items.size() * spec_.kv_heads < filled_) SplitChunks(plan);
 }
 
 // Too few items to fill the GPU: an item a chunk, or a block where chunks are still too few.

@@ -42,13 +42,14 @@ class StepTables {
   };
   Blocks blocks[kCodecCount];
   std::vector<Plan> plans;
+  bool fused = false;  // every sequence has so few rows that attention writes the cache on its way
 
  private:
   Status AddBlocks(const Step& step);
   void PlanAttention(const Step& step, Plan* plan);
-  // Vectors first .. first + count - 1 of the rows from `row` on, over all blocks that they see.
-  cuda::AttendItem ItemOf(const Step& step, uint32_t window, uint32_t row, uint32_t first,
-                          uint32_t count) const;
+  // Vectors first .. first + count - 1 of a sequence's rows from `row` on, over all blocks that they see.
+  cuda::AttendItem ItemOf(const Step& step, uint32_t window, uint32_t row, uint32_t rows,
+                          uint32_t first, uint32_t count) const;
   void SplitChunks(Plan* plan) const;
 
   const ModelSpec& spec_;
