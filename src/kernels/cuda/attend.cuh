@@ -3,8 +3,9 @@
 // outputs an eighth of the channels, and between the two they exchange maxima and weights. Blocks are merged to chunks of
 // four and chunks to the whole, in order; where an item is only a part of that, who is last to finish merges them all.
 //
-// Keys [token][channel] and values [channel][token] are both read as 16 contiguous bytes a lane, straight from the cache,
-// each byte once, all of a block before any of it is used.
+// Keys [token][channel] and values [channel][token] are both copied as they lie, each byte once, by the warp that multiplies
+// them: each warp has a ring of its own in shared memory and waits for nobody. They are read back as 16 contiguous bytes a
+// lane.
 #pragma once
 
 #include "kernels/cuda/append.cuh"
@@ -16,30 +17,37 @@ namespace wring::cuda {
 constexpr uint32_t kAttendWarps = 8;
 constexpr uint32_t kAttendThreads = 32 * kAttendWarps;
 
-// Eight stored values of a lane as four float16 pairs.
+// 16-byte piece c of row n stands at c ^ 4 (n & 1): no bank conflicts.
+__device__ __forceinline__ uint32_t SwappedPiece(uint32_t row, uint32_t piece) {
+  return piece ^ ((row & 1) << 2);
+}
+
+// Eight stored values as four float16 pairs, from shared memory, where rows of float16 have their 16-byte pieces swapped
+// (SwappedPiece) and rows of int8 stand 16 bytes apart.
 template <CodecId kCodec>
 struct Stored;
 template <>
 struct Stored<CodecId::kF16> {
   static constexpr uint32_t kBytes = 2;
-  using Raw = uint4;
-  __device__ static __forceinline__ Raw Load(const std::byte* p) {
-    return *reinterpret_cast<const uint4*>(p);
+  static constexpr uint32_t Pitch(uint32_t values) { return (values + 63) / 64 * 128; }
+  __device__ static __forceinline__ uint32_t Piece(uint32_t row, uint32_t piece) {
+    return SwappedPiece(row, piece);
   }
-  __device__ static __forceinline__ uint4 Halves(Raw raw) { return raw; }
+  __device__ static __forceinline__ uint4 Load(uint32_t row_at, uint32_t row, uint32_t eighth) {
+    return LoadShared(row_at + 16 * SwappedPiece(row, eighth));
+  }
 };
 template <>
 struct Stored<CodecId::kI8> {
   static constexpr uint32_t kBytes = 1;
-  using Raw = uint2;
-  __device__ static __forceinline__ Raw Load(const std::byte* p) {
-    return *reinterpret_cast<const uint2*>(p);
-  }
+  static constexpr uint32_t Pitch(uint32_t values) { return values + 16; }
+  __device__ static __forceinline__ uint32_t Piece(uint32_t /*row*/, uint32_t piece) { return piece; }
   __device__ static __forceinline__ uint32_t Pair(uint32_t word, uint32_t selector) {
     // v ^ 0x80 is v + 128; 0x6400 | that is 1024 + 128 + v.
     return Sub2(__byte_perm(word ^ 0x80808080U, 0x64646464, selector), Half2Of(1024 + 128));
   }
-  __device__ static __forceinline__ uint4 Halves(Raw raw) {
+  __device__ static __forceinline__ uint4 Load(uint32_t row_at, uint32_t /*row*/, uint32_t eighth) {
+    const uint2 raw = LoadShared2(row_at + 8 * eighth);
     return {Pair(raw.x, 0x4140), Pair(raw.x, 0x4342), Pair(raw.y, 0x4140), Pair(raw.y, 0x4342)};
   }
 };
@@ -49,14 +57,10 @@ __device__ __forceinline__ float Shrink(float a, float b) {
   return a == -INFINITY ? 0.F : exp2f(a - b);
 }
 
-// Shared memory of the warps: queries, a block's weights, maxima and sums. 16-byte piece c of row n stands at
-// c ^ 4 (n & 1): no bank conflicts.
+// Shared memory of the warps together: queries, a block's weights, maxima and sums.
 constexpr uint32_t AttendPieces(uint32_t dim) { return (dim / 8 + 7) / 8 * 8; }
 constexpr uint32_t AttendBytes(uint32_t count, uint32_t dim) {
   return count * AttendPieces(dim) * 16 + 16 * 128 + 2 * kAttendWarps * 16 * 4;
-}
-__device__ __forceinline__ uint32_t SwappedPiece(uint32_t row, uint32_t piece) {
-  return piece ^ ((row & 1) << 2);
 }
 
 // Maximum, sum and outputs of some positions, for kRows vectors and kCols outputs of each.
@@ -79,24 +83,24 @@ struct Partial {
   }
 };
 
-// What the warps know of their item. What a lane asks for at once is limited for large heads.
+// What the warps know of their item.
 template <CodecId kCodec, uint32_t kDim>
 struct Attention {
   using S = Stored<kCodec>;
   static constexpr uint32_t kPieces = kDim / 8;          // of 8 channels
   static constexpr uint32_t kSteps = (kPieces + 3) / 4;  // of 32 channels
   static constexpr uint32_t kOwn = (kPieces + kAttendWarps - 1) / kAttendWarps;  // a warp's
-  static constexpr uint32_t kKeySteps = kSteps < 4 ? kSteps : 4;  // asked for at once
-  static constexpr uint32_t kValuePieces = kOwn < 4 ? kOwn : 4;
   static constexpr bool kScaled = kCodec == CodecId::kI8;
   static_assert(kDim % 16 == 0);
   using Part = Partial<2, 2 * kOwn>;  // of vectors g and g + 8
-  struct Keys {
-    typename S::Raw raw[kKeySteps];
-  };
-  struct Values {
-    typename S::Raw raw[kValuePieces][2];
-  };
+  // A warp's part of a block in shared memory: keys of 8 tokens, values of 8 kOwn channels, and both scales of the tokens.
+  static constexpr uint32_t kKeyPitch = S::Pitch(kDim);
+  static constexpr uint32_t kValuePitch = S::Pitch(kBlockTokens);
+  static constexpr uint32_t kValuesAt = 8 * kKeyPitch;
+  static constexpr uint32_t kScalesAt = kValuesAt + 8 * kOwn * kValuePitch;
+  static constexpr uint32_t kStageBytes = kScalesAt + (kScaled ? 64 : 0);
+  static constexpr uint32_t kStages = 2;
+  static constexpr uint32_t kRingBytes = kAttendWarps * kStages * kStageBytes;
 
   const AttendArgs& args;
   const AttendItem& item;
@@ -118,28 +122,35 @@ struct Attention {
     return n < item.count ? args.row.position[Row(n)] + 1 : 0;
   }
 
-  __device__ __forceinline__ void LoadKeys(const std::byte* keys, uint32_t step, Keys* k) const {
-    const uint32_t token = 8 * warp() + g();
+  // Asks for this warp's part of a block.
+  __device__ __forceinline__ void Fill(uint8_t* to, uint32_t block) const {
+    const std::byte* keys = HeadOf(args.cache, BlockAt(args.cache, item.sequence, block), kv_head);
+    const std::byte* values = keys + args.kv_heads * args.cache.head_bytes;
+    const uint32_t lane = thread % 32;
+    constexpr uint32_t kKeyPieces = kDim * S::kBytes / 16;  // of a token
 #pragma unroll
-    for (uint32_t b = 0; b < kKeySteps; ++b) {
-      k->raw[b] = {};
-      const uint32_t piece = 4 * (step + b) + t();
-      if (piece < kPieces) k->raw[b] = S::Load(keys + (token * kDim + 8 * piece) * S::kBytes);
-    }
-  }
-  __device__ __forceinline__ void LoadValues(const std::byte* values, uint32_t first,
-                                             Values* v) const {
-#pragma unroll
-    for (uint32_t i = 0; i < kValuePieces; ++i) {
-      const uint32_t c = warp() + kAttendWarps * (first + i);
-#pragma unroll
-      for (uint32_t h = 0; h < 2; ++h) {
-        v->raw[i][h] = {};
-        if (c < kPieces) {
-          v->raw[i][h] =
-              S::Load(values + ((8 * c + g()) * kBlockTokens + 32 * h + 8 * t()) * S::kBytes);
-        }
+    for (uint32_t i = 0; i < 8 * kKeyPieces; i += 32) {
+      const uint32_t row = (i + lane) / kKeyPieces;
+      const uint32_t piece = (i + lane) % kKeyPieces;
+      if (row < 8) {
+        CopyAsync16(to + row * kKeyPitch + 16 * S::Piece(row, piece),
+                    keys + 8 * warp() * kDim * S::kBytes + 16 * (i + lane));
       }
+    }
+    constexpr uint32_t kValuePieces = kBlockTokens * S::kBytes / 16;  // of a channel
+#pragma unroll
+    for (uint32_t i = 0; i < 8 * kOwn * kValuePieces; i += 32) {
+      const uint32_t row = (i + lane) / kValuePieces;
+      const uint32_t piece = (i + lane) % kValuePieces;
+      const uint32_t channel = 8 * (warp() + kAttendWarps * (row / 8)) + row % 8;
+      if (channel < kDim) {
+        CopyAsync16(to + kValuesAt + row * kValuePitch + 16 * S::Piece(row, piece),
+                    values + (channel * kValuePieces + piece) * 16);
+      }
+    }
+    if (kScaled && lane < 4) {
+      const std::byte* scales = (lane < 2 ? keys : values) + kBlockTokens * kDim * S::kBytes;
+      CopyAsync16(to + kScalesAt + 16 * lane, scales + 32 * warp() + 16 * (lane % 2));
     }
   }
   __device__ static __forceinline__ uint32_t KeepPair(uint32_t v, uint32_t seen, uint32_t token) {
@@ -151,12 +162,12 @@ struct Attention {
   }
 };
 
-// One item and KV head by a block of threads. `shared`: AttendBytes(item.count, kDim), where prepare() puts the queries;
-// early: after the first block was asked for. last: a word.
+// One item and KV head by a block of threads. `ring`: kRingBytes; `shared`: AttendBytes(item.count, kDim), where prepare()
+// puts the queries; blocks before `known` may be asked for before that. last: a word.
 template <CodecId kCodec, uint32_t kDim, typename Prepare>
 __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendItem& item,
-                                           uint32_t kv_head, uint8_t* shared, uint32_t* last,
-                                           bool early, Prepare prepare) {
+                                           uint32_t kv_head, uint8_t* ring, uint8_t* shared,
+                                           uint32_t* last, uint32_t known, Prepare prepare) {
   using A = Attention<kCodec, kDim>;
   using S = Stored<kCodec>;
   constexpr uint32_t kRowPieces = AttendPieces(kDim);
@@ -166,6 +177,7 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
   const uint32_t g = a.g();
   const uint32_t t = a.t();
   const uint32_t count = item.count;
+  uint8_t* stages = ring + warp * (A::kStages * A::kStageBytes);
   const uint4* queries = reinterpret_cast<const uint4*>(shared);
   uint8_t* weights = shared + count * kRowPieces * 16;  // [16][64] float16
   float* maxes = reinterpret_cast<float*>(weights + 16 * 128);  // [kAttendWarps][16]
@@ -182,43 +194,42 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
   typename A::Part whole;
   typename A::Part chunk;
   const uint32_t stop = item.block + item.blocks;
-  if (!early) prepare();
+  const auto fill = [&](uint32_t block) {
+    if (block < stop) a.Fill(stages + (block - item.block) % A::kStages * A::kStageBytes, block);
+    CommitCopies();
+  };
+  uint32_t asked = item.block;
+  while (asked < min(known, item.block + A::kStages)) fill(asked++);
+  prepare();
+  while (asked < item.block + A::kStages) fill(asked++);
   for (uint32_t block = item.block; block < stop; ++block) {
-    const std::byte* keys = HeadOf(args.cache, BlockAt(args.cache, item.sequence, block), kv_head);
-    const std::byte* values = keys + args.kv_heads * args.cache.head_bytes;
-    typename A::Keys k;
-    typename A::Values v;
-    a.LoadKeys(keys, 0, &k);
-    a.LoadValues(values, 0, &v);
-    if (early && block == item.block) prepare();
+    WaitCopies<A::kStages - 1>();
+    __syncwarp();
+    const uint32_t stage = SharedAddress(stages + (block - item.block) % A::kStages * A::kStageBytes);
+    const float* scales = reinterpret_cast<const float*>(
+        stages + (block - item.block) % A::kStages * A::kStageBytes + A::kScalesAt);
     float s[4] = {};
 #pragma unroll
-    for (uint32_t step = 0; step < A::kSteps; step += A::kKeySteps) {
-      if (step > 0) a.LoadKeys(keys, step, &k);
-#pragma unroll
-      for (uint32_t b = 0; b < A::kKeySteps; ++b) {
-        if (step + b >= A::kSteps) break;
-        uint4 q[2] = {};
-        const uint32_t piece = 4 * (step + b) + t;
+    for (uint32_t b = 0; b < A::kSteps; ++b) {
+      uint4 q[2] = {};
+      uint4 of = {0, 0, 0, 0};
+      const uint32_t piece = 4 * b + t;
+      if (piece < A::kPieces) {
         if (g < count) q[0] = queries[g * kRowPieces + SwappedPiece(g, piece)];
         if (g + 8 < count) q[1] = queries[(g + 8) * kRowPieces + SwappedPiece(g, piece)];
-        if (piece >= A::kPieces) q[0] = q[1] = {0, 0, 0, 0};
-        const uint4 of = S::Halves(k.raw[b]);
-        Mma(s, q[0].x, q[1].x, q[0].y, q[1].y, of.x, of.y);
-        Mma(s, q[0].z, q[1].z, q[0].w, q[1].w, of.z, of.w);
+        of = S::Load(stage + g * A::kKeyPitch, g, piece);
       }
+      Mma(s, q[0].x, q[1].x, q[0].y, q[1].y, of.x, of.y);
+      Mma(s, q[0].z, q[1].z, q[0].w, q[1].w, of.z, of.w);
     }
     // Scale, cap, mask. Scores are base-2 logarithms from here on.
     constexpr float kLog2e = 1.44269504F;
     const uint32_t token = 8 * warp + 2 * t;  // and the one after it
-    const auto scales_of = [&](const std::byte* head) {
-      return reinterpret_cast<const float*>(head + kBlockTokens * kDim * S::kBytes) + token;
-    };
     float m[2] = {-INFINITY, -INFINITY};
 #pragma unroll
     for (uint32_t i = 0; i < 4; ++i) {
       float x = s[i] * args.scale;
-      if constexpr (A::kScaled) x *= scales_of(keys)[i % 2];
+      if constexpr (A::kScaled) x *= scales[2 * t + i % 2];
       if (args.softcap > 0) x = args.softcap * tanhf(x / args.softcap);
       const uint32_t at = block * kBlockTokens + token + i % 2;
       const uint32_t r = i / 2;
@@ -246,8 +257,8 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
       float l = x[0] + x[1];
       if constexpr (A::kScaled) {
         // What this request has not written is another's, and may be no number.
-        if (x[0] != 0) x[0] *= scales_of(values)[0];
-        if (x[1] != 0) x[1] *= scales_of(values)[1];
+        if (x[0] != 0) x[0] *= scales[8 + 2 * t];
+        if (x[1] != 0) x[1] *= scales[8 + 2 * t + 1];
       }
       *reinterpret_cast<uint32_t*>(weights + row * 128 + SwappedPiece(row, warp) * 16 + 4 * t) =
           AsWord(__floats2half2_rn(x[0], x[1]));
@@ -272,23 +283,21 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
     // 0 times a number that is not one is not 0: positions that nobody sees must not reach the product.
     const uint32_t seen = all_end - min(all_end, block * kBlockTokens);
 #pragma unroll
-    for (uint32_t first = 0; first < A::kOwn; first += A::kValuePieces) {
-      if (first > 0) a.LoadValues(values, first, &v);
+    for (uint32_t i = 0; i < A::kOwn; ++i) {
+      float o[4] = {};
 #pragma unroll
-      for (uint32_t i = 0; i < A::kValuePieces; ++i) {
-        if (first + i >= A::kOwn) break;
-        float o[4] = {};
-#pragma unroll
-        for (uint32_t h = 0; h < 2; ++h) {
-          uint4 of = S::Halves(v.raw[i][h]);
-          if (seen < kBlockTokens && kCodec == CodecId::kF16) of = A::Keep(of, seen, 32 * h + 8 * t);
-          Mma(o, p[h][0].x, p[h][1].x, p[h][0].y, p[h][1].y, of.x, of.y);
-          Mma(o, p[h][0].z, p[h][1].z, p[h][0].w, p[h][1].w, of.z, of.w);
-        }
-#pragma unroll
-        for (uint32_t x = 0; x < 4; ++x) part.out[x / 2][2 * (first + i) + x % 2] = o[x];
+      for (uint32_t h = 0; h < 2; ++h) {
+        const uint32_t row = 8 * i + g;
+        uint4 of = S::Load(stage + A::kValuesAt + row * A::kValuePitch, row, 4 * h + t);
+        if (seen < kBlockTokens && kCodec == CodecId::kF16) of = A::Keep(of, seen, 32 * h + 8 * t);
+        Mma(o, p[h][0].x, p[h][1].x, p[h][0].y, p[h][1].y, of.x, of.y);
+        Mma(o, p[h][0].z, p[h][1].z, p[h][0].w, p[h][1].w, of.z, of.w);
       }
+#pragma unroll
+      for (uint32_t x = 0; x < 4; ++x) part.out[x / 2][2 * i + x % 2] = o[x];
     }
+    __syncwarp();
+    fill(block + A::kStages);
     if (block == item.block || block % kChunkBlocks == 0) {
       chunk = part;
     } else {
@@ -391,7 +400,7 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
 // fused: with the cache write of `append`, and queries from there. What does not depend on the launch before this one is
 // asked for before that has ended: tables, and positions that no row of the step writes.
 template <CodecId kCodec, uint32_t kDim>
-__global__ void __launch_bounds__(kAttendThreads, kDim <= 128 ? 2 : 1)
+__global__ void __launch_bounds__(kAttendThreads, kDim <= 128 ? 3 : 1)
     AttendKernel(const __grid_constant__ AttendArgs args, const __grid_constant__ AppendArgs append,
                  bool fused) {
   extern __shared__ __align__(16) uint8_t attend_shared[];
@@ -401,7 +410,9 @@ __global__ void __launch_bounds__(kAttendThreads, kDim <= 128 ? 2 : 1)
   const AttendItem item = args.items[blockIdx.x];
   const uint32_t kv_head = blockIdx.y;
   const Attention<kCodec, kDim> a = {args, item, kv_head, threadIdx.x};
-  uint8_t* shared = attend_shared + kAttendWarps * kMaxHead * sizeof(float);
+  // The ring, a vector a warp, and what the warps share.
+  constexpr uint32_t kRing = Attention<kCodec, kDim>::kRingBytes;
+  uint8_t* shared = attend_shared + kRing + kAttendWarps * kDim * sizeof(float);
   auto* queries = reinterpret_cast<__half*>(shared);
   const auto place = [&](uint32_t n, uint32_t channel) {
     return (n * AttendPieces(kDim) + SwappedPiece(n, channel / 8)) * 8 + channel % 8;
@@ -420,7 +431,7 @@ __global__ void __launch_bounds__(kAttendThreads, kDim <= 128 ? 2 : 1)
   const auto append_and_turn = [&] {
     const uint32_t warp = threadIdx.x / 32;
     const uint32_t lane = threadIdx.x % 32;
-    float* vector = reinterpret_cast<float*>(attend_shared) + warp * kMaxHead;
+    float* vector = reinterpret_cast<float*>(attend_shared + kRing) + warp * kDim;
     for (uint32_t n = warp; n < item.count; n += kAttendWarps) {
       PrepareHead(append, a.Row(n), a.Head(n), HeadKind::kQuery, lane,
                   [&](uint32_t c, float v) { queries[place(n, c)] = Saturated(v); });
@@ -443,8 +454,8 @@ __global__ void __launch_bounds__(kAttendThreads, kDim <= 128 ? 2 : 1)
       __syncwarp();
     }
   };
-  const bool early = fused && args.row.position[item.first_row] / kBlockTokens > item.block;
-  AttendUnit<kCodec, kDim>(args, item, kv_head, shared, &last, early, [&] {
+  const uint32_t known = fused ? args.row.position[item.first_row] / kBlockTokens : 0;
+  AttendUnit<kCodec, kDim>(args, item, kv_head, attend_shared, shared, &last, known, [&] {
     WaitForPrevious();
     if (fused) {
       append_and_turn();
@@ -458,7 +469,9 @@ __global__ void __launch_bounds__(kAttendThreads, kDim <= 128 ? 2 : 1)
 template <CodecId kCodec, uint32_t kDim>
 void LaunchAttend(Launcher& l, const AttendArgs& args, const AppendArgs* append) {
   Launch(l, AttendKernel<kCodec, kDim>, dim3(args.grid_items, args.kv_heads), kAttendThreads,
-         kAttendWarps * kMaxHead * sizeof(float) + AttendBytes(16, kDim), args,
+         Attention<kCodec, kDim>::kRingBytes + kAttendWarps * kDim * sizeof(float) +
+             AttendBytes(args.most, kDim),
+         args,
          append != nullptr ? *append : AppendArgs{}, append != nullptr);
 }
 

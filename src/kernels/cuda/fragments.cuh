@@ -30,11 +30,7 @@ struct FromGlobal {
 struct FromShared {
   using Pointer = uint32_t;
   __device__ static __forceinline__ uint4 Word4(Pointer p) { return LoadShared(p); }
-  __device__ static __forceinline__ uint2 Word2(Pointer p) {
-    uint2 v;
-    asm volatile("ld.shared.v2.u32 {%0,%1}, [%2];" : "=r"(v.x), "=r"(v.y) : "r"(p));
-    return v;
-  }
+  __device__ static __forceinline__ uint2 Word2(Pointer p) { return LoadShared2(p); }
   __device__ static __forceinline__ uint32_t Word(Pointer p) {
     uint32_t v;
     asm volatile("ld.shared.u32 %0, [%1];" : "=r"(v) : "r"(p));

@@ -206,6 +206,7 @@ struct AttendArgs {
   const AttendItem* items = nullptr;
   const uint32_t* item_count = nullptr;  // may be less than grid_items
   uint32_t grid_items = 0;
+  uint32_t most = 16;  // vectors that an item may have
   float* partials = nullptr;     // of `vectors` x kv_heads vectors, head_dim + 2 floats each
   uint32_t* counters = nullptr;  // [tile][kv head], zero between launches
 };

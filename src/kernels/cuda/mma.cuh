@@ -48,6 +48,11 @@ __device__ __forceinline__ uint4 LoadShared(uint32_t address) {
                : "r"(address));
   return v;
 }
+__device__ __forceinline__ uint2 LoadShared2(uint32_t address) {
+  uint2 v;
+  asm volatile("ld.shared.v2.u32 {%0,%1}, [%2];" : "=r"(v.x), "=r"(v.y) : "r"(address));
+  return v;
+}
 __device__ __forceinline__ uint32_t Mul2(uint32_t a, uint32_t b) {
   return AsWord(__hmul2_rn(AsHalf2(a), AsHalf2(b)));
 }

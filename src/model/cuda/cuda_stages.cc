@@ -255,6 +255,7 @@ cuda::AttendArgs CudaExecutor::AttendOf(const Op& op, const PlanAt& plan) {
   a.items = table<cuda::AttendItem>(plan.items);
   a.item_count = table<uint32_t>(plan.count);
   a.grid_items = plan.grid;
+  a.most = std::min(16U, rows_ * spec_.group());
   a.partials = partials_.as<float>();
   a.counters = counters_.as<uint32_t>();
   return a;
