@@ -134,7 +134,7 @@ void StepTables::SplitChunks(Plan* plan) const {
   whole.swap(plan->items);
   uint32_t all = 0;  // blocks
   for (const cuda::AttendItem& item : whole) all += item.blocks;
-  const bool by_block = all * spec_.kv_heads <= 4 * filled_;
+  const bool by_block = all * spec_.kv_heads <= filled_;
   const uint32_t span = by_block ? 1 : cuda::kChunkBlocks;
   for (cuda::AttendItem item : whole) {
     const uint32_t end = item.block + item.blocks;
