@@ -1,5 +1,5 @@
 # The commands of every day; CMakePresets.json says how each build is configured.
-#   make demo | serve | test | bench | quality | goldens | lint | asan | tsan | neon | fuzz | cuda | build | setup | clean | help
+#   make demo | serve | test | bench | quality | goldens | lint | asan | tsan | neon | fuzz | cuda | cuda-release | cuda-check | build | setup | clean | help
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .SUFFIXES:
@@ -19,7 +19,7 @@ quiet := --log-level=NOTICE
 
 .PHONY: help
 help: ## this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
 
 .PHONY: setup
 setup: ## install the system packages that are missing
@@ -82,6 +82,15 @@ quality: $(venv) ## KL divergence, perplexity and exactness on real weights
 cuda: setup ## Release build with kernels for NVIDIA GPUs in build/cuda; brings CUDA's compiler where there is none
 	@tools/cuda-toolkit
 	@$(call build,cuda)
+
+.PHONY: cuda-release
+cuda-release: setup ## the same for every NVIDIA GPU from Ampere on, in build/cuda-release
+	@tools/cuda-toolkit
+	@$(call build,cuda-release)
+
+.PHONY: cuda-check
+cuda-check: cuda ## make cuda, and a kernel of each family for the GPUs that it leaves out; needs no GPU
+	@$(call build,cuda,wring_cuda_families)
 
 .PHONY: lint
 lint: ## clang-format, clang-tidy, cppcheck, cargo clippy, shellcheck

@@ -1,6 +1,7 @@
 #include "bench/machine.h"
 
 #include <fstream>
+#include <regex>
 
 #include "base/thread_pool.h"
 #include "bench/commit.h"
@@ -32,6 +33,16 @@ Machine ThisMachine() {
   machine.isa = cpu::SupportedIsas().empty() ? "none" : cpu::BestKernels().name;
   machine.processors = static_cast<uint32_t>(DefaultThreads());
   return machine;
+}
+
+std::string NvidiaDriver() {
+  std::ifstream file("/proc/driver/nvidia/version");
+  std::string line;
+  std::getline(file, line);
+  std::smatch version;
+  return std::regex_search(line, version, std::regex(R"(\s(\d+\.\d+(\.\d+)?)\s)"))
+             ? version[1].str()
+             : "unknown";
 }
 
 std::string_view Commit() { return kCommit; }

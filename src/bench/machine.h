@@ -16,6 +16,8 @@ struct Machine {
 };
 
 Machine ThisMachine();
+// Of NVIDIA's driver; "unknown" where there is none.
+std::string NvidiaDriver();
 // The source's commit, "-dirty" when it was changed; "unknown" outside a checkout.
 std::string_view Commit();
 // kLimit when the machine has less than `bytes` to give (it may otherwise promise pages it lacks).

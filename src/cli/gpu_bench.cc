@@ -39,6 +39,7 @@ std::string JsonText(const std::string& model, const std::string& device, double
                      const bench::GpuReport& report) {
   nlohmann::json all = {{"model", model},
                         {"device", device},
+                        {"driver", bench::NvidiaDriver()},
                         {"commit", bench::Commit()},
                         {"copy_gb_per_s", bandwidth / 1e9},
                         {"rows", nlohmann::json::array()}};
@@ -97,8 +98,9 @@ Status BenchGpu(const Arguments& arguments, Device& device) {
   WRING_ASSIGN(const double bandwidth, bench::CopyBandwidth(gpu));
   WRING_ASSIGN(const auto report, bench::BenchGpuModel(spec, weights, gpu, bandwidth, options));
   const std::string head = fmt::format(
-      "{} on {}, commit {}, {}; copy {:.0f} GB/s, weights {:.1f} MB a step, peak memory {} MiB",
-      name, gpu.name(), bench::Commit(), options.invariant ? "invariant" : "default grade",
+      "{} on {}, driver {}, commit {}, {}; copy {:.0f} GB/s, weights {:.1f} MB a step, peak memory {} "
+      "MiB",
+      name, gpu.name(), bench::NvidiaDriver(), bench::Commit(), options.invariant ? "invariant" : "default grade",
       bandwidth / 1e9, static_cast<double>(weights.bytes_per_token()) / 1e6,
       gpu.peak_bytes() >> 20);
   const std::string json = JsonText(name, std::string(gpu.name()), bandwidth, report);

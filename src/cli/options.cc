@@ -264,9 +264,9 @@ CommandRow ServeCommand() {
              {"--kv", "TYPE", Kind::kChoice, "f16", 0, 0, "f16|f32|int8",
               "how keys and values are stored unless a request says it"},
              {"--exact", "", Kind::kFlag, "", 0, 0, "", "float32 activations and KV cache: slower"},
-             limit("--rows", "256", 1, 8192,
-                   "most tokens a step; fewer give running answers a steadier pace, more read "
-                   "prompts faster"),
+             {"--rows", "N", Kind::kInteger, "", 1, 8192, "",
+              "most tokens a step, by default 256, on a GPU 2048; fewer give running answers a "
+              "steadier pace, more read prompts faster"},
              limit("--sequences", "64", 1, 4096, "most answers that run at once"),
              {"--no-prefix-cache", "", Kind::kFlag, "", 0, 0, "",
               "compute every prompt from its beginning"},

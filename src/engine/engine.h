@@ -28,7 +28,7 @@ struct EngineOptions {
                                  CodecId::kI8};  // that requests may name
   bool exact = false;                            // float32 activations; the codec is then float32
   bool invariant = false;   // on a GPU: bits depend on the request alone; slower
-  uint32_t rows = 256;      // most rows a step: decode rows and prompt chunks
+  uint32_t rows = 0;        // most rows a step: decode rows and prompt chunks; 0: DefaultRows()
   uint32_t sequences = 64;  // most answers that run at once
   bool prefix_cache = true;
   AdmissionLimits admission;

@@ -35,8 +35,7 @@ Result<std::unique_ptr<Session>> Session::Create(Model& model, const SessionOpti
   ExecutorOptions executor;
   executor.exact = options.exact;
   executor.invariant = options.invariant;
-  const bool gpu = model.weights->device().kind() != DeviceKind::kHost;
-  executor.max_rows = options.chunk != 0 ? options.chunk : gpu ? 2048 : 256;
+  executor.max_rows = options.chunk != 0 ? options.chunk : DefaultRows(model.weights->device());
   executor.positions = context;
   WRING_ASSIGN(s->executor_, Executor::Create(spec, *model.weights, KvLayouts(s->layout_),
                                               *s->pool_, *model.threads, executor));

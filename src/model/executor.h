@@ -25,6 +25,11 @@ struct ExecutorOptions {
   const cpu::Kernels* kernels = nullptr;  // the best of this machine when null
 };
 
+// Rows of a step where nobody says how many: a GPU reads its weights for many more at once.
+inline uint32_t DefaultRows(const Device& device) {
+  return device.kind() == DeviceKind::kHost ? 256 : 2048;
+}
+
 class Executor {
  public:
   // For the weights' device, which must be the pool's. Fails when a kernel that the model needs is not registered. The

@@ -280,6 +280,31 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
   }
   const uint32_t all_end = a.End(count - 1);
 
+  // A partial: outputs of `count` vectors, their maxima, their sums.
+  const auto partial = [&](uint32_t part) {
+    const uint64_t vectors = uint64_t{item.partial + part * count} * args.kv_heads + kv_head * count;
+    return args.partials + vectors * (kDim + 2);
+  };
+  const auto store_partial = [&](uint32_t number, const typename A::Part& part) {
+    float* to = partial(number);
+#pragma unroll
+    for (uint32_t r = 0; r < 2; ++r) {
+      const uint32_t n = g + 8 * r;
+      if (n >= count) continue;
+#pragma unroll
+      for (uint32_t i = 0; i < A::kOwn; ++i) {
+        const uint32_t d = 8 * (warp + kAttendWarps * i) + 2 * t;
+        if (d < kDim) {
+          *reinterpret_cast<float2*>(to + n * kDim + d) = {part.out[r][2 * i],
+                                                           part.out[r][2 * i + 1]};
+        }
+      }
+      if (warp == 0 && t == 0) {
+        to[count * kDim + n] = part.max[r];
+        to[count * (kDim + 1) + n] = part.sum[r];
+      }
+    }
+  };
   typename A::Part whole;
   typename A::Part chunk;
   const uint32_t stop = item.block + item.blocks;
@@ -393,14 +418,16 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
       chunk.Add(part);
     }
     if (block + 1 == stop || (block + 1) % kChunkBlocks == 0) {
-      if (block / kChunkBlocks == item.block / kChunkBlocks) {
+      const uint32_t done = block / kChunkBlocks - item.block / kChunkBlocks;  // chunks
+      if (item.parts > 1) {
+        store_partial(item.part + done, chunk);
+      } else if (done == 0) {
         whole = chunk;
       } else {
         whole.Add(chunk);
       }
     }
   }
-
   const auto out_of = [&](uint32_t n) {
     return reinterpret_cast<__half*>(args.out) + uint64_t{a.Row(n)} * args.ld_out +
            a.Head(n) * args.head_dim;
@@ -421,34 +448,12 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
     }
     return;
   }
-  // A partial: outputs of `count` vectors, their maxima, their sums.
-  const auto partial = [&](uint32_t part) {
-    const uint64_t vectors = uint64_t{item.partial + part * count} * args.kv_heads + kv_head * count;
-    return args.partials + vectors * (kDim + 2);
-  };
-  float* mine = partial(item.part);
-#pragma unroll
-  for (uint32_t r = 0; r < 2; ++r) {
-    const uint32_t n = g + 8 * r;
-    if (n >= count) continue;
-#pragma unroll
-    for (uint32_t i = 0; i < A::kOwn; ++i) {
-      const uint32_t d = 8 * (warp + kAttendWarps * i) + 2 * t;
-      if (d < kDim) {
-        *reinterpret_cast<float2*>(mine + n * kDim + d) = {whole.out[r][2 * i],
-                                                           whole.out[r][2 * i + 1]};
-      }
-    }
-    if (warp == 0 && t == 0) {
-      mine[count * kDim + n] = whole.max[r];
-      mine[count * (kDim + 1) + n] = whole.sum[r];
-    }
-  }
   __threadfence();
   __syncthreads();
   uint32_t* counter = args.counters + item.tile * args.kv_heads + kv_head;
   if (thread == 0) {
-    *last = atomicAdd(counter, 1) == item.parts - 1 ? 1 : 0;
+    const uint32_t mine = item.of_chunks == 0 ? 1 : (stop - 1) / kChunkBlocks - item.block / kChunkBlocks + 1;
+    *last = atomicAdd(counter, mine) + mine == item.parts ? 1 : 0;
     if (*last != 0) *counter = 0;
   }
   __syncthreads();

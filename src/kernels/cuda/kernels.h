@@ -176,7 +176,7 @@ struct AppendArgs {
 void Append(Launcher&, const AppendArgs&);
 
 // One unit of attention: up to 16 query vectors (rows x heads of a group) of a sequence, over all blocks that they see, or
-// over a part: one chunk of them, or one block.
+// over parts: some chunks of them, or one block.
 struct AttendItem {
   uint32_t sequence = 0;
   uint32_t first_row = 0;  // in the step, of vector 0 of the sequence
@@ -186,8 +186,8 @@ struct AttendItem {
   uint32_t block = 0;      // first block of positions
   uint32_t blocks = 0;
   uint32_t tile = 0;    // which tile of vectors: its counter
-  uint32_t part = 0;    // of this tile
-  uint32_t parts = 1;   // of this tile
+  uint32_t part = 0;    // the item's first, among those of this tile
+  uint32_t parts = 1;   // of this tile: its chunks, or its blocks; 1: the item is all of it
   uint32_t origin = 0;  // the tile's first block
   uint32_t of_chunks = 0;
   uint32_t partial = 0;  // vectors before those of part 0 of this tile among the partials; part p follows with `count`

@@ -1,20 +1,22 @@
 #include "model/cuda/step_tables.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace wring {
 
 namespace {
 
-constexpr uint32_t kTile = 16;  // query vectors an item
+constexpr uint32_t kTile = 16;       // query vectors an item
+constexpr uint32_t kMostParts = 32;  // blocks that are merged one by one
 
 }  // namespace
 
-StepTables::StepTables(const ModelSpec& spec, const KvLayouts& layouts, uint32_t filled,
+StepTables::StepTables(const ModelSpec& spec, const KvLayouts& layouts, uint32_t slots,
                        std::bitset<kCodecCount> wide)
     : spec_(spec),
       layouts_(layouts),
-      filled_(filled),
+      slots_(slots),
       wide_(wide),
       windows_(spec.layer_windows()) {
   std::sort(windows_.begin(), windows_.end());
@@ -125,29 +127,64 @@ void StepTables::PlanAttention(const Step& step, Plan* plan) {
   }
   std::stable_sort(plan->wide.begin(), plan->wide.end(),
                    [](const auto& a, const auto& b) { return a.blocks > b.blocks; });
-  if (plan->items.size() * spec_.kv_heads < filled_) SplitChunks(plan);
+  SplitTiles(plan);
 }
 
-// Too few items to fill the GPU: an item a chunk, or a block where chunks are still too few.
-void StepTables::SplitChunks(Plan* plan) const {
-  std::vector<cuda::AttendItem> whole;
-  whole.swap(plan->items);
+namespace {
+
+// Chunks that an item should have: that with which rounds of items over `slots` places end first, where an item costs as
+// much as its chunks and some more to begin, and places do not end together.
+uint32_t BestSpan(const std::vector<cuda::AttendItem>& tiles, uint32_t heads, uint32_t slots) {
+  constexpr double kBegin = 0.25;  // in chunks
+  const auto chunks = [](const cuda::AttendItem& t) {
+    return (t.block + t.blocks - 1) / cuda::kChunkBlocks - t.block / cuda::kChunkBlocks + 1;
+  };
+  uint32_t most = 1;
+  for (const auto& t : tiles) most = std::max(most, chunks(t));
+  uint32_t best = most;
+  double least = 1e30;
+  for (uint32_t span = 1;; span = std::min(most, span + (span + 2) / 3)) {
+    uint64_t items = 0;
+    for (const auto& t : tiles) items += (chunks(t) + span - 1) / span;
+    const double rounds = std::max(1.0, std::ceil(static_cast<double>(items * heads) / slots));
+    const double cost = (rounds + 0.5) * (span + kBegin);
+    if (cost < least) {
+      least = cost;
+      best = span;
+    }
+    if (span == most) return best;
+  }
+}
+
+}  // namespace
+
+// An item is some chunks of a tile, as many as fill the GPU best, or a block where chunks are too few.
+void StepTables::SplitTiles(Plan* plan) const {
+  std::vector<cuda::AttendItem> tiles;
+  tiles.swap(plan->items);
   uint32_t all = 0;  // blocks
-  for (const cuda::AttendItem& item : whole) all += item.blocks;
-  const bool by_block = all * spec_.kv_heads <= filled_;
-  const uint32_t span = by_block ? 1 : cuda::kChunkBlocks;
-  for (cuda::AttendItem item : whole) {
+  uint32_t most = 0;
+  for (const cuda::AttendItem& t : tiles) {
+    all += t.blocks;
+    most = std::max(most, t.blocks);
+  }
+  const bool by_block = all * spec_.kv_heads <= slots_ && most <= kMostParts;
+  const uint32_t part = by_block ? 1 : cuda::kChunkBlocks;
+  const uint32_t span = by_block ? 1 : part * BestSpan(tiles, spec_.kv_heads, slots_);
+  for (cuda::AttendItem item : tiles) {
+    const uint32_t first = item.block / part;
     const uint32_t end = item.block + item.blocks;
-    item.parts = (end - 1) / span - item.block / span + 1;
+    const uint32_t parts = (end - 1) / part - first + 1;
     item.of_chunks = by_block ? 0 : 1;
-    item.tile = plan->tiles;
-    item.partial = plan->vectors;
+    item.parts = parts * part <= span ? 1 : parts;
     if (item.parts > 1) {
-      ++plan->tiles;
+      item.tile = plan->tiles++;
+      item.partial = plan->vectors;
       plan->vectors += item.parts * item.count;
     }
-    for (uint32_t b = item.block; b < end; ++item.part) {
-      const uint32_t next = std::min(end, (b / span + 1) * span);
+    for (uint32_t b = item.block; b < end;) {
+      const uint32_t next = item.parts == 1 ? end : std::min(end, (b / part) * part + span);
+      item.part = b / part - first;
       item.block = b;
       item.blocks = next - b;
       plan->items.push_back(item);

@@ -24,9 +24,9 @@ class StepTables {
     uint32_t vectors = 0;  // of partials
   };
 
-  // `filled`: heads x tiles from which on an item takes all blocks of its tile: enough to fill the GPU.
+  // `slots`: items x KV heads that the GPU computes at once.
   // `wide`: codecs that have AttendWide.
-  StepTables(const ModelSpec& spec, const KvLayouts& layouts, uint32_t filled,
+  StepTables(const ModelSpec& spec, const KvLayouts& layouts, uint32_t slots,
              std::bitset<kCodecCount> wide);
 
   // kUnsupported for what no kernel does.
@@ -50,11 +50,11 @@ class StepTables {
   // Vectors first .. first + count - 1 of a sequence's rows from `row` on, over all blocks that they see.
   cuda::AttendItem ItemOf(const Step& step, uint32_t window, uint32_t row, uint32_t rows,
                           uint32_t first, uint32_t count) const;
-  void SplitChunks(Plan* plan) const;
+  void SplitTiles(Plan* plan) const;
 
   const ModelSpec& spec_;
   const KvLayouts& layouts_;
-  uint32_t filled_;
+  uint32_t slots_;
   std::bitset<kCodecCount> wide_;
   std::vector<uint32_t> windows_;  // that occur
 };
