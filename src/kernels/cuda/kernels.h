@@ -113,7 +113,7 @@ struct LinearKernels {
 const LinearKernels& LinearOf(FormatId format);  // all null where there is none
 // Whether GEMM gives each segment blocks of its own, which needs a workspace; large matrices have blocks enough.
 constexpr bool SplitsSegments(uint32_t tiles, uint32_t rows) {
-  return rows <= kSplitRows && tiles <= 2048;
+  return rows <= kSplitRows && tiles <= 512;
 }
 constexpr uint64_t SplitFloats(uint32_t tiles, uint32_t rows) {
   return SplitsSegments(tiles, rows) ? uint64_t{kSegments} * rows * tiles * 16 : 0;

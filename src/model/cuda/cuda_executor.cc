@@ -41,6 +41,7 @@ Result<std::unique_ptr<Executor>> CudaExecutor::Create(const ModelSpec& spec,
                                                        const Weights& weights,
                                                        const KvLayouts& layouts, PagePool& pool,
                                                        const ExecutorOptions& options) {
+  static_cast<const CudaDevice&>(weights.device()).Use();
   if (options.exact) {
     return Error(Code::kUnsupported, "--exact is the CPU's arithmetic: add --device cpu");
   }

@@ -133,9 +133,9 @@ void StepTables::PlanAttention(const Step& step, Plan* plan) {
 namespace {
 
 // Chunks that an item should have: that with which rounds of items over `slots` places end first, where an item costs as
-// much as its chunks and some more to begin, and places do not end together.
+// much as its chunks and some more to begin and to leave a partial, and places do not end together.
 uint32_t BestSpan(const std::vector<cuda::AttendItem>& tiles, uint32_t heads, uint32_t slots) {
-  constexpr double kBegin = 0.25;  // in chunks
+  constexpr double kWhole = 0.25, kPart = 0.75;  // in chunks
   const auto chunks = [](const cuda::AttendItem& t) {
     return (t.block + t.blocks - 1) / cuda::kChunkBlocks - t.block / cuda::kChunkBlocks + 1;
   };
@@ -147,7 +147,7 @@ uint32_t BestSpan(const std::vector<cuda::AttendItem>& tiles, uint32_t heads, ui
     uint64_t items = 0;
     for (const auto& t : tiles) items += (chunks(t) + span - 1) / span;
     const double rounds = std::max(1.0, std::ceil(static_cast<double>(items * heads) / slots));
-    const double cost = (rounds + 0.5) * (span + kBegin);
+    const double cost = (rounds + 0.5) * (span + (span == most ? kWhole : kPart));
     if (cost < least) {
       least = cost;
       best = span;
