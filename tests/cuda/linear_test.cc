@@ -98,7 +98,7 @@ TEST_P(LinearGpuTest, EveryKernelGivesTheSameBitsNearFloat64) {
     const Weights w = Make(outs, cols, outs);
     const Input x = MakeInput(100, cols, 7);
     const auto reference = Product(w.values, x.values, outs, cols, 100);
-    const auto run = [&](uint32_t rows, bool gemm) {
+    const auto run = [&](uint32_t rows, bool gemm, bool wide = false) {
       Buffer y = Poisoned(uint64_t{rows} * outs);
       Buffer workspace = Poisoned(std::max<uint64_t>(cuda::SplitFloats(w.arg.tiles, rows), 1));
       cuda::LinearArgs args;
@@ -107,7 +107,9 @@ TEST_P(LinearGpuTest, EveryKernelGivesTheSameBitsNearFloat64) {
       args.x = x.memory.as<uint16_t>();
       args.ldx = x.ld;
       args.rows = rows;
-      if (gemm) {
+      if (wide) {
+        kernels().wide_gemm(launcher_, args, workspace.as<float>());
+      } else if (gemm) {
         kernels().gemm(launcher_, args, workspace.as<float>());
       } else {
         kernels().gemv(launcher_, args);
@@ -116,6 +118,12 @@ TEST_P(LinearGpuTest, EveryKernelGivesTheSameBitsNearFloat64) {
     };
     const auto whole = run(100, true);
     EXPECT_LE(Distance(whole, reference), 2e-6) << outs << " x " << cols;
+    for (const uint32_t rows : {9U, 64U, 100U}) {
+      if (kernels().wide_gemm == nullptr || !cuda::HasWideGemm()) break;
+      auto some = reference;
+      some.resize(uint64_t{rows} * outs);
+      EXPECT_LE(Distance(run(rows, true, true), some), 2e-6) << outs << " x " << cols << " wide";
+    }
     for (const auto& [rows, gemm] : {std::pair{1U, false},
                                      {3U, false},
                                      {8U, false},

@@ -35,14 +35,6 @@ AttendWideLaunch FindWide(CodecId codec, uint32_t head_dim) {
   return nullptr;
 }
 
-// What is compiled for other GPUs, or from their intermediate code, lacks warpgroup products.
-__global__ void ProbeKernel() {}
-bool HasWgmma() {
-  cudaFuncAttributes attributes = {};
-  if (cudaFuncGetAttributes(&attributes, ProbeKernel) != cudaSuccess) return false;
-  return attributes.binaryVersion == 90 && attributes.ptxVersion == 90;
-}
-
 }  // namespace
 
 bool HasAttend(CodecId codec, uint32_t head_dim) { return Find(codec, head_dim) != nullptr; }

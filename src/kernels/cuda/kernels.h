@@ -103,20 +103,31 @@ struct LinearKernels {
   void (*gemv)(Launcher&, const LinearArgs&) = nullptr;
   // The same with gate(w0 x) * (w1 x), float16, as its one output; rows <= kGemvRows.
   void (*gated_gemv)(Launcher&, const LinearArgs&, Gate gate, Half* out, uint32_t ld) = nullptr;
-  // Any rows; `workspace`: SplitFloats() for rows <= kSplitRows.
+  // Any rows; `workspace`: SplitFloats().
   void (*gemm)(Launcher&, const LinearArgs&, float* workspace) = nullptr;
+  // The same not of the invariant grade, where HasWideGemm(); up to kWideRows rows. Null for float16.
+  void (*wide_gemm)(Launcher&, const LinearArgs&, float* workspace) = nullptr;
   // Every weight as float16 / alpha, row-major with columns padded to whole strips.
   void (*expand)(Launcher&, const MatrixArg&, Half* out) = nullptr;
   void (*embed)(Launcher&, const EmbedArgs&) = nullptr;
 };
 
 const LinearKernels& LinearOf(FormatId format);  // all null where there is none
+bool HasWideGemm();  // on the current GPU: Hopper alone
+inline constexpr uint32_t kWideRows = 256;
 // Whether GEMM gives each segment blocks of its own, which needs a workspace; large matrices have blocks enough.
 constexpr bool SplitsSegments(uint32_t tiles, uint32_t rows) {
   return rows <= kSplitRows && tiles <= 512;
 }
+// Parts that a wide GEMM is cut into, so that two blocks a multiprocessor have something to do.
+constexpr uint32_t WideSplits(uint32_t tiles, uint32_t rows, uint32_t multiprocessors) {
+  const uint32_t blocks = (tiles + 7) / 8 * (rows <= 64 ? 1 : (rows + 127) / 128);
+  const uint32_t splits = 2 * multiprocessors / blocks;
+  return splits < 1 ? 1 : splits > kSegments ? kSegments : splits;
+}
+// For a product of `tiles` row tiles with up to `rows` rows.
 constexpr uint64_t SplitFloats(uint32_t tiles, uint32_t rows) {
-  return SplitsSegments(tiles, rows) ? uint64_t{kSegments} * rows * tiles * 16 : 0;
+  return uint64_t{kSegments} * (rows < kWideRows ? rows : kWideRows) * tiles * 16;
 }
 
 // ---- rows ----

@@ -10,6 +10,8 @@
 
 namespace wring::cuda {
 
+bool HasWgmma();  // launcher.cu
+
 template <typename... Parameters, typename... Arguments>
 void Launch(Launcher& l, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared,
             Arguments&&... arguments) {

@@ -40,7 +40,8 @@ uint32_t AllTiles(const LinearArgs& args) {
 namespace {
 
 __global__ void __launch_bounds__(256) ReduceKernel(const __grid_constant__ LinearArgs args,
-                                                    const float* workspace, uint32_t all_rows) {
+                                                    const float* workspace, uint32_t splits,
+                                                    uint32_t all_rows) {
   LetNextStart();
   WaitForPrevious();
   const uint32_t row = blockIdx.x * 256 + threadIdx.x;
@@ -49,10 +50,12 @@ __global__ void __launch_bounds__(256) ReduceKernel(const __grid_constant__ Line
   float v[kSegments];
 #pragma unroll
   for (uint32_t s = 0; s < kSegments; ++s)
-    v[s] = workspace[(uint64_t{s} * args.rows + col) * all_rows + row];
+    v[s] = s < splits ? workspace[(uint64_t{s} * args.rows + col) * all_rows + row] : 0.F;
   float sum = v[0];
 #pragma unroll
-  for (uint32_t s = 1; s < kSegments; ++s) sum += v[s];
+  for (uint32_t s = 1; s < kSegments; ++s) {
+    if (s < splits) sum += v[s];
+  }
   uint32_t tile = row / 16;
   const LinearArgs::Part& part = PartOf(args, &tile);
   StoreOutput(args, part, tile * 16 + row % 16, col, sum);
@@ -60,10 +63,12 @@ __global__ void __launch_bounds__(256) ReduceKernel(const __grid_constant__ Line
 
 }  // namespace
 
-void ReduceSplit(Launcher& l, const LinearArgs& args, const float* workspace) {
+bool HasWideGemm() { return HasWgmma(); }
+
+void ReduceSplit(Launcher& l, const LinearArgs& args, const float* workspace, uint32_t splits) {
   const uint32_t all_rows = AllTiles(args) * 16;
   Launch(l, ReduceKernel, dim3((all_rows + 255) / 256, args.rows), 256, 0, args, workspace,
-         all_rows);
+         splits, all_rows);
 }
 
 }  // namespace wring::cuda

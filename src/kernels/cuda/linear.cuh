@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/cuda/gemm.cuh"
+#include "kernels/cuda/gemm_wide.cuh"
 #include "kernels/cuda/gemv.cuh"
 
 namespace wring::cuda {
@@ -38,7 +39,7 @@ __global__ void __launch_bounds__(kThreads) EmbedKernel(const __grid_constant__ 
 }
 
 uint32_t AllTiles(const LinearArgs& args);
-void ReduceSplit(Launcher&, const LinearArgs&, const float* workspace);
+void ReduceSplit(Launcher&, const LinearArgs&, const float* workspace, uint32_t splits);
 
 template <FormatId kFormat>
 struct LinearLaunches {
@@ -69,11 +70,28 @@ struct LinearLaunches {
     if (split) {
       Launch(l, GemmKernel<kFormat, true>, grid, kThreads, kStages * sizeof(XTile), args, workspace,
              tiles * 16);
-      ReduceSplit(l, args, workspace);
+      ReduceSplit(l, args, workspace, kSegments);
     } else {
       Launch(l, GemmKernel<kFormat, false>, grid, kThreads, kStages * sizeof(XTile), args,
              workspace, tiles * 16);
     }
+  }
+  template <int kN>
+  static void Wide(Launcher& l, const LinearArgs& args, float* workspace) {
+    const uint32_t tiles = AllTiles(args);
+    const uint32_t splits = WideSplits(tiles, args.rows, l.multiprocessors);
+    const dim3 grid((args.rows + kN - 1) / kN, (tiles + kWarps - 1) / kWarps, splits);
+    Launch(l, GemmWideKernel<kFormat, kN>, grid, kThreads, WideGemm<kFormat, kN>::kShared, args,
+           workspace, tiles * 16);
+    if (splits > 1) ReduceSplit(l, args, workspace, splits);
+  }
+  static void WideGemmRows(Launcher& l, const LinearArgs& args, float* workspace) {
+    args.rows <= 64 ? Wide<64>(l, args, workspace) : Wide<128>(l, args, workspace);
+  }
+  static constexpr auto FindWide() {
+    void (*wide)(Launcher&, const LinearArgs&, float*) = nullptr;
+    if constexpr (kFormat != FormatId::kF16) wide = WideGemmRows;
+    return wide;
   }
   static void Expand(Launcher& l, const MatrixArg& w, Half* out) {
     const uint32_t across = w.strips >= 4 * kWarps ? w.strips / (4 * kWarps) : 1;
@@ -82,7 +100,8 @@ struct LinearLaunches {
   static void Embed(Launcher& l, const EmbedArgs& args) {
     Launch(l, EmbedKernel<kFormat>, args.rows, kThreads, 0, args);
   }
-  static constexpr LinearKernels kAll = {GemvRows, GatedRows, Gemm, Expand, Embed};
+  static constexpr LinearKernels kAll = {GemvRows, GatedRows, Gemm, FindWide(), Expand,
+                                         Embed};
 };
 
 }  // namespace wring::cuda

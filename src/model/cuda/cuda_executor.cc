@@ -29,6 +29,7 @@ CudaExecutor::CudaExecutor(const ModelSpec& spec, const Weights& weights, const 
       step_(spec_, layouts_, 3 * device_.multiprocessors(), WideCodecs(spec_, options)) {
   launcher_.stream = device_.stream();
   launcher_.multiprocessors = device_.multiprocessors();
+  wide_gemm_ = !options.invariant && cuda::HasWideGemm();
 }
 
 CudaExecutor::~CudaExecutor() {
@@ -162,7 +163,7 @@ Status CudaExecutor::Allocate() {
         expanded = std::max(expanded, uint64_t{m.row_tiles()} * 16 * m.strips() * kStripCols * 2);
       }
     }
-    const auto split = static_cast<uint32_t>(std::min<uint64_t>(rows, cuda::kSplitRows));
+    const auto split = static_cast<uint32_t>(std::min<uint64_t>(rows, cuda::kWideRows));
     workspace = std::max(workspace, cuda::SplitFloats(tiles, split) * sizeof(float));
   }
   WRING_TRY(Reserve(workspace_, workspace));

@@ -133,6 +133,7 @@ class CudaExecutor final : public Executor {
 
   CudaDevice& device_;
   cuda::Launcher launcher_;
+  bool wide_gemm_ = false;  // may be used
   std::unique_ptr<cuda::VendorGemm> vendor_;
   std::vector<Stage> stages_;
   StepTables step_;

@@ -172,6 +172,10 @@ Status CudaExecutor::Product(const cuda::LinearArgs& args, FormatId format, bool
     k.gemv(launcher_, args);
     return {};
   }
+  if (wide_gemm_ && k.wide_gemm != nullptr && args.rows <= cuda::kWideRows) {
+    k.wide_gemm(launcher_, args, workspace_.as<float>());
+    return {};
+  }
   if (!UsesVendor(args.rows, format, head)) {
     k.gemm(launcher_, args, workspace_.as<float>());
     return {};
@@ -185,7 +189,7 @@ Status CudaExecutor::Product(const cuda::LinearArgs& args, FormatId format, bool
 bool CudaExecutor::UsesVendor(uint32_t rows, FormatId format, bool head) const {
   if (vendor_ == nullptr || rows <= cuda::kGemvRows) return false;
   // The head's rows may be odd; packed weights must be expanded first, which pays for many rows.
-  return HoldsHalves(format) ? !head : !head && rows > cuda::kSplitRows;
+  return HoldsHalves(format) ? !head : !head && rows > (wide_gemm_ ? cuda::kWideRows : cuda::kSplitRows);
 }
 
 Status CudaExecutor::VendorProduct(const cuda::LinearArgs::Part& part, const cuda::LinearArgs& args,
