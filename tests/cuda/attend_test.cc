@@ -137,7 +137,8 @@ TEST_F(AttendGpuTest, IsNearFloat64ForEveryHeadSize) {
                           Case{dim, 4, 2, 130, 330, 100}, Case{dim, 4, 4, 33, 129, 0, 3.F}}) {
       EXPECT_LE(Distance(c, false), 2e-3) << dim << ", " << c.rows << " rows of " << c.context;
       if (!cuda::HasAttendWide(CodecId::kF16, dim)) continue;
-      EXPECT_LE(Distance(c, true), 2e-3) << "wide, " << dim << ", " << c.rows << " of " << c.context;
+      EXPECT_LE(Distance(c, true), 2e-3)
+          << "wide, " << dim << ", " << c.rows << " of " << c.context;
     }
   }
 }

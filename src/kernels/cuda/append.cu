@@ -45,8 +45,8 @@ __global__ void __launch_bounds__(128) AppendValuesKernel(const __grid_constant_
   const uint32_t n = a.head_dim;
   const uint32_t padded = (n + 15) / 16 * 16;
   const uint32_t position = a.row.position[first];
-  std::byte* head = HeadOf(a.cache, BlockAt(a.cache, sequence, position / kBlockTokens),
-                           a.kv_heads + blockIdx.x);
+  std::byte* head =
+      HeadOf(a.cache, BlockAt(a.cache, sequence, position / kBlockTokens), a.kv_heads + blockIdx.x);
   for (uint32_t c = threadIdx.x; c < padded; c += 128) {
     __align__(16) __half values[kRun];
 #pragma unroll
@@ -75,7 +75,10 @@ __global__ void __launch_bounds__(32 * kHeadWarps)
   const bool query = h < a.heads;
   const bool key = !query && h < a.heads + a.kv_heads;
   const uint32_t kv = query ? 0 : (h - a.heads) % a.kv_heads;
-  PrepareHead(a, row, query ? h : kv, query ? HeadKind::kQuery : key ? HeadKind::kKey : HeadKind::kValue,
+  PrepareHead(a, row, query ? h : kv,
+              query ? HeadKind::kQuery
+              : key ? HeadKind::kKey
+                    : HeadKind::kValue,
               vector, lane);
   const uint32_t padded = (n + 15) / 16 * 16;
   if (query) {
@@ -86,8 +89,8 @@ __global__ void __launch_bounds__(32 * kHeadWarps)
   if (a.cache.first[a.row.sequence[row]] == kNotThisCodec) return;
   const uint32_t position = a.row.position[row];
   const uint64_t at = BlockAt(a.cache, a.row.sequence[row], position / kBlockTokens);
-  StoreHead<kCodec>(n, HeadOf(a.cache, at, key ? kv : a.kv_heads + kv), position % kBlockTokens, key,
-                    vector, lane);
+  StoreHead<kCodec>(n, HeadOf(a.cache, at, key ? kv : a.kv_heads + kv), position % kBlockTokens,
+                    key, vector, lane);
 }
 
 }  // namespace

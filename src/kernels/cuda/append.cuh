@@ -24,8 +24,9 @@ __device__ __forceinline__ std::byte* HeadOf(const CacheArg& c, uint64_t at, uin
 
 // `stride`: between channels, `at`: of channel 0.
 template <CodecId kCodec>
-__device__ __forceinline__ void StoreVector(const float* vector, uint32_t n, uint32_t padded, std::byte* head,
-                          uint64_t at, uint32_t stride, uint32_t token, uint32_t lane) {
+__device__ __forceinline__ void StoreVector(const float* vector, uint32_t n, uint32_t padded,
+                                            std::byte* head, uint64_t at, uint32_t stride,
+                                            uint32_t token, uint32_t lane) {
   if constexpr (kCodec == CodecId::kI8) {
     float most = 0;
     for (uint32_t i = lane; i < n; i += 32) most = fmaxf(most, fabsf(vector[i]));
@@ -52,9 +53,9 @@ __device__ __forceinline__ void PrepareHead(const AppendArgs& a, uint32_t row, u
                                             HeadKind kind, uint32_t lane, Store store) {
   constexpr uint32_t kEach = kMaxHead / 64;  // pairs a lane
   const uint32_t n = a.head_dim;
-  const float* from = kind == HeadKind::kQuery ? a.q + uint64_t{row} * a.ldq + head * n
-                                               : (kind == HeadKind::kKey ? a.k : a.v) +
-                                                     uint64_t{row} * a.ldk + head * n;
+  const float* from = kind == HeadKind::kQuery
+                          ? a.q + uint64_t{row} * a.ldq + head * n
+                          : (kind == HeadKind::kKey ? a.k : a.v) + uint64_t{row} * a.ldk + head * n;
   // Lanes have the pairs that turn together; of channels that do not turn, pairs of the same kind.
   const bool turns = kind != HeadKind::kValue && a.cos_sin != nullptr;
   const uint32_t half = turns ? a.half : 0;
@@ -74,7 +75,9 @@ __device__ __forceinline__ void PrepareHead(const AppendArgs& a, uint32_t row, u
     y[j] = at[j][1] < n ? from[at[j][1]] : 0.F;
     cs[j] = turned ? turn[i] : make_float2(1, 0);
   }
-  const float* norm = kind == HeadKind::kQuery ? a.q_norm : kind == HeadKind::kKey ? a.k_norm : nullptr;
+  const float* norm = kind == HeadKind::kQuery ? a.q_norm
+                      : kind == HeadKind::kKey ? a.k_norm
+                                               : nullptr;
   if (norm != nullptr) {
     float squares = 0;
 #pragma unroll

@@ -17,7 +17,7 @@ namespace wring::cuda {
 
 template <uint32_t kDim>
 struct Wide {
-  static constexpr uint32_t kGroups = 2;               // of 64 vectors
+  static constexpr uint32_t kGroups = 2;  // of 64 vectors
   static constexpr uint32_t kThreads = 128 * (1 + kGroups);
   static constexpr uint32_t kTokens = kDim <= 128 ? 128 : 64;  // a tile
   static constexpr uint32_t kBlocks = kTokens / kBlockTokens;
@@ -70,8 +70,8 @@ __device__ __forceinline__ void Produce(const Unit& u, uint8_t* keys, uint8_t* v
   const uint32_t last = u.item.block + u.item.blocks;
   const uint32_t end = u.End(u.item.count - 1);
   const auto pool = [&](uint32_t block, uint32_t head) {
-    return reinterpret_cast<const uint8_t*>(c.pool) + offsets[uint64_t{block} * c.groups] + c.in_block +
-           head * c.head_bytes;
+    return reinterpret_cast<const uint8_t*>(c.pool) + offsets[uint64_t{block} * c.groups] +
+           c.in_block + head * c.head_bytes;
   };
   const uint8_t* key_at[W::kBlocks];
   const auto find = [&](uint32_t tile, uint32_t head, const uint8_t*(&at)[W::kBlocks]) {
@@ -92,7 +92,8 @@ __device__ __forceinline__ void Produce(const Unit& u, uint8_t* keys, uint8_t* v
     if (is_keys) {
       BarrierArrive(SharedAddress(&barriers.keys_full[(n == 0 ? 0 : n / 2 + 1) % W::kStages]));
     } else {
-      BarrierArrive(SharedAddress(&barriers.values_full[((n == 2 * tiles - 1 ? tiles : n / 2) - 1) % W::kStages]));
+      BarrierArrive(SharedAddress(
+          &barriers.values_full[((n == 2 * tiles - 1 ? tiles : n / 2) - 1) % W::kStages]));
     }
   };
   uint32_t asked = 0;
@@ -115,9 +116,9 @@ __device__ __forceinline__ void Produce(const Unit& u, uint8_t* keys, uint8_t* v
       for (uint32_t i = threadIdx.x; i < kPieces; i += 128) {
         const uint32_t row = b * kBlockTokens + i / kRowPieces;
         const uint32_t piece = i % kRowPieces;
-        CopyAsyncUpTo16(to + (piece / 8) * (W::kTokens * 128) + row * 128 +
-                        ((piece % 8) ^ (row % 8)) * 16,
-                    key_at[b] + i * 16, there ? 16 : 0);
+        CopyAsyncUpTo16(
+            to + (piece / 8) * (W::kTokens * 128) + row * 128 + ((piece % 8) ^ (row % 8)) * 16,
+            key_at[b] + i * 16, there ? 16 : 0);
       }
     }
     find(tile + 1, u.kv_head, key_at);
@@ -221,10 +222,9 @@ __device__ __forceinline__ void Consume(const Unit& u, uint8_t* queries, uint8_t
     for (uint32_t k = 0; k < W::kTokens / 16; ++k) {
 #pragma unroll
       for (uint32_t i = 0; i < W::kOuts; ++i) {
-        Wgmma<W::kOut>::Registers(o[i], p[k],
-                                  Swizzled128(value_at + k / 4 * (kDim * 128) +
-                                              i * (W::kOut * 128) + k % 4 * 32),
-                                  1);
+        Wgmma<W::kOut>::Registers(
+            o[i], p[k],
+            Swizzled128(value_at + k / 4 * (kDim * 128) + i * (W::kOut * 128) + k % 4 * 32), 1);
       }
     }
     WgmmaCommit();

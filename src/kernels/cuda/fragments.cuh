@@ -309,8 +309,8 @@ struct Fragments<FormatId::kF16> {
                                                    uint32_t strips) {
 #pragma unroll
     for (uint32_t i = 0; i < 4; ++i) {
-      const uint8_t* from = tile + ((lane / 4 + 8 * (i % 2)) * strips + strip) * 128 +
-                            64 * (i / 2) + 16 * (lane % 4);
+      const uint8_t* from =
+          tile + ((lane / 4 + 8 * (i % 2)) * strips + strip) * 128 + 64 * (i / 2) + 16 * (lane % 4);
       CopyAsync16(to + 512 * i + 16 * lane, from);
     }
   }

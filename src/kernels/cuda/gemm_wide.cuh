@@ -65,7 +65,8 @@ __global__ void __launch_bounds__(kThreads, kN == 64 ? 2 : 1)
   uint32_t ahead = begin;
   const auto fill = [&](uint32_t slot) {
     if (ahead < end) {
-      F::FillChunk(ring + slot * A::kSlotBytes, data, ahead, min(kChunk, end - ahead), lane, strips);
+      F::FillChunk(ring + slot * A::kSlotBytes, data, ahead, min(kChunk, end - ahead), lane,
+                   strips);
       ahead += kChunk;
     }
     CommitCopies();

@@ -10,15 +10,11 @@ __device__ __forceinline__ uint32_t XPiece(uint32_t row, uint32_t piece, uint32_
   return row * strips * 8 + (piece ^ ((row & 1) << 2));
 }
 
-__device__ __forceinline__ void StoreX(uint4* xs, uint32_t row, uint32_t col, uint32_t strips,
-                                       const float4& v) {
-  reinterpret_cast<uint2*>(xs + XPiece(row, col / 8, strips))[col / 4 % 2] = Halves4(v);
-}
-
 __device__ __forceinline__ void NormInto(const LinearArgs& args, uint32_t strips, uint4* xs) {
   for (uint32_t r = 0; r < args.rows; ++r) {
-    NormRow<kThreads>(args.norm, r, strips * kStrip, threadIdx.x, WholeBlock<kThreads>(),
-                      [&](uint32_t c, const float4& v) { StoreX(xs, r, c, strips, v); });
+    NormRow<kThreads>(args.norm, r, strips * kStrip, [&](uint32_t c, const float4& v) {
+      reinterpret_cast<uint2*>(xs + XPiece(r, c / 8, strips))[c / 4 % 2] = Halves4(v);
+    });
   }
 }
 
@@ -44,7 +40,8 @@ struct Ahead {
   static constexpr uint32_t kSlots = kWanted < 2 ? 2 : kWanted;
   static constexpr uint32_t kBytes = kWarps * kSlots * kSlotBytes;
 };
-constexpr uint32_t kGemvBlocks = 2;  // of a launch on a multiprocessor: the next launch's find room beside them
+constexpr uint32_t kGemvBlocks =
+    2;  // of a launch on a multiprocessor: the next launch's find room beside them
 
 // Few rows: a warp a segment, the blocks of a launch share out the row tiles. Each warp reads its weights as one stream
 // into shared memory; it begins before the launch before this one ended, since weights do not depend on it. kTiles 2: the

@@ -113,7 +113,7 @@ struct LinearKernels {
 };
 
 const LinearKernels& LinearOf(FormatId format);  // all null where there is none
-bool HasWideGemm();  // on the current GPU: Hopper alone
+bool HasWideGemm();                              // on the current GPU: Hopper alone
 inline constexpr uint32_t kWideRows = 256;
 // Whether GEMM gives each segment blocks of its own, which needs a workspace; large matrices have blocks enough.
 constexpr bool SplitsSegments(uint32_t tiles, uint32_t rows) {
@@ -201,7 +201,8 @@ struct AttendItem {
   uint32_t parts = 1;   // of this tile: its chunks, or its blocks; 1: the item is all of it
   uint32_t origin = 0;  // the tile's first block
   uint32_t of_chunks = 0;
-  uint32_t partial = 0;  // vectors before those of part 0 of this tile among the partials; part p follows with `count`
+  uint32_t partial =
+      0;  // vectors before those of part 0 of this tile among the partials; part p follows with `count`
 };
 struct AttendArgs {
   const Half* q = nullptr;  // heads padded
@@ -217,7 +218,7 @@ struct AttendArgs {
   const AttendItem* items = nullptr;
   const uint32_t* item_count = nullptr;  // may be less than grid_items
   uint32_t grid_items = 0;
-  uint32_t most = 16;  // vectors that an item may have
+  uint32_t most = 16;            // vectors that an item may have
   float* partials = nullptr;     // of `vectors` x kv_heads vectors, head_dim + 2 floats each
   uint32_t* counters = nullptr;  // [tile][kv head], zero between launches
 };

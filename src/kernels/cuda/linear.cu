@@ -39,9 +39,9 @@ uint32_t AllTiles(const LinearArgs& args) {
 
 namespace {
 
-__global__ void __launch_bounds__(256) ReduceKernel(const __grid_constant__ LinearArgs args,
-                                                    const float* workspace, uint32_t splits,
-                                                    uint32_t all_rows) {
+__global__ void __launch_bounds__(256)
+    ReduceKernel(const __grid_constant__ LinearArgs args, const float* workspace, uint32_t splits,
+                 uint32_t all_rows) {
   LetNextStart();
   WaitForPrevious();
   const uint32_t row = blockIdx.x * 256 + threadIdx.x;
@@ -67,8 +67,8 @@ bool HasWideGemm() { return HasWgmma(); }
 
 void ReduceSplit(Launcher& l, const LinearArgs& args, const float* workspace, uint32_t splits) {
   const uint32_t all_rows = AllTiles(args) * 16;
-  Launch(l, ReduceKernel, dim3((all_rows + 255) / 256, args.rows), 256, 0, args, workspace,
-         splits, all_rows);
+  Launch(l, ReduceKernel, dim3((all_rows + 255) / 256, args.rows), 256, 0, args, workspace, splits,
+         all_rows);
 }
 
 }  // namespace wring::cuda

@@ -100,8 +100,7 @@ struct LinearLaunches {
   static void Embed(Launcher& l, const EmbedArgs& args) {
     Launch(l, EmbedKernel<kFormat>, args.rows, kThreads, 0, args);
   }
-  static constexpr LinearKernels kAll = {GemvRows, GatedRows, Gemm, FindWide(), Expand,
-                                         Embed};
+  static constexpr LinearKernels kAll = {GemvRows, GatedRows, Gemm, FindWide(), Expand, Embed};
 };
 
 }  // namespace wring::cuda

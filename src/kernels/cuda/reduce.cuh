@@ -17,31 +17,17 @@ __device__ __forceinline__ float WarpMax(float v) {
   return v;
 }
 
-// Threads that sum together: a word a warp in shared memory, and a barrier.
-template <typename Sync>
-struct Team {
-  float* of_warp;
-  Sync sync;
-};
-struct SyncBlock {
-  __device__ __forceinline__ void operator()() const { __syncthreads(); }
-};
+// In every thread of a block of kThreadCount.
 template <uint32_t kThreadCount>
-__device__ __forceinline__ Team<SyncBlock> WholeBlock() {
+__device__ __forceinline__ float BlockSum(float v) {
   __shared__ float of_warp[kThreadCount / 32];
-  return {of_warp, {}};
-}
-
-// In each of kThreadCount threads, of which this is `thread`.
-template <uint32_t kThreadCount, typename Sync>
-__device__ __forceinline__ float TeamSum(float v, uint32_t thread, const Team<Sync>& team) {
   v = WarpSum(v);
-  if (thread % 32 == 0) team.of_warp[thread / 32] = v;
-  team.sync();
-  float sum = team.of_warp[0];
+  if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = v;
+  __syncthreads();
+  float sum = of_warp[0];
 #pragma unroll
-  for (uint32_t w = 1; w < kThreadCount / 32; ++w) sum += team.of_warp[w];
-  team.sync();  // of_warp may be used again
+  for (uint32_t w = 1; w < kThreadCount / 32; ++w) sum += of_warp[w];
+  __syncthreads();  // of_warp may be used again
   return sum;
 }
 

@@ -21,7 +21,9 @@ __device__ __forceinline__ uint64_t Swizzled128(uint32_t address) {
 
 #ifdef WRING_WGMMA
 
-__device__ __forceinline__ void WgmmaBegin() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+__device__ __forceinline__ void WgmmaBegin() {
+  asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+}
 __device__ __forceinline__ void WgmmaCommit() {
   asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
 }
@@ -36,11 +38,11 @@ __device__ __forceinline__ void WgmmaFence(float (&d)[kCount]) {
   for (int i = 0; i < kCount; ++i) asm volatile("" : "+f"(d[i])::"memory");
 }
 
-#define WRING_F8(d, i)                                                                         \
+#define WRING_F8(d, i)                                                                        \
   "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]), \
       "+f"(d[i + 6]), "+f"(d[i + 7])
 #define WRING_F32(d) WRING_F8(d, 0), WRING_F8(d, 8), WRING_F8(d, 16), WRING_F8(d, 24)
-#define WRING_N32                                                                            \
+#define WRING_N32                                                                              \
   "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, " \
   "%20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
 #define WRING_N40 WRING_N32 ", %32, %33, %34, %35, %36, %37, %38, %39"
@@ -54,25 +56,25 @@ template <int kN>
 struct Wgmma;
 
 // kN, its registers / 2 as text, operands, and the numbers of the operands after them.
-#define WRING_WGMMA_OF(N, NAMES, OPERANDS, P0, P1, P2, P3, P4, P5)                               \
-  template <>                                                                                    \
-  struct Wgmma<N> {                                                                              \
-    __device__ static __forceinline__ void Shared(float (&d)[N / 2], uint64_t a, uint64_t b,     \
-                                                  int add) {                                     \
-      asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, " P2                                        \
-                   ", 0;\nwgmma.mma_async.sync.aligned.m64n" #N "k16.f32.f16.f16 {" NAMES        \
-                   "}, " P0 ", " P1 ", p, 1, 1, 0, 0;\n}\n"                                      \
-                   : OPERANDS                                                                    \
-                   : "l"(a), "l"(b), "r"(add));                                                  \
-    }                                                                                            \
-    __device__ static __forceinline__ void Registers(float (&d)[N / 2], const uint32_t (&a)[4],  \
-                                                     uint64_t b, int add) {                      \
-      asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, " P5                                        \
-                   ", 0;\nwgmma.mma_async.sync.aligned.m64n" #N "k16.f32.f16.f16 {" NAMES        \
-                   "}, {" P0 ", " P1 ", " P2 ", " P3 "}, " P4 ", p, 1, 1, 0;\n}\n"               \
-                   : OPERANDS                                                                    \
-                   : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(add));              \
-    }                                                                                            \
+#define WRING_WGMMA_OF(N, NAMES, OPERANDS, P0, P1, P2, P3, P4, P5)                                 \
+  template <>                                                                                      \
+  struct Wgmma<N> {                                                                                \
+    __device__ static __forceinline__ void Shared(float (&d)[N / 2], uint64_t a, uint64_t b,       \
+                                                  int add) {                                       \
+      asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, " P2                                          \
+                   ", 0;\nwgmma.mma_async.sync.aligned.m64n" #N "k16.f32.f16.f16 {" NAMES "}, " P0 \
+                   ", " P1 ", p, 1, 1, 0, 0;\n}\n"                                                 \
+                   : OPERANDS                                                                      \
+                   : "l"(a), "l"(b), "r"(add));                                                    \
+    }                                                                                              \
+    __device__ static __forceinline__ void Registers(float (&d)[N / 2], const uint32_t (&a)[4],    \
+                                                     uint64_t b, int add) {                        \
+      asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, " P5                                          \
+                   ", 0;\nwgmma.mma_async.sync.aligned.m64n" #N "k16.f32.f16.f16 {" NAMES          \
+                   "}, {" P0 ", " P1 ", " P2 ", " P3 "}, " P4 ", p, 1, 1, 0;\n}\n"                 \
+                   : OPERANDS                                                                      \
+                   : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(add));                \
+    }                                                                                              \
   };
 #define WRING_OPERANDS64 WRING_F32(d)
 #define WRING_OPERANDS80 WRING_OPERANDS64, WRING_F8(d, 32)
@@ -80,11 +82,16 @@ struct Wgmma;
 #define WRING_OPERANDS112 WRING_OPERANDS96, WRING_F8(d, 48)
 #define WRING_OPERANDS128 WRING_OPERANDS112, WRING_F8(d, 56)
 #define WRING_COMMAS(...) __VA_ARGS__
-WRING_WGMMA_OF(64, WRING_N32, WRING_COMMAS(WRING_OPERANDS64), "%32", "%33", "%34", "%35", "%36", "%37")
-WRING_WGMMA_OF(80, WRING_N40, WRING_COMMAS(WRING_OPERANDS80), "%40", "%41", "%42", "%43", "%44", "%45")
-WRING_WGMMA_OF(96, WRING_N48, WRING_COMMAS(WRING_OPERANDS96), "%48", "%49", "%50", "%51", "%52", "%53")
-WRING_WGMMA_OF(112, WRING_N56, WRING_COMMAS(WRING_OPERANDS112), "%56", "%57", "%58", "%59", "%60", "%61")
-WRING_WGMMA_OF(128, WRING_N64, WRING_COMMAS(WRING_OPERANDS128), "%64", "%65", "%66", "%67", "%68", "%69")
+WRING_WGMMA_OF(64, WRING_N32, WRING_COMMAS(WRING_OPERANDS64), "%32", "%33", "%34", "%35", "%36",
+               "%37")
+WRING_WGMMA_OF(80, WRING_N40, WRING_COMMAS(WRING_OPERANDS80), "%40", "%41", "%42", "%43", "%44",
+               "%45")
+WRING_WGMMA_OF(96, WRING_N48, WRING_COMMAS(WRING_OPERANDS96), "%48", "%49", "%50", "%51", "%52",
+               "%53")
+WRING_WGMMA_OF(112, WRING_N56, WRING_COMMAS(WRING_OPERANDS112), "%56", "%57", "%58", "%59", "%60",
+               "%61")
+WRING_WGMMA_OF(128, WRING_N64, WRING_COMMAS(WRING_OPERANDS128), "%64", "%65", "%66", "%67", "%68",
+               "%69")
 
 // The registers of this warpgroup's threads from here on.
 template <int kCount>

@@ -300,8 +300,12 @@ Result<CUgraphExec_st*> CudaExecutor::Record(const std::function<Status()>& laun
 
 // What a launch depends on: shapes, and where its tables are.
 Status CudaExecutor::RunGraph() {
-  GraphKey key = {rows_, selected_, step_.fused ? 1U : 0U, static_cast<uint32_t>(at_.offsets[0]),
-                  static_cast<uint32_t>(at_.offsets[1]), static_cast<uint32_t>(at_.offsets[2])};
+  GraphKey key = {rows_,
+                  selected_,
+                  step_.fused ? 1U : 0U,
+                  static_cast<uint32_t>(at_.offsets[0]),
+                  static_cast<uint32_t>(at_.offsets[1]),
+                  static_cast<uint32_t>(at_.offsets[2])};
   for (const PlanAt& p : at_.plans) {
     key.push_back(static_cast<uint32_t>(p.codec));
     key.push_back(p.grid);

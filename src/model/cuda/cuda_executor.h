@@ -51,9 +51,9 @@ class CudaExecutor final : public Executor {
     const Op* gated = nullptr;   // kLinear: the activation that may run with it
     const Op* q_norm = nullptr;  // kAppend
     const Op* k_norm = nullptr;
-    bool gather = false;     // kNorm: of the selected rows
-    bool feeds = false;      // kNorm: the next stage may run it
-    size_t norm = kNoStage;  // kLinear: which stage's norm it may run
+    bool gather = false;       // kNorm: of the selected rows
+    bool feeds = false;        // kNorm: the next stage may run it
+    size_t norm = kNoStage;    // kLinear: which stage's norm it may run
     size_t append = kNoStage;  // kAttend: which stage's cache write it may run
   };
   struct RopeTable {

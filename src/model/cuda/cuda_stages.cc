@@ -43,8 +43,7 @@ Status CudaExecutor::RunStage(const Stage& stage) {
     case Work::kAppend:
       if (step_.fused) return {};
       for (size_t c = 0; c < kCodecCount; ++c) {
-        if (step_.blocks[c].used)
-          cuda::Append(launcher_, AppendOf(stage, static_cast<CodecId>(c)));
+        if (step_.blocks[c].used) cuda::Append(launcher_, AppendOf(stage, static_cast<CodecId>(c)));
       }
       return {};
     case Work::kAttend:
@@ -189,7 +188,8 @@ Status CudaExecutor::Product(const cuda::LinearArgs& args, FormatId format, bool
 bool CudaExecutor::UsesVendor(uint32_t rows, FormatId format, bool head) const {
   if (vendor_ == nullptr || rows <= cuda::kGemvRows) return false;
   // The head's rows may be odd; packed weights must be expanded first, which pays for many rows.
-  return HoldsHalves(format) ? !head : !head && rows > (wide_gemm_ ? cuda::kWideRows : cuda::kSplitRows);
+  return HoldsHalves(format) ? !head
+                             : !head && rows > (wide_gemm_ ? cuda::kWideRows : cuda::kSplitRows);
 }
 
 Status CudaExecutor::VendorProduct(const cuda::LinearArgs::Part& part, const cuda::LinearArgs& args,

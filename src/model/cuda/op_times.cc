@@ -61,10 +61,10 @@ CudaExecutor::OpTime CudaExecutor::Describe(const Stage& stage, const Step& step
 
 Result<double> CudaExecutor::TimeStages(const std::vector<const Stage*>& stages, int repeat) {
   WRING_ASSIGN(CUgraphExec_st * executable, Record([&] {
-    launcher_.error = 0;
-    for (const Stage* s : stages) WRING_TRY(RunStage(*s));
-    return launcher_.status();
-  }));
+                 launcher_.error = 0;
+                 for (const Stage* s : stages) WRING_TRY(RunStage(*s));
+                 return launcher_.status();
+               }));
   cudaEvent_t begin = nullptr;
   cudaEvent_t end = nullptr;
   cudaEventCreate(&begin);

@@ -20,8 +20,8 @@ class StepTables {
     uint32_t window = 0;
     std::vector<cuda::AttendItem> items;
     std::vector<cuda::AttendItem> wide;  // of AttendWide, the longest first
-    uint32_t tiles = 0;    // that several items share
-    uint32_t vectors = 0;  // of partials
+    uint32_t tiles = 0;                  // that several items share
+    uint32_t vectors = 0;                // of partials
   };
 
   // `slots`: items x KV heads that the GPU computes at once.
