@@ -64,9 +64,11 @@ __device__ __forceinline__ void PrepareHead(const AppendArgs& a, uint32_t row, u
   float x[kEach];
   float y[kEach];
   float2 cs[kEach];
-  uint32_t at[kEach][2];  // channels; kMaxHead: none
+  uint32_t at[kEach][2];                          // channels; kMaxHead: none
+  const uint32_t each = (half + rest + 31) / 32;  // of kEach
 #pragma unroll
   for (uint32_t j = 0; j < kEach; ++j) {
+    if (j >= each) break;
     const uint32_t i = lane + 32 * j;
     const bool turned = i < half;
     at[j][0] = turned ? i : i - half < rest ? i + half : kMaxHead;
@@ -81,16 +83,20 @@ __device__ __forceinline__ void PrepareHead(const AppendArgs& a, uint32_t row, u
   if (norm != nullptr) {
     float squares = 0;
 #pragma unroll
-    for (uint32_t j = 0; j < kEach; ++j) squares += x[j] * x[j] + y[j] * y[j];
+    for (uint32_t j = 0; j < kEach; ++j) {
+      if (j < each) squares += x[j] * x[j] + y[j] * y[j];
+    }
     const float factor = 1.F / sqrtf(WarpSum(squares) / static_cast<float>(n) + a.eps);
 #pragma unroll
     for (uint32_t j = 0; j < kEach; ++j) {
+      if (j >= each) break;
       if (at[j][0] < n) x[j] *= factor * norm[at[j][0]];
       if (at[j][1] < n) y[j] *= factor * norm[at[j][1]];
     }
   }
 #pragma unroll
   for (uint32_t j = 0; j < kEach; ++j) {
+    if (j >= each) break;
     const float turned = x[j] * cs[j].x - y[j] * cs[j].y;
     if (at[j][0] < n) store(at[j][0], turned);
     if (at[j][1] < n) store(at[j][1], y[j] * cs[j].x + x[j] * cs[j].y);
