@@ -26,7 +26,7 @@ CudaExecutor::CudaExecutor(const ModelSpec& spec, const Weights& weights, const 
                            PagePool& pool, const ExecutorOptions& options)
     : Executor(spec, weights, layouts, pool, options),
       device_(static_cast<CudaDevice&>(weights.device())),
-      step_(spec_, layouts_, 3 * device_.multiprocessors(), WideCodecs(spec_, options)) {
+      step_(spec_, 3 * device_.multiprocessors(), WideCodecs(spec_, options)) {
   launcher_.stream = device_.stream();
   launcher_.multiprocessors = device_.multiprocessors();
   wide_gemm_ = !options.invariant && cuda::HasWideGemm();

@@ -26,8 +26,7 @@ class StepTables {
 
   // `slots`: items x KV heads that the GPU computes at once.
   // `wide`: codecs that have AttendWide.
-  StepTables(const ModelSpec& spec, const KvLayouts& layouts, uint32_t slots,
-             std::bitset<kCodecCount> wide);
+  StepTables(const ModelSpec& spec, uint32_t slots, std::bitset<kCodecCount> wide);
 
   // kUnsupported for what no kernel does.
   Status Build(const Step& step);
@@ -53,7 +52,6 @@ class StepTables {
   void SplitTiles(Plan* plan) const;
 
   const ModelSpec& spec_;
-  const KvLayouts& layouts_;
   uint32_t slots_;
   std::bitset<kCodecCount> wide_;
   std::vector<uint32_t> windows_;  // that occur
