@@ -51,7 +51,8 @@ __global__ void __launch_bounds__(128) AppendValuesKernel(const __grid_constant_
     __align__(16) __half values[kRun];
 #pragma unroll
     for (uint32_t i = 0; i < kRun; ++i) {
-      values[i] = Saturated(c < n ? a.v[uint64_t{first + i} * a.ldk + blockIdx.x * n + c] : 0.F);
+      values[i] = Saturated(
+          c < n ? LoadInput(a, a.v, uint64_t{first + i} * a.ldk + blockIdx.x * n + c) : 0.F);
     }
     __half* to = reinterpret_cast<__half*>(head) + c * kBlockTokens + position % kBlockTokens;
     *reinterpret_cast<uint4*>(to) = *reinterpret_cast<const uint4*>(values);

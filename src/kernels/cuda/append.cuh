@@ -45,6 +45,11 @@ __device__ __forceinline__ void StoreVector(const float* vector, uint32_t n, uin
   }
 }
 
+__device__ __forceinline__ float LoadInput(const AppendArgs& a, const void* from, uint64_t at) {
+  return a.halves ? __half2float(static_cast<const __half*>(from)[at])
+                  : static_cast<const float*>(from)[at];
+}
+
 enum class HeadKind : uint8_t { kQuery, kKey, kValue };
 
 // Head `head` of its kind of row `row`, normed and rotated: store(channel, value) for the head's channels.
@@ -53,9 +58,9 @@ __device__ __forceinline__ void PrepareHead(const AppendArgs& a, uint32_t row, u
                                             HeadKind kind, uint32_t lane, Store store) {
   constexpr uint32_t kEach = kMaxHead / 64;  // pairs a lane
   const uint32_t n = a.head_dim;
-  const float* from = kind == HeadKind::kQuery
-                          ? a.q + uint64_t{row} * a.ldq + head * n
-                          : (kind == HeadKind::kKey ? a.k : a.v) + uint64_t{row} * a.ldk + head * n;
+  const void* from = kind == HeadKind::kQuery ? a.q : kind == HeadKind::kKey ? a.k : a.v;
+  const uint64_t first =
+      uint64_t{row} * (kind == HeadKind::kQuery ? a.ldq : a.ldk) + uint64_t{head} * n;
   // Lanes have the pairs that turn together; of channels that do not turn, pairs of the same kind.
   const bool turns = kind != HeadKind::kValue && a.cos_sin != nullptr;
   const uint32_t half = turns ? a.half : 0;
@@ -73,8 +78,8 @@ __device__ __forceinline__ void PrepareHead(const AppendArgs& a, uint32_t row, u
     const bool turned = i < half;
     at[j][0] = turned ? i : i - half < rest ? i + half : kMaxHead;
     at[j][1] = turned ? i + half : at[j][0] + rest < n ? at[j][0] + rest : kMaxHead;
-    x[j] = at[j][0] < n ? from[at[j][0]] : 0.F;
-    y[j] = at[j][1] < n ? from[at[j][1]] : 0.F;
+    x[j] = at[j][0] < n ? LoadInput(a, from, first + at[j][0]) : 0.F;
+    y[j] = at[j][1] < n ? LoadInput(a, from, first + at[j][1]) : 0.F;
     cs[j] = turned ? turn[i] : make_float2(1, 0);
   }
   const float* norm = kind == HeadKind::kQuery ? a.q_norm

@@ -168,9 +168,10 @@ void RopeTable(Launcher&, const float* inverse, uint32_t half, float scale, Rows
 // Heads of q, k, v after the linear layers: norms (weights may be null), rotation (cos_sin may be null), queries to
 // float16, keys and values into the cache.
 struct AppendArgs {
-  const float* q = nullptr;
-  const float* k = nullptr;
-  const float* v = nullptr;
+  const void* q = nullptr;  // float32, or float16
+  const void* k = nullptr;
+  const void* v = nullptr;
+  bool halves = false;
   uint32_t ldq = 0, ldk = 0;
   const float* q_norm = nullptr;
   const float* k_norm = nullptr;

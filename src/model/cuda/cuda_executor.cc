@@ -152,6 +152,10 @@ Status CudaExecutor::Allocate() {
       WRING_ASSIGN(halves_[i], device_.Allocate(rows * width * sizeof(cuda::Half)));
     }
   }
+  if (!options_.invariant) {
+    const uint64_t width = stride(Slot::kQ) + stride(Slot::kK) + stride(Slot::kV);
+    WRING_ASSIGN(qkv_, device_.Allocate(rows * width * sizeof(cuda::Half)));
+  }
   uint64_t workspace = 0;
   uint64_t expanded = 0;
   for (const Op& op : ops_) {

@@ -104,6 +104,10 @@ class CudaExecutor final : public Executor {
   cuda::AppendArgs AppendOf(const Stage& stage, CodecId codec);
   cuda::AttendArgs AttendOf(const Op& op, const PlanAt& plan);
   Status Linear(const Stage& stage);
+  bool HasHalvesOfQkv(const Op& op, const std::vector<OneFormat>& products) const;
+  Status QkvHalves(const std::vector<OneFormat>& products);
+  cuda::Half* HalvesOf(Slot s);  // in qkv_
+  bool UsesWideGemm(uint32_t rows, FormatId format) const;
   Status Product(const cuda::LinearArgs& args, FormatId format, bool head);
   bool UsesVendor(uint32_t rows, FormatId format, bool head) const;
   // One part's product; half_out: there, as float16, instead of to the part's output.
@@ -140,6 +144,8 @@ class CudaExecutor final : public Executor {
   uint32_t rows_ = 0, selected_ = 0;
 
   Buffer floats_[kSlots], halves_[kSlots];
+  Buffer qkv_;                  // the vendor's queries, keys and values as float16, before rotation
+  bool halves_of_qkv_ = false;  // those of this step are there
   std::vector<RopeTable> ropes_;
   Buffer workspace_;  // of split products
   Buffer expanded_;   // one matrix as float16

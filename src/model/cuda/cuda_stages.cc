@@ -141,6 +141,10 @@ Status CudaExecutor::Linear(const Stage& stage) {
     for (const OneFormat& p : products) WRING_TRY(Product(p.args, p.format, head));
     return Status();
   };
+  if (op.parts[0].out == Slot::kQ) {
+    halves_of_qkv_ = HasHalvesOfQkv(op, products);
+    if (halves_of_qkv_) return QkvHalves(products);
+  }
   if (stage.gated == nullptr) return all();
   const auto& [format, args] = products[0];
   const bool one_format = products.size() == 1;
@@ -165,13 +169,41 @@ Status CudaExecutor::Linear(const Stage& stage) {
   return {};
 }
 
+// The vendor's queries, keys and values are float16 at once, as its gate and up are.
+bool CudaExecutor::HasHalvesOfQkv(const Op& op, const std::vector<OneFormat>& products) const {
+  if (op.parts.size() != 3 || qkv_.size() == 0) return false;
+  for (const LinearPart& p : op.parts) {
+    if (p.has_bias) return false;
+  }
+  return std::all_of(products.begin(), products.end(),
+                     [&](const OneFormat& p) { return UsesVendor(p.args.rows, p.format, false); });
+}
+
+cuda::Half* CudaExecutor::HalvesOf(Slot s) {
+  const uint64_t rows = options_.max_rows;
+  const uint64_t before = s == Slot::kQ   ? 0
+                          : s == Slot::kK ? stride(Slot::kQ)
+                                          : stride(Slot::kQ) + stride(Slot::kK);
+  return const_cast<cuda::Half*>(qkv_.as<cuda::Half>()) + rows * before;
+}
+
+Status CudaExecutor::QkvHalves(const std::vector<OneFormat>& products) {
+  constexpr Slot kOrder[] = {Slot::kQ, Slot::kK, Slot::kV};
+  uint32_t done = 0;
+  for (const OneFormat& p : products) {
+    for (uint32_t i = 0; i < p.args.parts; ++i)
+      WRING_TRY(VendorProduct(p.args.part[i], p.args, p.format, HalvesOf(kOrder[done++])));
+  }
+  return {};
+}
+
 Status CudaExecutor::Product(const cuda::LinearArgs& args, FormatId format, bool head) {
   const cuda::LinearKernels& k = cuda::LinearOf(format);
   if (args.rows <= cuda::kGemvRows) {
     k.gemv(launcher_, args);
     return {};
   }
-  if (wide_gemm_ && k.wide_gemm != nullptr && args.rows <= cuda::kWideRows) {
+  if (UsesWideGemm(args.rows, format)) {
     k.wide_gemm(launcher_, args, workspace_.as<float>());
     return {};
   }
@@ -183,6 +215,11 @@ Status CudaExecutor::Product(const cuda::LinearArgs& args, FormatId format, bool
     WRING_TRY(VendorProduct(args.part[i], args, format, nullptr));
   }
   return {};
+}
+
+bool CudaExecutor::UsesWideGemm(uint32_t rows, FormatId format) const {
+  return wide_gemm_ && cuda::LinearOf(format).wide_gemm != nullptr && rows > cuda::kGemvRows &&
+         rows <= cuda::kWideRows;
 }
 
 bool CudaExecutor::UsesVendor(uint32_t rows, FormatId format, bool head) const {
@@ -217,9 +254,13 @@ Status CudaExecutor::VendorProduct(const cuda::LinearArgs::Part& part, const cud
 cuda::AppendArgs CudaExecutor::AppendOf(const Stage& stage, CodecId codec) {
   const Op& op = *stage.op;
   cuda::AppendArgs a;
-  a.q = floats(Slot::kQ);
-  a.k = floats(op.in2);
-  a.v = floats(op.in3);
+  a.halves = halves_of_qkv_;
+  const auto input = [&](Slot s) {
+    return a.halves ? static_cast<const void*>(HalvesOf(s)) : floats(s);
+  };
+  a.q = input(Slot::kQ);
+  a.k = input(op.in2);
+  a.v = input(op.in3);
   a.ldq = stride(Slot::kQ);
   a.ldk = stride(op.in2);
   if (stage.q_norm != nullptr) a.q_norm = weights_.vector(stage.q_norm->weight);
