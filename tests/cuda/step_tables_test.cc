@@ -30,7 +30,8 @@ class StepTablesTest : public ::testing::Test {
     StepSequence s;
     KvSegment segment;
     segment.length = context;
-    for (uint32_t b = 0; b < (context + kBlockTokens - 1) / kBlockTokens; ++b) segment.blocks.push_back(b);
+    for (uint32_t b = 0; b < (context + kBlockTokens - 1) / kBlockTokens; ++b)
+      segment.blocks.push_back(b);
     s.segments.push_back(segment);
     for (uint32_t r = 0; r < rows; ++r) {
       StepRow row;

@@ -123,7 +123,8 @@ constexpr bool SplitsSegments(uint32_t tiles, uint32_t rows) {
 constexpr uint32_t WideSplits(uint32_t tiles, uint32_t rows, uint32_t multiprocessors) {
   const uint32_t blocks = (tiles + 7) / 8 * (rows <= 64 ? 1 : (rows + 127) / 128);
   const uint32_t splits = 2 * multiprocessors / blocks;
-  return splits < 1 ? 1 : splits > kSegments ? kSegments : splits;
+  if (splits < 1) return 1;
+  return splits < kSegments ? splits : kSegments;
 }
 // For a product of `tiles` row tiles with up to `rows` rows.
 constexpr uint64_t SplitFloats(uint32_t tiles, uint32_t rows) {

@@ -12,7 +12,7 @@ constexpr uint32_t kMostParts = 32;  // blocks that are merged one by one
 
 }  // namespace
 
-StepTables::StepTables(const ModelSpec& spec, uint32_t slots, std::bitset<kCodecCount> wide)
+StepTables::StepTables(const ModelSpec& spec, uint32_t slots, const std::bitset<kCodecCount>& wide)
     : spec_(spec), slots_(slots), wide_(wide), windows_(spec.layer_windows()) {
   std::sort(windows_.begin(), windows_.end());
   windows_.erase(std::unique(windows_.begin(), windows_.end()), windows_.end());

@@ -26,7 +26,7 @@ class StepTables {
 
   // `slots`: items x KV heads that the GPU computes at once.
   // `wide`: codecs that have AttendWide.
-  StepTables(const ModelSpec& spec, uint32_t slots, std::bitset<kCodecCount> wide);
+  StepTables(const ModelSpec& spec, uint32_t slots, const std::bitset<kCodecCount>& wide);
 
   // kUnsupported for what no kernel does.
   Status Build(const Step& step);
