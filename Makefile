@@ -91,7 +91,7 @@ cuda-release: setup ## the same for every NVIDIA GPU from Ampere on, in build/cu
 .PHONY: cuda-check
 cuda-check: cuda ## make cuda, a kernel of each family for the GPUs that it leaves out, and the tests that need no GPU
 	@$(call build,cuda,wring_cuda_families)
-	@ctest --preset cuda -R '^(StepTables|Fragments)' --no-tests=error
+	@ctest --preset cuda -R '^(StepTables|Workspace|Fragments)' --no-tests=error
 
 .PHONY: lint
 lint: ## clang-format, clang-tidy, cppcheck, cargo clippy, shellcheck

@@ -98,9 +98,8 @@ Status BenchGpu(const Arguments& arguments, Device& device) {
   WRING_ASSIGN(const double bandwidth, bench::CopyBandwidth(gpu));
   WRING_ASSIGN(const auto report, bench::BenchGpuModel(spec, weights, gpu, bandwidth, options));
   const std::string head = fmt::format(
-      "{} on {}, driver {}, commit {}, {}; copy {:.0f} GB/s, weights {:.1f} MB a step, peak memory "
-      "{} "
-      "MiB",
+      "{} on {}, driver {}, commit {}, {}; copy {:.0f} GB/s, weights {:.1f} MB a step, peak "
+      "memory {} MiB",
       name, gpu.name(), bench::NvidiaDriver(), bench::Commit(),
       options.invariant ? "invariant" : "default grade", bandwidth / 1e9,
       static_cast<double>(weights.bytes_per_token()) / 1e6, gpu.peak_bytes() >> 20);

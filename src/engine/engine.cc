@@ -40,7 +40,7 @@ Result<std::unique_ptr<Engine>> Engine::Create(Model& model, const EngineOptions
     std::erase(o.codecs, CodecId::kF32);  // has no kernel there
   }
   if (std::ranges::find(o.codecs, o.codec) == o.codecs.end()) o.codecs.push_back(o.codec);
-  if (o.rows == 0) o.rows = DefaultRows(model.weights->device());
+  if (o.rows == 0) o.rows = DefaultRows(device);
   o.sequences = std::clamp(o.sequences, 1U, o.rows);
   WRING_ASSIGN(const KvLayout layout,
                KvLayout::For(o.codec, spec.kv_heads, spec.head_dim, spec.layer_windows()));

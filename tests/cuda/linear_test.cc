@@ -100,7 +100,8 @@ TEST_P(LinearGpuTest, EveryKernelGivesTheSameBitsNearFloat64) {
     const auto reference = Product(w.values, x.values, outs, cols, 100);
     const auto run = [&](uint32_t rows, bool gemm, bool wide = false) {
       Buffer y = Poisoned(uint64_t{rows} * outs);
-      Buffer workspace = Poisoned(std::max<uint64_t>(cuda::SplitFloats(w.arg.tiles, rows), 1));
+      Buffer workspace = Poisoned(
+          std::max<uint64_t>(cuda::SplitFloats(w.arg.tiles, rows, launcher_.multiprocessors), 1));
       cuda::LinearArgs args;
       args.part[0] = {w.arg, y.as<float>(), outs, nullptr};
       args.parts = 1;

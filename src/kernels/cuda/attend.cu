@@ -37,6 +37,16 @@ AttendWideLaunch FindWide(CodecId codec, uint32_t head_dim) {
 
 }  // namespace
 
+uint32_t AttendNeeds(CodecId codec, uint32_t head_dim) {
+  if (codec == CodecId::kF32) return 0;
+#define WRING_CASE(D)                                                  \
+  if (KvCodec::PaddedHead(head_dim) == D)                              \
+    return codec == CodecId::kF16 ? AttendMemory<CodecId::kF16, D>(16) \
+                                  : AttendMemory<CodecId::kI8, D>(16);
+  WRING_HEAD_SIZES(WRING_CASE)
+#undef WRING_CASE
+  return 0;
+}
 bool HasAttend(CodecId codec, uint32_t head_dim) { return Find(codec, head_dim) != nullptr; }
 bool HasAttendWide(CodecId codec, uint32_t head_dim) {
   return FindWide(codec, head_dim) != nullptr && HasWgmma();

@@ -209,11 +209,16 @@ __global__ void __launch_bounds__(kAttendThreads, kDim <= 128 ? 3 : 1)
 }
 
 template <CodecId kCodec, uint32_t kDim>
+constexpr uint32_t AttendMemory(uint32_t most) {
+  return Attention<kCodec, kDim>::kRingBytes + kAttendWarps * kDim * sizeof(float) +
+         AttendBytes(most, kDim);
+}
+
+template <CodecId kCodec, uint32_t kDim>
 void LaunchAttend(Launcher& l, const AttendArgs& args, const AppendArgs* append) {
   Launch(l, AttendKernel<kCodec, kDim>, dim3(args.grid_items, args.kv_heads), kAttendThreads,
-         Attention<kCodec, kDim>::kRingBytes + kAttendWarps * kDim * sizeof(float) +
-             AttendBytes(args.most, kDim),
-         args, append != nullptr ? *append : AppendArgs{}, append != nullptr);
+         AttendMemory<kCodec, kDim>(args.most), args, append != nullptr ? *append : AppendArgs{},
+         append != nullptr);
 }
 
 using AttendLaunch = void (*)(Launcher&, const AttendArgs&, const AppendArgs*);

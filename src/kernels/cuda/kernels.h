@@ -4,7 +4,7 @@
 // Determinism: no kernel adds with atomics. A dot product is cut into 8 segments of its records (segment i of R records is
 // [i R / 8, (i + 1) R / 8)), each summed in order by the tensor cores, the segments added in order; attention is cut at
 // 64 positions, four of these blocks merged in order to a chunk, the chunks merged in order. Own kernels do exactly that
-// for any number of rows, so they are of the invariant grade; the vendor's GEMM is not.
+// for any number of rows, so they are of the invariant grade; the vendor's GEMM, the wide one and AttendWide() are not.
 #pragma once
 
 #include <cstddef>
@@ -81,6 +81,8 @@ struct LinearArgs {
 };
 inline constexpr uint32_t kGemvShared =
     48 << 10;  // bytes of activations that a GEMV keeps in shared memory
+// Shared memory that GPUs must give a block for GEMV; others compute these rows with GEMM.
+inline constexpr uint32_t kGemvNeeds = 172 << 10;
 constexpr bool FusesNorm(uint32_t rows, uint32_t strips) {
   return rows <= 2 && rows * strips * 128 <= kGemvShared;
 }
@@ -116,8 +118,9 @@ const LinearKernels& LinearOf(FormatId format);  // all null where there is none
 bool HasWideGemm();                              // on the current GPU: Hopper alone
 inline constexpr uint32_t kWideRows = 256;
 // Whether GEMM gives each segment blocks of its own, which needs a workspace; large matrices have blocks enough.
+inline constexpr uint32_t kSplitTiles = 512;
 constexpr bool SplitsSegments(uint32_t tiles, uint32_t rows) {
-  return rows <= kSplitRows && tiles <= 512;
+  return rows <= kSplitRows && tiles <= kSplitTiles;
 }
 // Parts that a wide GEMM is cut into, so that two blocks a multiprocessor have something to do.
 constexpr uint32_t WideSplits(uint32_t tiles, uint32_t rows, uint32_t multiprocessors) {
@@ -126,9 +129,13 @@ constexpr uint32_t WideSplits(uint32_t tiles, uint32_t rows, uint32_t multiproce
   if (splits < 1) return 1;
   return splits < kSegments ? splits : kSegments;
 }
-// For a product of `tiles` row tiles with up to `rows` rows.
-constexpr uint64_t SplitFloats(uint32_t tiles, uint32_t rows) {
-  return uint64_t{kSegments} * (rows < kWideRows ? rows : kWideRows) * tiles * 16;
+// For products of up to `tiles` row tiles and `rows` rows: splits x tiles is at most 16 a multiprocessor.
+constexpr uint64_t SplitFloats(uint32_t tiles, uint32_t rows, uint32_t multiprocessors) {
+  const auto least = [](uint64_t a, uint64_t b) { return a < b ? a : b; };
+  const uint64_t wide =
+      least(kSegments * tiles, 16 * multiprocessors) * 16 * least(rows, kWideRows);
+  const uint64_t segments = kSegments * least(tiles, kSplitTiles) * 16 * least(rows, kSplitRows);
+  return wide > segments ? wide : segments;
 }
 
 // ---- rows ----
@@ -221,7 +228,7 @@ struct AttendArgs {
   const uint32_t* item_count = nullptr;  // may be less than grid_items
   uint32_t grid_items = 0;
   uint32_t most = 16;            // vectors that an item may have
-  float* partials = nullptr;     // of `vectors` x kv_heads vectors, head_dim + 2 floats each
+  float* partials = nullptr;     // of `vectors` x kv_heads vectors, padded head + 2 floats each
   uint32_t* counters = nullptr;  // [tile][kv head], zero between launches
 };
 void Attend(Launcher&, const AttendArgs&);
@@ -229,6 +236,7 @@ void Attend(Launcher&, const AttendArgs&);
 inline constexpr uint32_t kFusedRows = 8;
 void AppendAndAttend(Launcher&, const AppendArgs&, const AttendArgs&);
 bool HasAttend(CodecId codec, uint32_t head_dim);
+uint32_t AttendNeeds(CodecId codec, uint32_t head_dim);  // bytes of shared memory; 0: has none
 
 // The same for items of up to kWideVectors vectors that have all their blocks, one launch's worth in `grid_items`.
 inline constexpr uint32_t kWideVectors = 128;

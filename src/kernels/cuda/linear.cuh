@@ -46,6 +46,7 @@ struct LinearLaunches {
   template <int kTiles>
   static void Stream(Launcher& l, const LinearArgs& args, const GatedOut& gated, uint32_t tiles) {
     constexpr uint32_t kRing = Ahead<kFormat, kTiles>::kBytes;
+    static_assert(kRing + kGemvShared + 2 * kTiles * kWarps * 16 * 8 * sizeof(float) <= kGemvNeeds);
     const uint32_t bytes = args.rows * args.part[0].w.strips * 128;
     const uint32_t most = kGemvBlocks * l.multiprocessors;
     const uint32_t grid = tiles < most ? tiles : most;

@@ -29,6 +29,7 @@ CudaExecutor::CudaExecutor(const ModelSpec& spec, const Weights& weights, const 
       step_(spec_, 3 * device_.multiprocessors(), WideCodecs(spec_, options)) {
   launcher_.stream = device_.stream();
   launcher_.multiprocessors = device_.multiprocessors();
+  gemv_ = device_.shared_bytes() >= cuda::kGemvNeeds;
   wide_gemm_ = !options.invariant && cuda::HasWideGemm();
 }
 
@@ -42,13 +43,23 @@ Result<std::unique_ptr<Executor>> CudaExecutor::Create(const ModelSpec& spec,
                                                        const Weights& weights,
                                                        const KvLayouts& layouts, PagePool& pool,
                                                        const ExecutorOptions& options) {
-  static_cast<const CudaDevice&>(weights.device()).Use();
+  const auto& device = static_cast<const CudaDevice&>(weights.device());
+  device.Use();
   if (options.exact) {
     return Error(Code::kUnsupported, "--exact is the CPU's arithmetic: add --device cpu");
   }
   for (size_t c = 0; c < kCodecCount; ++c) {
     const auto codec = static_cast<CodecId>(c);
-    if (!layouts.has(codec) || cuda::HasAttend(codec, spec.head_dim)) continue;
+    if (!layouts.has(codec)) continue;
+    const uint32_t needs = cuda::AttendNeeds(codec, spec.head_dim);
+    if (needs > device.shared_bytes()) {
+      return Error(
+          Code::kUnsupported,
+          "attention with heads of {} channels needs {} KiB of shared memory a block and {} "
+          "has {}: use --device cpu",
+          spec.head_dim, needs >> 10, device.name(), device.shared_bytes() >> 10);
+    }
+    if (needs > 0) continue;
     return Error(
         Code::kUnsupported,
         "attention with heads of {} channels over a {} cache has no GPU kernel: use --kv f16 "
@@ -167,8 +178,9 @@ Status CudaExecutor::Allocate() {
         expanded = std::max(expanded, uint64_t{m.row_tiles()} * 16 * m.strips() * kStripCols * 2);
       }
     }
-    const auto split = static_cast<uint32_t>(std::min<uint64_t>(rows, cuda::kWideRows));
-    workspace = std::max(workspace, cuda::SplitFloats(tiles, split) * sizeof(float));
+    workspace =
+        std::max(workspace, cuda::SplitFloats(tiles, options_.max_rows, device_.multiprocessors()) *
+                                sizeof(float));
   }
   WRING_TRY(Reserve(workspace_, workspace));
   if (rows > kGraphRows) WRING_TRY(Reserve(expanded_, expanded));
@@ -245,8 +257,8 @@ Status CudaExecutor::Upload() {
     at.items = add(p.items, at.grid);
     at.wide_items = add(p.wide, at.wide_grid);
     at_.plans.push_back(at);
-    WRING_TRY(Reserve(partials_,
-                      uint64_t{p.vectors} * spec_.kv_heads * (spec_.head_dim + 2) * sizeof(float)));
+    WRING_TRY(Reserve(partials_, uint64_t{p.vectors} * spec_.kv_heads *
+                                     (KvCodec::PaddedHead(spec_.head_dim) + 2) * sizeof(float)));
     WRING_TRY(Reserve(counters_, uint64_t{p.tiles} * spec_.kv_heads * sizeof(uint32_t)));
   }
   for (size_t c = 0; c < kCodecCount; ++c) {

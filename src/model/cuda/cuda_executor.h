@@ -107,6 +107,7 @@ class CudaExecutor final : public Executor {
   bool HasHalvesOfQkv(const Op& op, const std::vector<OneFormat>& products) const;
   Status QkvHalves(const std::vector<OneFormat>& products);
   cuda::Half* HalvesOf(Slot s);  // in qkv_
+  bool UsesGemv(uint32_t rows) const { return gemv_ && rows <= cuda::kGemvRows; }
   bool UsesWideGemm(uint32_t rows, FormatId format) const;
   Status Product(const cuda::LinearArgs& args, FormatId format, bool head);
   bool UsesVendor(uint32_t rows, FormatId format, bool head) const;
@@ -137,6 +138,7 @@ class CudaExecutor final : public Executor {
 
   CudaDevice& device_;
   cuda::Launcher launcher_;
+  bool gemv_ = false;       // the GPU has the shared memory for it
   bool wide_gemm_ = false;  // may be used
   std::unique_ptr<cuda::VendorGemm> vendor_;
   std::vector<Stage> stages_;

@@ -85,7 +85,7 @@ cuda::EmbedArgs CudaExecutor::EmbedOf(const Op& op) {
 
 // Whether the product after a norm norms its input itself.
 bool CudaExecutor::FusesNorm(const Op& norm) const {
-  return cuda::FusesNorm(RowsOf(norm.out), stride(norm.out) / kStripCols);
+  return gemv_ && cuda::FusesNorm(RowsOf(norm.out), stride(norm.out) / kStripCols);
 }
 
 cuda::NormArgs CudaExecutor::NormOf(const Stage& stage) {
@@ -150,7 +150,7 @@ Status CudaExecutor::Linear(const Stage& stage) {
   const bool one_format = products.size() == 1;
   const Op& gated = *stage.gated;
   const cuda::Gate gate = GateOf(gated);
-  if (one_format && args.rows <= cuda::kGemvRows) {
+  if (one_format && UsesGemv(args.rows)) {
     cuda::LinearOf(format).gated_gemv(launcher_, args, gate, halves(gated.out), stride(gated.out));
     return {};
   }
@@ -172,6 +172,7 @@ Status CudaExecutor::Linear(const Stage& stage) {
 // The vendor's queries, keys and values are float16 at once, as its gate and up are.
 bool CudaExecutor::HasHalvesOfQkv(const Op& op, const std::vector<OneFormat>& products) const {
   if (op.parts.size() != 3 || qkv_.size() == 0) return false;
+  if (op.parts[1].out != Slot::kK || op.parts[2].out != Slot::kV) return false;
   for (const LinearPart& p : op.parts) {
     if (p.has_bias) return false;
   }
@@ -199,7 +200,7 @@ Status CudaExecutor::QkvHalves(const std::vector<OneFormat>& products) {
 
 Status CudaExecutor::Product(const cuda::LinearArgs& args, FormatId format, bool head) {
   const cuda::LinearKernels& k = cuda::LinearOf(format);
-  if (args.rows <= cuda::kGemvRows) {
+  if (UsesGemv(args.rows)) {
     k.gemv(launcher_, args);
     return {};
   }

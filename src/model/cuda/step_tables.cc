@@ -10,6 +10,30 @@ namespace {
 constexpr uint32_t kTile = 16;       // query vectors an item
 constexpr uint32_t kMostParts = 32;  // blocks that are merged one by one
 
+// Chunks that an item should have: that with which rounds of items over `slots` places end first, where an item costs as
+// much as its chunks and some more to begin and to leave a partial, and places do not end together.
+uint32_t BestSpan(const std::vector<cuda::AttendItem>& tiles, uint32_t heads, uint32_t slots) {
+  constexpr double kWhole = 0.25, kPart = 0.75;  // in chunks
+  const auto chunks = [](const cuda::AttendItem& t) {
+    return (t.block + t.blocks - 1) / cuda::kChunkBlocks - t.block / cuda::kChunkBlocks + 1;
+  };
+  uint32_t most = 1;
+  for (const auto& t : tiles) most = std::max(most, chunks(t));
+  uint32_t best = most;
+  double least = 1e30;
+  for (uint32_t span = 1;; span = std::min(most, span + (span + 2) / 3)) {
+    uint64_t items = 0;
+    for (const auto& t : tiles) items += (chunks(t) + span - 1) / span;
+    const double rounds = std::max(1.0, std::ceil(static_cast<double>(items * heads) / slots));
+    const double cost = (rounds + 0.5) * (span + (span == most ? kWhole : kPart));
+    if (cost < least) {
+      least = cost;
+      best = span;
+    }
+    if (span == most) return best;
+  }
+}
+
 }  // namespace
 
 StepTables::StepTables(const ModelSpec& spec, uint32_t slots, const std::bitset<kCodecCount>& wide)
@@ -124,34 +148,6 @@ void StepTables::PlanAttention(const Step& step, Plan* plan) {
                    [](const auto& a, const auto& b) { return a.blocks > b.blocks; });
   SplitTiles(plan);
 }
-
-namespace {
-
-// Chunks that an item should have: that with which rounds of items over `slots` places end first, where an item costs as
-// much as its chunks and some more to begin and to leave a partial, and places do not end together.
-uint32_t BestSpan(const std::vector<cuda::AttendItem>& tiles, uint32_t heads, uint32_t slots) {
-  constexpr double kWhole = 0.25, kPart = 0.75;  // in chunks
-  const auto chunks = [](const cuda::AttendItem& t) {
-    return (t.block + t.blocks - 1) / cuda::kChunkBlocks - t.block / cuda::kChunkBlocks + 1;
-  };
-  uint32_t most = 1;
-  for (const auto& t : tiles) most = std::max(most, chunks(t));
-  uint32_t best = most;
-  double least = 1e30;
-  for (uint32_t span = 1;; span = std::min(most, span + (span + 2) / 3)) {
-    uint64_t items = 0;
-    for (const auto& t : tiles) items += (chunks(t) + span - 1) / span;
-    const double rounds = std::max(1.0, std::ceil(static_cast<double>(items * heads) / slots));
-    const double cost = (rounds + 0.5) * (span + (span == most ? kWhole : kPart));
-    if (cost < least) {
-      least = cost;
-      best = span;
-    }
-    if (span == most) return best;
-  }
-}
-
-}  // namespace
 
 // An item is some chunks of a tile, as many as fill the GPU best, or a block where chunks are too few.
 void StepTables::SplitTiles(Plan* plan) const {

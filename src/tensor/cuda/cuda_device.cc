@@ -68,6 +68,7 @@ Status CudaDevice::Open(int index) {
   }
   name_ = p.name;
   multiprocessors_ = static_cast<uint32_t>(p.multiProcessorCount);
+  shared_bytes_ = static_cast<uint32_t>(p.sharedMemPerBlockOptin);
   WRING_TRY(CudaStatus(cudaSetDevice(index), "opening it"));
   return CudaStatus(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "opening it");
 }
