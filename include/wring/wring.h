@@ -22,8 +22,11 @@ typedef struct wring_session wring_session;
 /* Zero means the default everywhere. struct_size = sizeof of the struct as the caller compiled it. */
 typedef struct {
   size_t struct_size;
-  uint32_t threads;  /* default: every processor of the process */
-  int32_t no_repack; /* map the file as it is */
+  uint32_t threads;   /* default: every processor of the process */
+  int32_t no_repack;  /* map the file as it is */
+  const char* device; /* "cpu", "cuda", "cuda:N", or "auto" (default): a GPU where there is one */
+  uint32_t ranks; /* cut among so many GPUs, or groups of threads: tensor parallelism; default: 1 */
+  int32_t invariant; /* on a GPU: a text's bits depend on the text alone; slower */
 } wring_model_options;
 
 typedef struct {

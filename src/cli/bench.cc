@@ -53,9 +53,10 @@ Status BenchOpened(Bencher& b, Model& model) {
 }
 
 Status BenchModelArgument(Bencher& b) {
-  ModelOptions options;
+  WRING_ASSIGN(ModelOptions options, LoadingOf(b.arguments));
+  options.device = &HostDevice();
+  options.reduce = false;
   options.threads = *std::max_element(b.threads.begin(), b.threads.end());
-  options.repack = !b.arguments.Has("--no-repack");
   options.need_text = true;  // the load time that is printed is the one a user waits
   std::string path;
   std::string name;

@@ -5,6 +5,7 @@
 #include "cli/interrupt.h"
 #include "cli/models.h"
 #include "cli/output.h"
+#include "cli/session_options.h"
 
 namespace wring::cli {
 namespace {
@@ -71,6 +72,11 @@ Result<Engine> Engine::Open(const Arguments& a) {
   model.struct_size = sizeof(model);
   model.threads = static_cast<uint32_t>(a.Integer("--threads"));
   model.no_repack = a.Has("--no-repack") ? 1 : 0;
+  const std::string device =
+      a.Has("--exact") && a.Text("--device") == "auto" ? "cpu" : a.Text("--device");
+  model.device = device.c_str();
+  model.ranks = RanksOf(a);
+  model.invariant = a.Has("--invariant") ? 1 : 0;
   {
     const Waiting waiting("loading the model");
     engine.model_.reset(wring_model_open(engine.path_.c_str(), &model));

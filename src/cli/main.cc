@@ -6,6 +6,8 @@
 
 #include "cli/options.h"
 #include "cli/output.h"
+#include "engine/team.h"
+#include "ranks/mpi_link.h"
 #include "wring/wring.h"
 
 namespace wring::cli {
@@ -97,7 +99,15 @@ int Main(int argc, char** argv) {
   auto arguments = ParseArguments(*command, argc - 1, argv + 1, &help);
   if (help) return Finish(Print(HelpText(*command)));
   if (!arguments.ok()) return Finish(arguments.status());
-  return Finish(command->run(*arguments));
+  const bool divides = std::any_of(command->options.begin(), command->options.end(),
+                                   [](const OptionRow& o) { return o.flag == "--tp"; });
+  if (MpiRanks() == 1 || !divides) return Finish(command->run(*arguments));
+  // One of the ranks that mpirun started: the first runs the command.
+  if (MpiRank() > 0) return Team::Follow().ok() ? 0 : kFailure;
+  if (const Status started = Team::StartProcess(); !started.ok()) return Finish(started);
+  const int code = Finish(command->run(*arguments));
+  Team::EndProcess();
+  return code;
 }
 
 }  // namespace

@@ -77,9 +77,8 @@ Result<server::BackendOptions> BackendFrom(const Arguments& a) {
   }
   o.name = a.Text("--name");
   o.call_format = a.Text("--tool-format");
+  WRING_ASSIGN(o.loading, LoadingOf(a));
   o.loading.threads = static_cast<uint32_t>(a.Integer("--threads"));
-  WRING_ASSIGN(o.loading.device, DeviceOf(a));
-  o.loading.repack = !a.Has("--no-repack");
   o.engine.context = static_cast<uint32_t>(a.Integer("--context"));
   o.engine.pool_bytes = static_cast<uint64_t>(a.Integer("--pool")) << 20;
   o.engine.codec = CodecByName(a.Text("--kv"))->id;

@@ -4,6 +4,7 @@
 
 #include "cli/models.h"
 #include "cli/output.h"
+#include "ranks/mpi_link.h"
 #include "tensor/devices.h"
 
 namespace wring::cli {
@@ -14,13 +15,24 @@ Result<Device*> DeviceOf(const Arguments& arguments) {
   return FindDevice(name == "auto" && arguments.Has("--exact") ? "cpu" : name);
 }
 
+uint32_t RanksOf(const Arguments& arguments) {
+  return arguments.Has("--tp") ? static_cast<uint32_t>(arguments.Integer("--tp")) : MpiRanks();
+}
+
+Result<ModelOptions> LoadingOf(const Arguments& arguments) {
+  ModelOptions options;
+  options.repack = !arguments.Has("--no-repack");
+  WRING_ASSIGN(options.device, DeviceOf(arguments));
+  options.ranks = RanksOf(arguments);
+  options.reduce = options.device->kind() != DeviceKind::kHost && !arguments.Has("--invariant");
+  return options;
+}
+
 Result<std::unique_ptr<Model>> OpenModel(const Arguments& arguments, bool need_text) {
   WRING_ASSIGN(const std::string path, FindModel(arguments.Text("MODEL")));
-  ModelOptions options;
+  WRING_ASSIGN(ModelOptions options, LoadingOf(arguments));
   options.threads = static_cast<uint32_t>(arguments.Integer("--threads"));
-  options.repack = !arguments.Has("--no-repack");
   options.need_text = need_text;
-  WRING_ASSIGN(options.device, DeviceOf(arguments));
   Bar bar;
   return Model::Open(path, options, &bar);
 }

@@ -15,6 +15,10 @@ struct Loaded {
 
 // As --device says.
 Result<Device*> DeviceOf(const Arguments& arguments);
+// As --tp says, else mpirun.
+uint32_t RanksOf(const Arguments& arguments);
+// --device, --no-repack, --tp and --invariant; the threads are the command's.
+Result<ModelOptions> LoadingOf(const Arguments& arguments);
 // Opens MODEL as --device, --threads and --no-repack say, with a progress bar.
 Result<std::unique_ptr<Model>> OpenModel(const Arguments& arguments, bool need_text);
 // The same with --exact and --kv.

@@ -5,10 +5,12 @@
 #include <string>
 
 #include "engine/generator.h"
+#include "tensor/devices.h"
 #include "wring/wring.h"
 
 struct wring_model {
   std::unique_ptr<wring::Model> model;
+  bool invariant;
 };
 struct wring_session {
   std::unique_ptr<wring::Session> session;
@@ -125,9 +127,14 @@ wring_model* wring_model_open(const char* path, const wring_model_options* optio
     wring::ModelOptions o;
     o.threads = given.threads;
     o.repack = given.no_repack == 0;
+    o.ranks = std::max(given.ranks, 1U);
+    auto device = wring::FindDevice(given.device != nullptr ? given.device : "auto");
+    if (!device.ok()) return Fail<wring_model*>(nullptr, device.status());
+    o.device = *device;
+    o.reduce = o.device->kind() != wring::DeviceKind::kHost && given.invariant == 0;
     auto model = wring::Model::Open(path, o);
     if (!model.ok()) return Fail<wring_model*>(nullptr, model.status());
-    return new wring_model{*std::move(model)};
+    return new wring_model{*std::move(model), given.invariant != 0};
   });
 }
 void wring_model_close(wring_model* model) { delete model; }
@@ -172,6 +179,7 @@ wring_session* wring_session_open(wring_model* model, const wring_session_option
     wring::SessionOptions o;
     o.context = given.context;
     o.exact = given.exact != 0;
+    o.invariant = model->invariant;
     if (given.kv_codec != nullptr) {
       const wring::KvCodec* codec = wring::CodecByName(given.kv_codec);
       if (codec == nullptr) {

@@ -11,15 +11,14 @@ Result<std::unique_ptr<Encoder>> Encoder::Create(Model& model, bool exact) {
   }
   std::unique_ptr<Encoder> e(new Encoder(model));
   // Keys and values live for one step only, so there is nothing to save by rounding them.
-  WRING_ASSIGN(e->layout_,
-               KvLayout::For(CodecId::kF32, spec.kv_heads, spec.head_dim, spec.layer_windows()));
+  WRING_ASSIGN(e->layout_, KvLayout::For(CodecId::kF32, spec.cached_kv_heads(), spec.head_dim,
+                                         spec.layer_windows()));
   WRING_ASSIGN(e->pool_,
                PagePool::Create(model.weights->device(), e->layout_.pool_bytes(spec.context)));
   ExecutorOptions options;
   options.exact = exact;
   options.max_rows = spec.context;  // every token sees every other: a text is one step
-  WRING_ASSIGN(e->executor_, Executor::Create(spec, *model.weights, KvLayouts(e->layout_),
-                                              *e->pool_, *model.threads, options));
+  WRING_ASSIGN(e->executor_, MakeExecutor(model, KvLayouts(e->layout_), *e->pool_, options));
   WRING_ASSIGN(e->output_, HostDevice().Allocate(e->executor_->logits_stride() * sizeof(float)));
   return e;
 }

@@ -42,7 +42,7 @@ Status Engine::Loop::Allocate() {
   const ModelSpec& spec = model_.spec;
   for (const CodecId codec : options_.codecs) {
     WRING_ASSIGN(KvLayout layout,
-                 KvLayout::For(codec, spec.kv_heads, spec.head_dim, spec.layer_windows()));
+                 KvLayout::For(codec, spec.cached_kv_heads(), spec.head_dim, spec.layer_windows()));
     layouts_.Add(std::move(layout));
   }
   WRING_ASSIGN(pool_, PagePool::Create(model_.weights->device(), options_.pool_bytes));
@@ -53,8 +53,7 @@ Status Engine::Loop::Allocate() {
   executor.invariant = options_.invariant;
   executor.max_rows = options_.rows;
   executor.positions = context_;
-  WRING_ASSIGN(executor_, Executor::Create(spec, *model_.weights, layouts_, *pool_, *model_.threads,
-                                           executor));
+  WRING_ASSIGN(executor_, MakeExecutor(model_, layouts_, *pool_, executor));
   slots_ = options_.sequences + kPromptSlots;
   WRING_ASSIGN(logits_, executor_->logits_memory().Allocate(slots_ * executor_->logits_stride() *
                                                             sizeof(float)));

@@ -1,5 +1,6 @@
 #include "engine/model.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -12,6 +13,7 @@
 #include "formats/llama2c.h"
 #include "formats/printable.h"
 #include "kernels/cpu/isa.h"
+#include "model/shard.h"
 
 namespace wring {
 namespace {
@@ -23,6 +25,10 @@ struct Opened {
   ModelSpec spec;
   Weights::Source source;
   TensorFile files;
+};
+
+struct Rank {
+  uint32_t index = 0, count = 1;
 };
 
 struct Text {
@@ -158,8 +164,10 @@ bool IsGguf(const std::string& path) {
 // Weights and text load side by side: both are a few hundred milliseconds for a large model.
 template <typename LoadText>
 Status Finish(Model& model, Opened opened, const ModelOptions& options, Progress* progress,
-              const LoadText& load_text) {
+              const Rank& rank, const LoadText& load_text) {
   model.spec = opened.spec;
+  WRING_ASSIGN(model.spec.sharding, Shard(model.spec, rank.index, rank.count, options.reduce));
+  opened.source.weights = ShardWeights(std::move(opened.source.weights), model.spec);
   model.files = std::move(opened.files);
   opened.source.file = &model.files;
   for (const auto& file : model.files.files) model.file_bytes += file->bytes().size();
@@ -195,13 +203,13 @@ Status Finish(Model& model, Opened opened, const ModelOptions& options, Progress
   return {};
 }
 
-Status OpenInto(Model& model, const ModelOptions& options, Progress* progress) {
+Status OpenInto(Model& model, const ModelOptions& options, const Rank& rank, Progress* progress) {
   const std::string& path = model.path;
   std::error_code ignored;  // a path that cannot be looked at is one that is not there
   if (fs::is_directory(path, ignored)) {
     WRING_ASSIGN(HfDirectory hf, OpenHfDirectory(path));
     WRING_ASSIGN(Opened opened, OpenHfModel(path, hf));
-    return Finish(model, std::move(opened), options, progress, [&] { return HfText(hf); });
+    return Finish(model, std::move(opened), options, progress, rank, [&] { return HfText(hf); });
   }
   if (!fs::exists(path, ignored)) {
     return Error(Code::kNotFound,
@@ -212,14 +220,14 @@ Status OpenInto(Model& model, const ModelOptions& options, Progress* progress) {
     WRING_ASSIGN(GgufFile gguf, OpenGguf(path));
     WRING_ASSIGN(Opened opened, OpenGgufModel(path, gguf));
     if (const auto* name = gguf.metadata.String("general.name")) model.name = Printable(*name, 96);
-    return Finish(model, std::move(opened), options, progress,
+    return Finish(model, std::move(opened), options, progress, rank,
                   [&] { return GgufText(gguf.metadata); });
   }
   if (path.ends_with(".bin")) {
     WRING_ASSIGN(Llama2cFile file, OpenLlama2c(path));
     WRING_ASSIGN(Opened opened, OpenLlama2cModel(path, file));
     const uint32_t vocab = opened.spec.vocab;
-    return Finish(model, std::move(opened), options, progress,
+    return Finish(model, std::move(opened), options, progress, rank,
                   [&] { return Llama2cText(path, vocab); });
   }
   return Error(Code::kUnsupported,
@@ -232,6 +240,22 @@ Status OpenInto(Model& model, const ModelOptions& options, Progress* progress) {
 
 Result<std::unique_ptr<Model>> Model::Open(const std::string& path, const ModelOptions& options,
                                            Progress* progress) {
+  if (options.ranks <= 1) return OpenPart(path, options, 0, 1, progress);
+  WRING_ASSIGN(auto team, Team::Of(options.ranks));
+  ModelOptions mine = options;
+  if (!team->across_processes()) {
+    const size_t threads = options.threads == 0 ? DefaultThreads() : options.threads;
+    mine.threads = static_cast<uint32_t>(std::max<size_t>(1, threads / options.ranks));
+  }
+  WRING_TRY(team->Open(path, mine));
+  auto model = OpenPart(path, mine, 0, options.ranks, progress);
+  WRING_TRY(team->link().Agree(model.status()));
+  (*model)->team = std::move(team);
+  return model;
+}
+
+Result<std::unique_ptr<Model>> Model::OpenPart(const std::string& path, const ModelOptions& options,
+                                               uint32_t rank, uint32_t ranks, Progress* progress) {
   const auto start = std::chrono::steady_clock::now();
   if (cpu::SupportedIsas().empty()) {
     return Error(Code::kUnsupported,
@@ -242,7 +266,7 @@ Result<std::unique_ptr<Model>> Model::Open(const std::string& path, const ModelO
   model->name = fs::path(path).filename().string();
   model->threads =
       std::make_unique<ThreadPool>(options.threads == 0 ? DefaultThreads() : options.threads);
-  WRING_TRY(OpenInto(*model, options, progress));
+  WRING_TRY(OpenInto(*model, options, {rank, ranks}, progress));
   model->load_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return model;

@@ -10,6 +10,7 @@
 
 #include "base/progress.h"
 #include "base/thread_pool.h"
+#include "engine/team.h"
 #include "formats/tensor_file.h"
 #include "model/model_spec.h"
 #include "model/weights.h"
@@ -23,6 +24,8 @@ struct ModelOptions {
   bool repack = true;        // false maps the file as it is: loads at once, runs slower
   Device* device = nullptr;  // that computes; null: the host
   bool need_text = true;     // load tokenizer and chat template where the file has them
+  uint32_t ranks = 1;        // that the model is cut among (engine/team.h)
+  bool reduce = false;       // ranks add their sums: fewer meetings, other bits (model/sharding.h)
 };
 
 struct Model {
@@ -39,10 +42,15 @@ struct Model {
   double load_seconds = 0;
   TensorFile files;  // kept while weights point into it
   std::unique_ptr<ThreadPool> threads;
+  std::shared_ptr<Team> team;  // of a model that is cut among ranks; this is rank 0's part
 
   // `path`: a Hugging Face directory, a GGUF file, or a llama2.c .bin (with its tokenizer .bin beside).
   static Result<std::unique_ptr<Model>> Open(const std::string& path, const ModelOptions& options,
                                              Progress* progress = nullptr);
+  // One rank's part; the device and threads are that rank's.
+  static Result<std::unique_ptr<Model>> OpenPart(const std::string& path,
+                                                 const ModelOptions& options, uint32_t rank,
+                                                 uint32_t ranks, Progress* progress = nullptr);
 };
 
 }  // namespace wring

@@ -29,7 +29,7 @@ Result<std::unique_ptr<Session>> Session::Create(Model& model, const SessionOpti
   std::unique_ptr<Session> s(new Session(model, context, options));
   const CodecId codec = options.exact ? CodecId::kF32 : options.kv_codec;
   WRING_ASSIGN(s->layout_,
-               KvLayout::For(codec, spec.kv_heads, spec.head_dim, spec.layer_windows()));
+               KvLayout::For(codec, spec.cached_kv_heads(), spec.head_dim, spec.layer_windows()));
   WRING_ASSIGN(s->pool_, PagePool::Create(model.weights->device(), s->layout_.pool_bytes(context)));
   s->kv_ = std::make_unique<SequenceKv>(s->pool_.get(), &s->layout_);
   ExecutorOptions executor;
@@ -37,8 +37,7 @@ Result<std::unique_ptr<Session>> Session::Create(Model& model, const SessionOpti
   executor.invariant = options.invariant;
   executor.max_rows = options.chunk != 0 ? options.chunk : DefaultRows(model.weights->device());
   executor.positions = context;
-  WRING_ASSIGN(s->executor_, Executor::Create(spec, *model.weights, KvLayouts(s->layout_),
-                                              *s->pool_, *model.threads, executor));
+  WRING_ASSIGN(s->executor_, MakeExecutor(model, KvLayouts(s->layout_), *s->pool_, executor));
   return s;
 }
 

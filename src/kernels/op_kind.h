@@ -22,14 +22,16 @@ enum class OpKind : uint8_t {
   kSelect,    // gathers the rows whose logits are wanted
   kSoftCap,   // cap * tanh(x / cap)
   kPool,      // one vector a sequence: mean over its rows, or the first
+  kGather,    // ranks: every rank gets the columns that each computed
+  kReduce,    // ranks: every rank gets the sum
 };
-inline constexpr uint32_t kOpKinds = 15;
+inline constexpr uint32_t kOpKinds = 17;
 
 constexpr std::string_view OpName(OpKind kind) {
-  constexpr std::string_view kNames[] = {"embed",    "rms_norm", "layer_norm", "head_norm",
-                                         "linear",   "rope",     "kv_append",  "attend",
-                                         "silu_mul", "gelu_mul", "gelu",       "add",
-                                         "select",   "soft_cap", "pool"};
+  constexpr std::string_view kNames[] = {
+      "embed",     "rms_norm", "layer_norm", "head_norm", "linear", "rope",
+      "kv_append", "attend",   "silu_mul",   "gelu_mul",  "gelu",   "add",
+      "select",    "soft_cap", "pool",       "gather",    "reduce"};
   return kNames[static_cast<uint32_t>(kind)];
 }
 

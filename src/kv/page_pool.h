@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string_view>
@@ -76,7 +77,12 @@ class PagePool {
 
   // Between blocks, in order with the steps that use them.
   void Copy(uint64_t to, uint64_t from, uint64_t bytes) {
+    if (mirror_) mirror_(to, from, bytes);
     memory_.device()->CopyWithin(at(to), at(from), bytes);
+  }
+  // Told of every copy: other ranks keep their part of the cache at the same offsets.
+  void SetMirror(std::function<void(uint64_t to, uint64_t from, uint64_t bytes)> mirror) {
+    mirror_ = std::move(mirror);
   }
   Device& device() const { return *memory_.device(); }
 
@@ -102,6 +108,7 @@ class PagePool {
   std::map<uint64_t, std::vector<uint32_t>> partial_;  // block size -> slabs with a free block
   std::array<uint64_t, kPoolOwners> used_{};
   uint64_t waste_ = 0;
+  std::function<void(uint64_t, uint64_t, uint64_t)> mirror_;
 };
 
 }  // namespace wring

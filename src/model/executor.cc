@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "model/cpu/cpu_executor.h"
+#include "model/shard.h"
 #ifdef WRING_CUDA
 #include "model/cuda/cuda_executor.h"
 #endif
@@ -12,12 +13,14 @@ namespace wring {
 
 Executor::Executor(const ModelSpec& spec, const Weights& weights, const KvLayouts& layouts,
                    PagePool& pool, const ExecutorOptions& options)
-    : spec_(spec),
+    : spec_(LocalSpec(spec)),
       weights_(weights),
       layouts_(layouts),
       pool_(pool),
       options_(options),
-      ops_(Fuse(BuildOps(spec))) {}
+      ops_(Fuse(BuildOps(spec_))) {
+  assert(!spec_.sharding.divided() || options_.link != nullptr);
+}
 
 Result<std::unique_ptr<Executor>> Executor::Create(const ModelSpec& spec, const Weights& weights,
                                                    const KvLayouts& layouts, PagePool& pool,
@@ -49,6 +52,7 @@ Status Executor::CheckKernels(
       }
       continue;
     }
+    if (IsCollective(op)) continue;  // the link's
     if (op.kind != OpKind::kLinear) {
       WRING_TRY(registry.Find(key));
       continue;

@@ -14,6 +14,7 @@
 #include "model/op_list.h"
 #include "model/step.h"
 #include "model/weights.h"
+#include "ranks/link.h"
 
 namespace wring {
 
@@ -23,6 +24,7 @@ struct ExecutorOptions {
   uint32_t max_rows = 256;  // rows a step may have; activations are allocated for these
   uint32_t positions = 0;   // that a sequence may have; 0: the model's context. RoPE scalings ask
   const cpu::Kernels* kernels = nullptr;  // the best of this machine when null
+  Link* link = nullptr;  // of a divided model: how its ranks meet; must outlive the executor
 };
 
 // Rows of a step where nobody says how many: a GPU reads its weights for many more at once.
@@ -63,8 +65,11 @@ class Executor {
   Status CheckKernels(const std::string& device,
                       const std::function<Arithmetic(const PackedMatrix&)>& arithmetic) const;
   static uint32_t SelectedRows(const Step& step);
+  bool IsCollective(const Op& op) const {
+    return op.kind == OpKind::kGather || op.kind == OpKind::kReduce;
+  }
 
-  const ModelSpec spec_;
+  const ModelSpec spec_;  // local
   const Weights& weights_;
   const KvLayouts layouts_;
   PagePool& pool_;

@@ -2,11 +2,13 @@
 // file in model/arch.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "model/rope.h"
+#include "model/sharding.h"
 
 namespace wring {
 
@@ -61,9 +63,18 @@ struct ModelSpec {
   Pooling pooling = Pooling::kNone;
   bool normalize = false;  // the pooled vector gets length 1
 
+  // Set when the model is cut among ranks; the numbers above stay those of the whole.
+  Sharding sharding;
+
   uint32_t q_width() const { return heads * head_dim; }
   uint32_t kv_width() const { return kv_heads * head_dim; }
   uint32_t group() const { return heads / kv_heads; }
+  // KV heads that a cache block has room for: the same on every rank, so that one rank's blocks lie where all others' do.
+  uint32_t cached_kv_heads() const {
+    uint32_t most = sharding.divided() ? 0 : kv_heads;
+    for (const Range& r : sharding.kv_heads) most = std::max(most, r.count);
+    return most;
+  }
   bool is_local(uint32_t layer) const { return !local.empty() && local[layer]; }
   uint32_t layer_rope(uint32_t layer) const { return ropes.size() > 1 && is_local(layer) ? 1 : 0; }
   uint32_t layer_window(uint32_t layer) const { return is_local(layer) ? window : 0; }

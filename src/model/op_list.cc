@@ -1,6 +1,7 @@
 #include "model/op_list.h"
 
 #include "model/arch/architecture.h"
+#include "model/shard.h"
 
 namespace wring {
 
@@ -18,6 +19,8 @@ uint32_t SlotWidth(const ModelSpec& spec, Slot slot) {
     case Slot::kGate:
     case Slot::kUp: return spec.ffn;
     case Slot::kLogits: return spec.outputs();
+    case Slot::kAttentionAll:
+    case Slot::kFfnAll: return spec.sharding.divided() ? SlicesOf(spec, slot).back().end() : 0;
   }
   return 0;
 }
@@ -25,7 +28,7 @@ uint32_t SlotWidth(const ModelSpec& spec, Slot slot) {
 std::vector<Op> BuildOps(const ModelSpec& spec) {
   const Architecture* arch = FindArchitecture(spec.architecture);
   assert(arch != nullptr);
-  return arch->ops(spec);
+  return ShardOps(arch->ops(spec), spec);
 }
 
 std::vector<Op> Fuse(std::vector<Op> ops) {
@@ -44,8 +47,9 @@ std::vector<Op> Fuse(std::vector<Op> ops) {
 }
 
 std::string ToString(const Op& op) {
-  static constexpr std::string_view kNames[] = {
-      "-", "hidden", "normed", "q", "k", "v", "attn", "branch", "gate", "up", "selected", "logits"};
+  static constexpr std::string_view kNames[] = {"-",        "hidden", "normed",   "q",      "k",
+                                                "v",        "attn",   "branch",   "gate",   "up",
+                                                "selected", "logits", "attn_all", "ffn_all"};
   const auto name = [](Slot s) { return kNames[static_cast<size_t>(s)]; };
   std::string line = fmt::format("{} layer={} in={}", OpName(op.kind), op.layer, name(op.in));
   if (op.in2 != Slot::kNone) line += fmt::format(",{}", name(op.in2));

@@ -26,9 +26,11 @@ enum class Slot : uint8_t {
   kGate,
   kUp,
   kSelected,
-  kLogits
+  kLogits,
+  kAttentionAll,  // of all ranks, where a model is cut among them
+  kFfnAll,
 };
-inline constexpr size_t kSlots = 12;
+inline constexpr size_t kSlots = 14;
 
 uint32_t SlotWidth(const ModelSpec& spec, Slot slot);
 
@@ -38,6 +40,7 @@ struct LinearPart {
   WeightRef bias;
   bool has_bias = false;
   Slot out = Slot::kNone;
+  uint32_t first = 0;  // column of `out` that its first row is
 };
 
 // Which row of an embedding a token takes.
@@ -58,7 +61,7 @@ struct Op {
   bool add_to_out = false;            // kLinear, kEmbed: adds to what is there
 };
 
-// The ops of one step, unfused: each kLinear has one part.
+// The ops of one step on one rank, unfused: each kLinear has one part. `spec` is local (model/shard.h).
 std::vector<Op> BuildOps(const ModelSpec& spec);
 
 // Merges neighbouring linear ops that read the same input and do not depend on each other, so that the

@@ -66,6 +66,29 @@ class FileRows final : public RowSource {
   const WeightFormat& format_;
 };
 
+// Some columns of other rows: whole blocks.
+class ColumnSlice final : public RowSource {
+ public:
+  ColumnSlice(std::shared_ptr<const RowSource> whole, uint32_t first, uint32_t cols)
+      : whole_(std::move(whole)), first_(first), cols_(cols) {}
+  const WeightFormat& format() const override { return whole_->format(); }
+  uint32_t rows() const override { return whole_->rows(); }
+  uint32_t cols() const override { return cols_; }
+  Status Read(uint32_t first, uint32_t count, std::byte* out) const override {
+    const uint64_t stored = format().row_bytes(whole_->cols());
+    const uint64_t kept = format().row_bytes(cols_);
+    std::vector<std::byte> rows(count * stored);
+    WRING_TRY(whole_->Read(first, count, rows.data()));
+    for (uint32_t r = 0; r < count; ++r)
+      std::memcpy(out + r * kept, rows.data() + r * stored + format().row_bytes(first_), kept);
+    return {};
+  }
+
+ private:
+  const std::shared_ptr<const RowSource> whole_;
+  const uint32_t first_, cols_;
+};
+
 Status NotFinite(const std::string& what, const std::string& tensor) {
   return Error(
       Code::kCorrupt,
@@ -112,7 +135,8 @@ class WeightLoader {
  private:
   Status Plan() {
     for (const WeightDecl& d : source_.weights) {
-      QuantizedMatrix q = {source_.file, source_.what, d.name, d.stored_rows, d.cols};
+      const uint32_t stored_cols = d.stored_cols != 0 ? d.stored_cols : d.cols;
+      QuantizedMatrix q = {source_.file, source_.what, d.name, d.stored_rows, stored_cols};
       const bool matrix = IsMatrix(d.ref.role);
       Item item{&d, source_.file->Find(d.name), nullptr, nullptr, nullptr};
       if (matrix && source_.method != nullptr && source_.method->Holds(q)) {
@@ -128,6 +152,8 @@ class WeightLoader {
         item.source =
             std::make_shared<FileRows>(*source_.file, *item.tensor, *FormatFor(item.tensor->dtype));
       }
+      if (d.cols != stored_cols)
+        item.source = std::make_shared<ColumnSlice>(std::move(item.source), d.first_col, d.cols);
       PackedMatrix& m = weights_->matrices_[weights_->Index(d.ref)];
       m.format = &item.source->format();
       m.rows = d.rows;
@@ -144,11 +170,12 @@ class WeightLoader {
   // Presence, shape and type of a weight that is one tensor.
   Status CheckTensor(const WeightDecl& d, const TensorRecord* t) const {
     const bool matrix = IsMatrix(d.ref.role);
+    const uint32_t stored_cols = d.stored_cols != 0 ? d.stored_cols : d.cols;
     if (t == nullptr) {
       return Error(Code::kCorrupt, "{}: tensor {} is missing: the file is incomplete, get it again",
                    source_.what, d.name);
     }
-    const std::vector<uint64_t> wanted = matrix ? std::vector<uint64_t>{d.stored_rows, d.cols}
+    const std::vector<uint64_t> wanted = matrix ? std::vector<uint64_t>{d.stored_rows, stored_cols}
                                                 : std::vector<uint64_t>{d.stored_rows};
     if (t->shape != wanted) {
       return Error(Code::kCorrupt, "{}: tensor {} is [{}] where the configuration says [{}]: {}",
@@ -334,14 +361,13 @@ class WeightLoader {
 
   void Account() {
     for (const Item& m : matrices_) {
-      const uint64_t bytes = m.decl->rows * m.matrix->format->row_bytes(m.decl->cols);
-      weights_->matrix_bytes_ += bytes;
-      const bool also_head = m.decl->ref.role == WeightRole::kEmbedding && spec_.tied_head;
-      const bool gathered = IsGathered(m.decl->ref.role) && !also_head;
-      weights_->bytes_per_token_ += gathered ? m.matrix->format->row_bytes(m.decl->cols) : bytes;
+      const uint64_t row = m.matrix->format->row_bytes(m.decl->cols);
+      weights_->matrix_bytes_ += m.decl->rows * row;
+      weights_->bytes_per_token_ += Weights::RowsRead(spec_, *m.decl) * row;
       weights_->parameters_ += uint64_t{m.decl->rows} * m.decl->cols;
     }
     for (const Item& v : vectors_) weights_->parameters_ += v.decl->rows;
+    weights_->ShareHead(spec_);
   }
 
   const ModelSpec& spec_;
@@ -361,12 +387,36 @@ Result<std::unique_ptr<Weights>> Weights::Load(const ModelSpec& spec, const Sour
   return WeightLoader(spec, source, pool, progress, device).Run(repack);
 }
 
+uint64_t Weights::RowsRead(const ModelSpec& spec, const WeightDecl& d) {
+  if (!IsGathered(d.ref.role)) return d.rows;
+  if (d.ref.role != WeightRole::kEmbedding || !spec.tied_head) return 1;
+  const Sharding& s = spec.sharding;
+  return s.divided() ? s.outputs[s.rank].count : d.rows;
+}
+
+void Weights::ShareHead(const ModelSpec& spec) {
+  const Sharding& s = spec.sharding;
+  if (!s.divided() || !spec.tied_head || !spec.causal) return;
+  shares_head_ = true;
+  const Range mine = s.outputs[s.rank];
+  PackedMatrix& head = matrices_[Index({WeightRole::kHead, 0})];
+  head = matrix({WeightRole::kEmbedding, 0});
+  head.rows = mine.count;
+  if (head.panels != nullptr) head.panels += mine.first / kPanelRows * head.panel_stride;
+  if (head.stored != nullptr) head.stored += mine.first * head.format->row_bytes(head.cols);
+  FragmentMatrix& there = fragments_[Index({WeightRole::kHead, 0})];
+  there = fragments({WeightRole::kEmbedding, 0});
+  there.rows = mine.count;
+  if (there.data != nullptr) there.data += mine.first / kPanelRows * there.tile_bytes();
+}
+
 std::string Weights::FormatSummary() const {
   std::map<uint64_t, std::string, std::greater<>> by_bytes;
   for (size_t f = 0; f < kFormatCount; ++f) {
     uint64_t bytes = 0;
     for (const auto& m : matrices_) {
-      if (m.format == &Format(static_cast<FormatId>(f)))
+      const bool shared = shares_head_ && &m == &matrix({WeightRole::kHead, 0});
+      if (m.format == &Format(static_cast<FormatId>(f)) && !shared)
         bytes += m.rows * m.format->row_bytes(m.cols);
     }
     if (bytes != 0) {

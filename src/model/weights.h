@@ -54,6 +54,10 @@ class Weights {
   friend class WeightLoader;
   friend class RandomWeights;
   Weights() = default;
+  // Rows of a matrix that a decode step reads.
+  static uint64_t RowsRead(const ModelSpec& spec, const WeightDecl& d);
+  // Makes this rank's rows of a tied embedding its head.
+  void ShareHead(const ModelSpec& spec);
   size_t Index(WeightRef ref) const { return static_cast<size_t>(ref.role) * layers_ + ref.layer; }
 
   uint32_t layers_ = 0;
@@ -65,6 +69,7 @@ class Weights {
   uint64_t bytes_per_token_ = 0;
   uint64_t matrix_bytes_ = 0;
   uint64_t parameters_ = 0;
+  bool shares_head_ = false;
 };
 
 }  // namespace wring

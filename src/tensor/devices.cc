@@ -14,14 +14,26 @@ Result<Device*> Gpu(int index) {
   WRING_ASSIGN(CudaDevice * device, CudaDevice::Get(index));
   return static_cast<Device*>(device);
 }
+Result<Device*> GpuOfRank(uint32_t place) {
+  WRING_ASSIGN(const uint32_t count, CudaDevice::Count());
+  WRING_ASSIGN(CudaDevice * device,
+               CudaDevice::Get(static_cast<int>(place % count), place / count));
+  return static_cast<Device*>(device);
+}
 #else
 Result<Device*> Gpu(int /*index*/) {
   return Error(Code::kUnsupported,
                "this build has no CUDA: build it with `make cuda`, or use --device cpu");
 }
+Result<Device*> GpuOfRank(uint32_t /*place*/) { return Gpu(0); }
 #endif
 
 }  // namespace
+
+Result<Device*> DeviceOfRank(DeviceKind kind, uint32_t place) {
+  if (kind == DeviceKind::kHost) return &HostDevice();
+  return GpuOfRank(place);
+}
 
 Result<Device*> FindDevice(std::string_view name) {
   if (name == "cpu") return &HostDevice();

@@ -44,6 +44,9 @@ def environment():
         "DATA": os.environ.get("WRING_TEST_DATA", str(source / "../shared/data")),
         "MODELS": str(pathlib.Path(cache) / "models"),
         "LC_ALL": "C.UTF-8",
+        # mpirun refuses root unless it is told twice; containers run as root.
+        "OMPI_ALLOW_RUN_AS_ROOT": "1",
+        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     }
 
 

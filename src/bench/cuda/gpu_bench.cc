@@ -23,8 +23,8 @@ class Runner {
       : spec_(spec), weights_(weights), device_(device), bandwidth_(bandwidth), o_(options) {}
 
   Result<GpuReport> Run() {
-    WRING_ASSIGN(layout_,
-                 KvLayout::For(o_.codec, spec_.kv_heads, spec_.head_dim, spec_.layer_windows()));
+    WRING_ASSIGN(layout_, KvLayout::For(o_.codec, spec_.cached_kv_heads(), spec_.head_dim,
+                                        spec_.layer_windows()));
     uint64_t pool = layout_.pool_bytes(std::max(o_.prefill, 1U));
     uint32_t positions = std::max(o_.prefill, 1U);
     for (uint32_t depth : o_.depths) {

@@ -53,6 +53,8 @@ struct WeightDecl {
   std::string name;
   uint32_t first_row = 0;    // within the stored tensor
   uint32_t stored_rows = 0;  // of the stored tensor
+  uint32_t first_col = 0;    // within its rows
+  uint32_t stored_cols = 0;  // of the stored tensor; 0: cols
   RowOrder order = RowOrder::kPlain;
   float add = 0;  // to every element of a vector: Gemma's files store a norm's weight minus one
 };

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "model/cpu/attend_plan.h"
+#include "model/shard.h"
 
 namespace wring {
 namespace {
@@ -78,7 +79,11 @@ Status CpuExecutor::Run(const Step& step, float* logits) {
   BuildRopeTables(step);
   for (const Op& op : ops_) {
     if (selected_ == 0 && op.kind == OpKind::kSelect) break;  // nobody wants logits
-    RunOp(op, step);
+    if (IsCollective(op)) {
+      WRING_TRY(Meet(op));
+    } else {
+      RunOp(op, step);
+    }
   }
   return {};
 }
@@ -100,7 +105,36 @@ void CpuExecutor::RunOp(const Op& op, const Step& step) {
     case OpKind::kSoftCap: return SoftCap(op);
     case OpKind::kPool: return Pool(op, step);
     case OpKind::kSelect: return Select(op, step);
+    case OpKind::kGather:
+    case OpKind::kReduce: break;  // Meet
   }
+}
+
+// Slices travel packed: each rank's rows one after another without gaps.
+Status CpuExecutor::Meet(const Op& op) {
+  const uint32_t rows = RowsOf(op.out);
+  const auto at = [&](Slot s) { return s == Slot::kLogits ? logits_ : slot(s); };
+  const uint64_t ld = stride(op.out);
+  float* out = at(op.out);
+  if (op.kind == OpKind::kReduce) return options_.link->Sum({out, rows * ld});
+  const std::vector<Range> slices = SlicesOf(spec_, op.out);
+  const Range mine = slices[spec_.sharding.rank];
+  const bool in_place = op.in == op.out;
+  const float* from = at(op.in) + (in_place ? mine.first : 0);
+  shown_.resize(uint64_t{rows} * mine.count);
+  for (uint32_t r = 0; r < rows; ++r)
+    std::copy_n(from + r * stride(op.in), mine.count, shown_.data() + uint64_t{r} * mine.count);
+  std::vector<uint64_t> sizes;
+  for (Range s : slices) sizes.push_back(uint64_t{rows} * s.count * sizeof(float));
+  seen_.resize(uint64_t{rows} * slices.back().end());
+  WRING_TRY(options_.link->Gather(std::as_bytes(std::span(shown_)), sizes,
+                                  std::as_writable_bytes(std::span(seen_))));
+  const float* got = seen_.data();
+  for (Range s : slices) {
+    for (uint32_t r = 0; r < rows; ++r, got += s.count)
+      std::copy_n(got, s.count, out + r * ld + s.first);
+  }
+  return {};
 }
 
 void CpuExecutor::PrepareInt8(const float* in, uint64_t stride, uint32_t rows, uint32_t cols) {
@@ -174,7 +208,7 @@ void CpuExecutor::Linear(const Op& op) {
         if (from < to) {
           cpu::LinearOutput out;
           out.ld = stride(p.out);
-          out.y = (p.out == Slot::kLogits ? logits_ : slot(p.out)) + r0 * out.ld;
+          out.y = (p.out == Slot::kLogits ? logits_ : slot(p.out)) + r0 * out.ld + p.first;
           out.bias = p.has_bias ? weights_.vector(p.bias) : nullptr;
           out.residual = op.add_to_out ? out.y : nullptr;
           const auto& k = kernels_.linear[static_cast<size_t>(m.format->id())];

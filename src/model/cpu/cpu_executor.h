@@ -33,6 +33,7 @@ class CpuExecutor final : public Executor {
   static constexpr uint64_t kSerialWork = 20'000;
 
   void RunOp(const Op& op, const Step& step);
+  Status Meet(const Op& op);
   void Embed(const Op& op, const Step& step);
   void Norm(const Op& op);
   void HeadNorm(const Op& op);
@@ -63,9 +64,10 @@ class CpuExecutor final : public Executor {
   float* logits_ = nullptr;
   Buffer slots_[kSlots];
   Buffer int8_q_, int8_scale_, int8_sum_, int8_isum_, f32_tiles_;
-  std::vector<Buffer> scratch_;   // one a thread
-  std::vector<RopeTable> ropes_;  // as spec.ropes
-  std::vector<float> partials_;   // split attention: (max, sum, output) a block
+  std::vector<Buffer> scratch_;      // one a thread
+  std::vector<RopeTable> ropes_;     // as spec.ropes
+  std::vector<float> partials_;      // split attention: (max, sum, output) a block
+  std::vector<float> shown_, seen_;  // what ranks exchange
 };
 
 }  // namespace wring

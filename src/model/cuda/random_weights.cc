@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/cuda/kernels.h"
+#include "model/shard.h"
 
 namespace wring {
 
@@ -20,7 +21,7 @@ Result<std::unique_ptr<Weights>> RandomWeights::Make(const ModelSpec& spec, Form
   w->matrices_.resize(places);
   w->fragments_.resize(places);
   w->vectors_.resize(places);
-  const auto decls = WeightsOf(spec, ConfigView::Naming::kHuggingFace);
+  const auto decls = ShardWeights(WeightsOf(spec, ConfigView::Naming::kHuggingFace), spec);
   uint64_t total = 0;
   uint32_t longest = 0;
   for (const WeightDecl& d : decls) {
@@ -57,10 +58,10 @@ Result<std::unique_ptr<Weights>> RandomWeights::Make(const ModelSpec& spec, Form
     m.format = &Format(format);
     m.rows = d.rows;
     m.cols = d.cols;
-    const bool also_head = d.ref.role == WeightRole::kEmbedding && spec.tied_head;
     w->matrix_bytes_ += f.bytes();
-    if (!IsGathered(d.ref.role) || also_head) w->bytes_per_token_ += f.bytes();
+    w->bytes_per_token_ += f.bytes() / d.rows * Weights::RowsRead(spec, d);
   }
+  w->ShareHead(spec);
   WRING_TRY(launcher.status());
   WRING_TRY(device.Synchronize());
   return w;

@@ -17,9 +17,7 @@ Status CudaStatus(int code, std::string_view what) {
                cudaGetErrorString(static_cast<cudaError_t>(code)));
 }
 
-namespace {
-
-Result<int> Count() {
+Result<uint32_t> CudaDevice::Count() {
   int count = 0;
   const cudaError_t e = cudaGetDeviceCount(&count);
   if (e == cudaErrorInsufficientDriver) {
@@ -33,16 +31,14 @@ Result<int> Count() {
                  "CUDA_VISIBLE_DEVICES, or use --device cpu",
                  e == cudaSuccess ? "none is visible" : cudaGetErrorString(e));
   }
-  return count;
+  return static_cast<uint32_t>(count);
 }
 
-}  // namespace
-
-Result<CudaDevice*> CudaDevice::Get(int index) {
+Result<CudaDevice*> CudaDevice::Get(int index, uint32_t lane) {
   static std::mutex mutex;
-  static std::map<int, std::unique_ptr<CudaDevice>> devices;
+  static std::map<std::pair<int, uint32_t>, std::unique_ptr<CudaDevice>> devices;
   const std::lock_guard lock(mutex);
-  auto& device = devices[index];
+  auto& device = devices[{index, lane}];
   if (device == nullptr) {
     std::unique_ptr<CudaDevice> d(new CudaDevice());
     WRING_TRY(d->Open(index));
@@ -53,8 +49,8 @@ Result<CudaDevice*> CudaDevice::Get(int index) {
 }
 
 Status CudaDevice::Open(int index) {
-  WRING_ASSIGN(const int count, Count());
-  if (index < 0 || index >= count) {
+  WRING_ASSIGN(const uint32_t count, Count());
+  if (index < 0 || static_cast<uint32_t>(index) >= count) {
     return Error(Code::kNotFound, "there is no GPU {}: there {} {} here, numbered from 0", index,
                  count == 1 ? "is" : "are", count);
   }

@@ -16,8 +16,9 @@ Status CudaStatus(int code, std::string_view what);
 class CudaDevice final : public Device {
  public:
   // The device with this index among those that CUDA_VISIBLE_DEVICES lets through; the same object for the whole process.
-  // kNotFound says why there is none.
-  static Result<CudaDevice*> Get(int index);
+  // Threads that share a GPU take lanes of it: objects with a stream each. kNotFound says why there is none.
+  static Result<CudaDevice*> Get(int index, uint32_t lane = 0);
+  static Result<uint32_t> Count();  // at least 1
 
   DeviceKind kind() const override { return DeviceKind::kCuda; }
   std::string_view name() const override { return name_; }
