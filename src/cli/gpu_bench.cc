@@ -9,6 +9,7 @@
 #include "cli/output.h"
 #include "cli/session_options.h"
 #include "model/cuda/random_weights.h"
+#include "model/shard.h"
 #endif
 
 namespace wring::cli {
@@ -63,6 +64,26 @@ std::string JsonText(const std::string& model, const std::string& device, double
   return all.dump(2) + "\n";
 }
 
+// This rank's weights, and the team that makes the others', if there are any.
+Result<std::shared_ptr<Team>> MakeRandom(ModelSpec* spec, FormatId format, CudaDevice& gpu,
+                                         const Arguments& arguments,
+                                         std::unique_ptr<Weights>* weights) {
+  const uint32_t ranks = RanksOf(arguments);
+  std::shared_ptr<Team> team;
+  if (ranks > 1) {
+    WRING_ASSIGN(team, Team::Of(ranks));
+    WRING_TRY(team->MakeRandom(*spec, format, gpu, !arguments.Has("--invariant")));
+  }
+  const auto make = [&]() -> Status {
+    WRING_ASSIGN(spec->sharding, Shard(*spec, 0, ranks, !arguments.Has("--invariant")));
+    WRING_ASSIGN(*weights, RandomWeights::Make(*spec, format, gpu));
+    return {};
+  };
+  const Status made = make();
+  WRING_TRY(team != nullptr ? team->link().Agree(made) : made);
+  return team;
+}
+
 }  // namespace
 
 Status BenchGpu(const Arguments& arguments, Device& device) {
@@ -75,28 +96,34 @@ Status BenchGpu(const Arguments& arguments, Device& device) {
   options.codec = CodecByName(arguments.Text("--kv"))->id;
   options.ops = arguments.Has("--ops");
   options.invariant = arguments.Has("--invariant");
+  if (options.ops && RanksOf(arguments) > 1) {
+    return Error(Code::kInvalid, "--ops times the ops of one GPU: leave out --ops or --tp");
+  }
   options.repeat = static_cast<int>(arguments.Integer("--repeat"));
   WRING_TRY(CheckWritable(arguments.Text("--json")));
 
   std::unique_ptr<Model> model;
   std::unique_ptr<Weights> random;
+  std::shared_ptr<Team> team;
   ModelSpec spec;
   std::string name;
   if (arguments.Has("--shape")) {
     WRING_ASSIGN(const auto shape, bench::ParseShape(arguments.Text("--shape")));
-    WRING_ASSIGN(random, RandomWeights::Make(shape.spec, shape.format->id(), gpu));
     spec = shape.spec;
     name = shape.name;
+    WRING_ASSIGN(team, MakeRandom(&spec, shape.format->id(), gpu, arguments, &random));
   } else if (arguments.Has("MODEL")) {
     WRING_ASSIGN(model, OpenModel(arguments, false));
     spec = model->spec;
     name = model->name;
+    team = model->team;
   } else {
     return Error(Code::kInvalid, "on a GPU bench needs MODEL or --shape: see wring bench --help");
   }
   const Weights& weights = random != nullptr ? *random : *model->weights;
   WRING_ASSIGN(const double bandwidth, bench::CopyBandwidth(gpu));
-  WRING_ASSIGN(const auto report, bench::BenchGpuModel(spec, weights, gpu, bandwidth, options));
+  WRING_ASSIGN(const auto report,
+               bench::BenchGpuModel(spec, weights, gpu, bandwidth, options, team.get()));
   const std::string head = fmt::format(
       "{} on {}, driver {}, commit {}, {}; copy {:.0f} GB/s, weights {:.1f} MB a step, peak "
       "memory {} MiB",

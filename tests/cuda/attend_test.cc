@@ -95,6 +95,7 @@ class AttendGpuTest : public testing::GpuTest {
     a.cache.first = zeros.as<uint32_t>();
     a.cache.groups = 1;
     a.cache.head_bytes = 2 * head_halves;
+    a.cache.kv_heads = a.kv_heads;
     a.items = on_items.as<cuda::AttendItem>();
     a.item_count = on_count.as<uint32_t>();
     a.grid_items = count[0];

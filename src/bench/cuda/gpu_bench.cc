@@ -19,8 +19,13 @@ double Median(std::vector<double> v) {
 class Runner {
  public:
   Runner(const ModelSpec& spec, const Weights& weights, CudaDevice& device, double bandwidth,
-         const GpuBenchOptions& options)
-      : spec_(spec), weights_(weights), device_(device), bandwidth_(bandwidth), o_(options) {}
+         const GpuBenchOptions& options, Team* team)
+      : spec_(spec),
+        weights_(weights),
+        device_(device),
+        bandwidth_(bandwidth),
+        o_(options),
+        team_(team) {}
 
   Result<GpuReport> Run() {
     WRING_ASSIGN(layout_, KvLayout::For(o_.codec, spec_.cached_kv_heads(), spec_.head_dim,
@@ -38,9 +43,11 @@ class Runner {
     options.max_rows = kChunk;
     options.positions = positions;
     options.invariant = o_.invariant;
-    ThreadPool threads(1);
-    WRING_ASSIGN(executor_,
-                 Executor::Create(spec_, weights_, KvLayouts(layout_), *pool_, threads, options));
+    auto executor =
+        team_ != nullptr
+            ? team_->Start(spec_, weights_, KvLayouts(layout_), *pool_, threads_, options)
+            : Executor::Create(spec_, weights_, KvLayouts(layout_), *pool_, threads_, options);
+    WRING_ASSIGN(executor_, std::move(executor));
     const uint32_t most = *std::max_element(o_.batches.begin(), o_.batches.end());
     WRING_ASSIGN(logits_, executor_->logits_memory().Allocate(
                               std::max(most, 1U) * executor_->logits_stride() * sizeof(float)));
@@ -168,6 +175,8 @@ class Runner {
   CudaDevice& device_;
   double bandwidth_;
   const GpuBenchOptions& o_;
+  Team* team_;
+  ThreadPool threads_{1};
   KvLayout layout_;
   std::unique_ptr<PagePool> pool_;
   std::unique_ptr<Executor> executor_;
@@ -194,8 +203,8 @@ Result<double> CopyBandwidth(CudaDevice& device) {
 }
 
 Result<GpuReport> BenchGpuModel(const ModelSpec& spec, const Weights& weights, CudaDevice& device,
-                                double bandwidth, const GpuBenchOptions& options) {
-  return Runner(spec, weights, device, bandwidth, options).Run();
+                                double bandwidth, const GpuBenchOptions& options, Team* team) {
+  return Runner(spec, weights, device, bandwidth, options, team).Run();
 }
 
 }  // namespace wring::bench

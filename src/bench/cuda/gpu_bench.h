@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bench/random_model.h"
+#include "engine/team.h"
 #include "model/executor.h"
 #include "tensor/cuda/cuda_device.h"
 
@@ -44,7 +45,8 @@ struct GpuReport {
 // Bytes read and written a second by a large copy within the GPU.
 Result<double> CopyBandwidth(CudaDevice& device);
 
+// `team`: of a divided model, else null.
 Result<GpuReport> BenchGpuModel(const ModelSpec& spec, const Weights& weights, CudaDevice& device,
-                                double bandwidth, const GpuBenchOptions& options);
+                                double bandwidth, const GpuBenchOptions& options, Team* team);
 
 }  // namespace wring::bench

@@ -45,8 +45,8 @@ __global__ void __launch_bounds__(128) AppendValuesKernel(const __grid_constant_
   const uint32_t n = a.head_dim;
   const uint32_t padded = (n + 15) / 16 * 16;
   const uint32_t position = a.row.position[first];
-  std::byte* head =
-      HeadOf(a.cache, BlockAt(a.cache, sequence, position / kBlockTokens), a.kv_heads + blockIdx.x);
+  std::byte* head = HeadOf(a.cache, BlockAt(a.cache, sequence, position / kBlockTokens),
+                           a.cache.kv_heads + blockIdx.x);
   for (uint32_t c = threadIdx.x; c < padded; c += 128) {
     __align__(16) __half values[kRun];
 #pragma unroll
@@ -90,8 +90,8 @@ __global__ void __launch_bounds__(32 * kHeadWarps)
   if (a.cache.first[a.row.sequence[row]] == kNotThisCodec) return;
   const uint32_t position = a.row.position[row];
   const uint64_t at = BlockAt(a.cache, a.row.sequence[row], position / kBlockTokens);
-  StoreHead<kCodec>(n, HeadOf(a.cache, at, key ? kv : a.kv_heads + kv), position % kBlockTokens,
-                    key, vector, lane);
+  StoreHead<kCodec>(n, HeadOf(a.cache, at, key ? kv : a.cache.kv_heads + kv),
+                    position % kBlockTokens, key, vector, lane);
 }
 
 }  // namespace

@@ -191,7 +191,7 @@ __global__ void __launch_bounds__(kAttendThreads, kDim <= 128 ? 3 : 1)
       PrepareHead(append, row, kv_head, key ? HeadKind::kKey : HeadKind::kValue, vector, lane);
       StoreHead<kCodec>(args.head_dim,
                         HeadOf(args.cache, BlockAt(args.cache, item.sequence, block),
-                               key ? kv_head : args.kv_heads + kv_head),
+                               key ? kv_head : args.cache.kv_heads + kv_head),
                         position % kBlockTokens, key, vector, lane);
       __syncwarp();
     }

@@ -131,7 +131,7 @@ struct Attention {
   // Asks for this warp's part of a block.
   __device__ __forceinline__ void Fill(uint8_t* to, uint32_t block) const {
     const std::byte* keys = HeadOf(args.cache, BlockAt(args.cache, item.sequence, block), kv_head);
-    const std::byte* values = keys + args.kv_heads * args.cache.head_bytes;
+    const std::byte* values = keys + args.cache.kv_heads * args.cache.head_bytes;
     const uint32_t lane = thread % 32;
     constexpr uint32_t kKeyPieces = kDim * S::kBytes / 16;  // of a token
 #pragma unroll

@@ -143,11 +143,11 @@ __device__ __forceinline__ void Produce(const Unit& u, uint8_t* keys, uint8_t* v
                         value_at[b] + i * 16, min(tokens, 8U) * 2);
       }
     }
-    find(tile + 1, u.args.kv_heads + u.kv_head, value_at);
+    find(tile + 1, u.args.cache.kv_heads + u.kv_head, value_at);
     asked_one();
   };
   find(0, u.kv_head, key_at);
-  find(0, u.args.kv_heads + u.kv_head, value_at);
+  find(0, u.args.cache.kv_heads + u.kv_head, value_at);
   copy_keys(0);
   for (uint32_t tile = 0; tile < tiles; ++tile) {
     if (tile + 1 < tiles) copy_keys(tile + 1);

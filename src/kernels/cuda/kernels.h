@@ -166,6 +166,7 @@ struct CacheArg {
   uint32_t groups = 0, group = 0;  // of this layer
   uint64_t in_block = 0;           // where this layer begins in a block
   uint64_t head_bytes = 0;
+  uint32_t kv_heads = 0;  // that a block has room for: values lie behind so many heads of keys
   CodecId codec = CodecId::kF16;
 };
 

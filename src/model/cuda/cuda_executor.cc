@@ -45,36 +45,54 @@ Result<std::unique_ptr<Executor>> CudaExecutor::Create(const ModelSpec& spec,
                                                        const ExecutorOptions& options) {
   const auto& device = static_cast<const CudaDevice&>(weights.device());
   device.Use();
-  if (options.exact) {
+  std::unique_ptr<CudaExecutor> e(new CudaExecutor(spec, weights, layouts, pool, options));
+  const Status prepared = e->Prepare();
+  if (!spec.sharding.divided()) {
+    WRING_TRY(prepared);
+    return std::unique_ptr<Executor>(std::move(e));
+  }
+  // Ranks meet only when all are there.
+  WRING_TRY(options.link->Agree(prepared));
+  WRING_ASSIGN(e->meeting_, Meeting::Create(e->device_, *options.link));
+  return std::unique_ptr<Executor>(std::move(e));
+}
+
+// What the model asks of the GPU.
+Status CudaExecutor::CheckAttention() const {
+  if (options_.exact) {
     return Error(Code::kUnsupported, "--exact is the CPU's arithmetic: add --device cpu");
   }
   for (size_t c = 0; c < kCodecCount; ++c) {
     const auto codec = static_cast<CodecId>(c);
-    if (!layouts.has(codec)) continue;
-    const uint32_t needs = cuda::AttendNeeds(codec, spec.head_dim);
-    if (needs > device.shared_bytes()) {
+    if (!layouts_.has(codec)) continue;
+    const uint32_t needs = cuda::AttendNeeds(codec, spec_.head_dim);
+    if (needs > device_.shared_bytes()) {
       return Error(
           Code::kUnsupported,
           "attention with heads of {} channels needs {} KiB of shared memory a block and {} "
           "has {}: use --device cpu",
-          spec.head_dim, needs >> 10, device.name(), device.shared_bytes() >> 10);
+          spec_.head_dim, needs >> 10, device_.name(), device_.shared_bytes() >> 10);
     }
     if (needs > 0) continue;
     return Error(
         Code::kUnsupported,
         "attention with heads of {} channels over a {} cache has no GPU kernel: use --kv f16 "
         "or int8, heads of up to 128, 192 or 256 channels, or --device cpu",
-        spec.head_dim, Codec(codec).name);
+        spec_.head_dim, Codec(codec).name);
   }
-  std::unique_ptr<CudaExecutor> e(new CudaExecutor(spec, weights, layouts, pool, options));
-  WRING_TRY(e->CheckKernels("cuda", [](const PackedMatrix&) { return Arithmetic::kF16; }));
-  WRING_TRY(e->Lower());
-  WRING_TRY(e->Allocate());
-  WRING_TRY(e->MakeRope());
-  if (!options.invariant) {
-    WRING_ASSIGN(e->vendor_, cuda::VendorGemm::Create());
+  return {};
+}
+
+Status CudaExecutor::Prepare() {
+  WRING_TRY(CheckAttention());
+  WRING_TRY(CheckKernels("cuda", [](const PackedMatrix&) { return Arithmetic::kF16; }));
+  WRING_TRY(Lower());
+  WRING_TRY(Allocate());
+  WRING_TRY(MakeRope());
+  if (!options_.invariant) {
+    WRING_ASSIGN(vendor_, cuda::VendorGemm::Create());
   }
-  return std::unique_ptr<Executor>(std::move(e));
+  return {};
 }
 
 Status CudaExecutor::Lower() {
@@ -121,6 +139,8 @@ Status CudaExecutor::Lower() {
         stages_.push_back(stage);
         break;
       }
+      case OpKind::kGather:
+      case OpKind::kReduce: stages_.push_back({Work::kMeet, &op}); break;
       case OpKind::kAdd: stages_.push_back({Work::kAdd, &op}); break;
       case OpKind::kSoftCap: stages_.push_back({Work::kSoftCap, &op}); break;
       case OpKind::kSelect: {
@@ -154,10 +174,11 @@ Status CudaExecutor::Allocate() {
   const uint64_t rows = options_.max_rows;
   for (size_t i = 1; i < kSlots; ++i) {
     const auto s = static_cast<Slot>(i);
-    if (s == Slot::kLogits) continue;
+    if (s == Slot::kLogits || SlotWidth(spec_, s) == 0) continue;
     WRING_ASSIGN(floats_[i], device_.Allocate(rows * stride(s) * sizeof(float)));
     const bool halved = s == Slot::kNormed || s == Slot::kQ || s == Slot::kAttention ||
-                        s == Slot::kGate || s == Slot::kUp || s == Slot::kSelected;
+                        s == Slot::kGate || s == Slot::kUp || s == Slot::kSelected ||
+                        s == Slot::kAttentionAll || s == Slot::kFfnAll;
     if (halved) {
       const uint64_t width = s == Slot::kQ ? q_stride() : stride(s);
       WRING_ASSIGN(halves_[i], device_.Allocate(rows * width * sizeof(cuda::Half)));
@@ -213,14 +234,29 @@ Status CudaExecutor::Run(const Step& step, float* logits) {
   WRING_TRY(Reserve(floats_[static_cast<size_t>(Slot::kLogits)],
                     uint64_t{selected_} * logits_stride() * sizeof(float)));
   WRING_TRY(Upload());
-  WRING_TRY(rows_ <= kGraphRows ? RunGraph() : Launch());
-  if (selected_ > 0) {
+  if (meeting_ != nullptr) WRING_TRY(ReserveMeeting());
+  const bool graph = rows_ <= kGraphRows && (meeting_ == nullptr || meeting_->on_stream());
+  WRING_TRY(graph ? RunGraph() : Launch());
+  if (selected_ > 0 && spec_.sharding.rank == 0) {
     WRING_TRY(CudaStatus(
         cudaMemcpyAsync(logits, floats(Slot::kLogits), selected_ * logits_stride() * sizeof(float),
                         cudaMemcpyDeviceToHost, device_.stream()),
         "copying logits"));
   }
   return device_.Synchronize();
+}
+
+Status CudaExecutor::ReserveMeeting() {
+  uint64_t bytes = 0;
+  for (const Op& op : ops_) {
+    if (op.kind == OpKind::kGather)
+      bytes = std::max(bytes, uint64_t{RowsOf(op.out)} * SlotWidth(spec_, op.out) * sizeof(float));
+  }
+  if (bytes <= meeting_room_) return {};
+  WRING_TRY(device_.Synchronize());
+  DropGraphs();
+  meeting_room_ = bytes;
+  return meeting_->Reserve(bytes);
 }
 
 // Lays all tables out one after another and copies them at once. Sizes that graphs must not depend on are rounded up.

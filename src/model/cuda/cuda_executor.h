@@ -13,6 +13,7 @@
 
 #include "kernels/cuda/cublaslt.h"
 #include "kernels/cuda/kernels.h"
+#include "model/cuda/meeting.h"
 #include "model/cuda/step_tables.h"
 #include "model/executor.h"
 #include "tensor/cuda/cuda_device.h"
@@ -42,7 +43,7 @@ class CudaExecutor final : public Executor {
 
  private:
   static constexpr size_t kNoStage = SIZE_MAX;
-  enum class Work : uint8_t { kEmbed, kNorm, kLinear, kAppend, kAttend, kAdd, kSoftCap };
+  enum class Work : uint8_t { kEmbed, kNorm, kLinear, kAppend, kAttend, kAdd, kSoftCap, kMeet };
   // One or two launches. Ops that run together share one: gate and up with their activation, norms and rotation with the
   // cache write, selection with the final norm.
   struct Stage {
@@ -65,6 +66,8 @@ class CudaExecutor final : public Executor {
 
   CudaExecutor(const ModelSpec& spec, const Weights& weights, const KvLayouts& layouts,
                PagePool& pool, const ExecutorOptions& options);
+  Status Prepare();
+  Status CheckAttention() const;
   Status Allocate();
   Status Lower();
   Status MakeRope();
@@ -74,6 +77,7 @@ class CudaExecutor final : public Executor {
 
   // cuda_executor.cc
   Status Upload();
+  Status ReserveMeeting();
   Status Launch();  // the whole step into the stream
   Result<CUgraphExec_st*> Record(const std::function<Status()>& launch);
   Status RunGraph();
@@ -104,6 +108,7 @@ class CudaExecutor final : public Executor {
   cuda::AppendArgs AppendOf(const Stage& stage, CodecId codec);
   cuda::AttendArgs AttendOf(const Op& op, const PlanAt& plan);
   Status Linear(const Stage& stage);
+  Status Meet(const Op& op);
   bool HasHalvesOfQkv(const Op& op, const std::vector<OneFormat>& products) const;
   Status QkvHalves(const std::vector<OneFormat>& products);
   cuda::Half* HalvesOf(Slot s);  // in qkv_
@@ -141,6 +146,8 @@ class CudaExecutor final : public Executor {
   bool gemv_ = false;       // the GPU has the shared memory for it
   bool wide_gemm_ = false;  // may be used
   std::unique_ptr<cuda::VendorGemm> vendor_;
+  std::unique_ptr<Meeting> meeting_;  // of a divided model
+  uint64_t meeting_room_ = 0;
   std::vector<Stage> stages_;
   StepTables step_;
   uint32_t rows_ = 0, selected_ = 0;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "model/cuda/cuda_executor.h"
+#include "model/shard.h"
 
 namespace wring {
 
@@ -26,6 +27,7 @@ cuda::CacheArg CudaExecutor::Cache(CodecId codec, uint32_t layer) const {
   c.group = l.places[layer].group;
   c.in_block = l.places[layer].index * l.layer_bytes;
   c.head_bytes = l.head_bytes;
+  c.kv_heads = l.kv_heads;
   c.codec = codec;
   return c;
 }
@@ -63,11 +65,36 @@ Status CudaExecutor::RunStage(const Stage& stage) {
     case Work::kAdd:
       cuda::Add(launcher_, floats(op.in), floats(op.in2), uint64_t{rows_} * stride(op.in));
       return {};
+    case Work::kMeet: return Meet(op);
     case Work::kSoftCap:
       cuda::SoftCap(launcher_, floats(op.in), op.value, selected_ * logits_stride());
       return {};
   }
   return {};
+}
+
+// What a matrix reads travels as float16, what joins the residual stream and the logits as float32.
+Status CudaExecutor::Meet(const Op& op) {
+  const uint32_t rows = RowsOf(op.out);
+  const bool logits = op.out == Slot::kLogits;
+  const uint64_t ld = logits ? logits_stride() : stride(op.out);
+  if (op.kind == OpKind::kReduce) return meeting_->Sum(floats(op.out), rows * ld);
+  Meeting::Slices s;
+  s.ranges = SlicesOf(spec_, op.out);
+  s.rows = rows;
+  s.ld_all = ld;
+  if (op.in == op.out) {
+    s.bytes = sizeof(float);
+    s.all = reinterpret_cast<std::byte*>(floats(op.out));
+    s.mine = s.all + uint64_t{s.ranges[spec_.sharding.rank].first} * s.bytes;
+    s.ld = ld;
+  } else {
+    s.bytes = sizeof(cuda::Half);
+    s.all = reinterpret_cast<std::byte*>(halves(op.out));
+    s.mine = reinterpret_cast<const std::byte*>(halves(op.in));
+    s.ld = stride(op.in);
+  }
+  return meeting_->Gather(s);
 }
 
 cuda::EmbedArgs CudaExecutor::EmbedOf(const Op& op) {
@@ -122,7 +149,7 @@ std::vector<CudaExecutor::OneFormat> CudaExecutor::ProductsOf(const Stage& stage
     cuda::LinearArgs& to = products.back().args;
     auto& part = to.part[to.parts++];
     part.w = Matrix(p.weight);
-    part.out = floats(p.out);
+    part.out = floats(p.out) + p.first;
     part.ld = p.out == Slot::kLogits ? static_cast<uint32_t>(logits_stride()) : stride(p.out);
     part.bias = p.has_bias ? weights_.vector(p.bias) : nullptr;
   }

@@ -31,6 +31,7 @@ CudaExecutor::OpTime CudaExecutor::Describe(const Stage& stage, const Step& step
     case Work::kAppend: t.name = "rope, append"; break;
     case Work::kAdd: t.name = "add"; break;
     case Work::kSoftCap: t.name = "soft cap"; break;
+    case Work::kMeet: t.name = std::string(OpName(stage.op->kind)); break;
     case Work::kAttend: {
       t.name = step_.fused ? "rope, append, attend" : "attend";
       const uint32_t window = spec_.layer_window(stage.op->layer);
