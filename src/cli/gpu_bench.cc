@@ -19,12 +19,13 @@ namespace {
 
 std::string TableText(const std::string& head, const bench::GpuReport& report) {
   std::string text = head + "\n";
-  text += fmt::format("{:<22} {:>12} {:>10} {:>10} {:>9} {:>7} {:>9}\n", "test", "tokens/s", "ms",
-                      "MB/step", "GB/s", "roof", "TFLOP/s");
+  text += fmt::format("{:<22} {:>12} {:>10} {:>10} {:>9} {:>7} {:>9} {:>9}\n", "test", "tokens/s",
+                      "ms", "MB/step", "GB/s", "roof", "TFLOP/s", "exchange");
   for (const auto& r : report.rows) {
-    text += fmt::format("{:<22} {:>12.1f} {:>10.3f} {:>10.1f} {:>9.1f} {:>6.1f}% {:>9.1f}\n",
-                        r.test, r.tokens_per_s, r.milliseconds, r.bytes / 1e6, r.gb_per_s,
-                        100 * r.roof, r.tflops);
+    text +=
+        fmt::format("{:<22} {:>12.1f} {:>10.3f} {:>10.1f} {:>9.1f} {:>6.1f}% {:>9.1f} {:>8.1f}%\n",
+                    r.test, r.tokens_per_s, r.milliseconds, r.bytes / 1e6, r.gb_per_s, 100 * r.roof,
+                    r.tflops, 100 * r.communication);
   }
   if (report.ops.empty()) return text;
   text += fmt::format("\n{:<22} {:<26} {:>6} {:>10} {:>10} {:>7}\n", "test", "op", "count",
@@ -51,7 +52,8 @@ std::string JsonText(const std::string& model, const std::string& device, double
                            {"bytes", r.bytes},
                            {"gb_per_s", r.gb_per_s},
                            {"share_of_roof", r.roof},
-                           {"tflop_per_s", r.tflops}});
+                           {"tflop_per_s", r.tflops},
+                           {"share_of_exchange", r.communication}});
   }
   for (const auto& r : report.ops) {
     all["ops"].push_back({{"test", r.test},
@@ -96,9 +98,6 @@ Status BenchGpu(const Arguments& arguments, Device& device) {
   options.codec = CodecByName(arguments.Text("--kv"))->id;
   options.ops = arguments.Has("--ops");
   options.invariant = arguments.Has("--invariant");
-  if (options.ops && RanksOf(arguments) > 1) {
-    return Error(Code::kInvalid, "--ops times the ops of one GPU: leave out --ops or --tp");
-  }
   options.repeat = static_cast<int>(arguments.Integer("--repeat"));
   WRING_TRY(CheckWritable(arguments.Text("--json")));
 

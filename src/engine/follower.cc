@@ -49,6 +49,11 @@ Status Follower::Obey(std::span<const std::byte> message, bool* ended) {
       }
       return executor_->Run(step, logits_.as<float>());
     }
+    case TeamCall::kTimeOps: {
+      WRING_ASSIGN(const auto repeat, from.Read<int>());
+      WRING_ASSIGN(const Step step, ReadStep(message.subspan(from.position())));
+      return ToStatus(executor_->TimeOps(step, repeat));
+    }
     case TeamCall::kCopy: {
       WRING_ASSIGN(const CopyCall copy, ReadCopy(from));
       pool_->Copy(copy.to, copy.from, copy.bytes);

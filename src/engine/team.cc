@@ -41,6 +41,13 @@ class Team::Lead final : public Executor {
     if (!ran.ok()) team_.link_->Fail(ran);
     return ran;
   }
+  Result<std::vector<OpTime>> TimeOps(const Step& step, int repeat) override {
+    team_.message_ = ToBytes(TeamCall::kTimeOps);
+    PutValue(&team_.message_, repeat);
+    AppendStep(step, &team_.message_);
+    WRING_TRY(team_.link_->Broadcast(&team_.message_));
+    return mine_->TimeOps(step, repeat);
+  }
   Device& logits_memory() const override { return mine_->logits_memory(); }
 
  private:

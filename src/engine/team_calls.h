@@ -10,7 +10,7 @@
 
 namespace wring {
 
-enum class TeamCall : uint8_t { kOpen, kRandom, kStart, kStep, kCopy, kStop, kEnd };
+enum class TeamCall : uint8_t { kOpen, kRandom, kStart, kStep, kTimeOps, kCopy, kStop, kEnd };
 
 // kOpen
 struct OpenCall {

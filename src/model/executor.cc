@@ -67,6 +67,10 @@ Status Executor::CheckKernels(
   return {};
 }
 
+Result<std::vector<Executor::OpTime>> Executor::TimeOps(const Step& /*step*/, int /*repeat*/) {
+  return Error(Code::kUnsupported, "ops are timed on a GPU: add --device cuda");
+}
+
 uint32_t Executor::SelectedRows(const Step& step) {
   return static_cast<uint32_t>(std::count_if(
       step.rows.begin(), step.rows.end(), [](const StepRow& r) { return r.sampling_slot >= 0; }));

@@ -50,6 +50,15 @@ class Executor {
   // kCorrupt when these logits, of one slot, are not finite.
   static Status CheckFinite(const float* logits);
 
+  // What the ops of a step cost, by kind, on a GPU; every rank calls it at once.
+  struct OpTime {
+    std::string name;
+    uint32_t count = 0;  // in a step
+    double seconds = 0;  // of one
+    double bytes = 0;    // that one must read: weights or cache
+  };
+  virtual Result<std::vector<OpTime>> TimeOps(const Step& step, int repeat);
+
   // Where the caller's logits lie best.
   virtual Device& logits_memory() const { return HostDevice(); }
 

@@ -86,12 +86,16 @@ class Runner {
   }
 
   Status Ops(const std::string& test, const Step& step) {
-    if (!o_.ops) return {};
-    auto& executor = static_cast<CudaExecutor&>(*executor_);
-    WRING_ASSIGN(const auto times, executor.TimeOps(step, o_.repeat));
+    if (!o_.ops && team_ == nullptr) return {};
+    WRING_ASSIGN(const auto times, executor_->TimeOps(step, o_.repeat));
+    GpuRow& row = report_.rows.back();
     for (const auto& t : times) {
-      report_.ops.push_back(
-          {test, t.name, t.count, 1e6 * t.seconds, t.bytes, t.bytes / t.seconds / bandwidth_});
+      const bool meets = t.name.starts_with(OpName(OpKind::kGather)) ||
+                         t.name.starts_with(OpName(OpKind::kReduce));
+      if (meets) row.communication += t.count * t.seconds * 1e3 / row.milliseconds;
+      if (o_.ops)
+        report_.ops.push_back(
+            {test, t.name, t.count, 1e6 * t.seconds, t.bytes, t.bytes / t.seconds / bandwidth_});
     }
     return {};
   }

@@ -29,7 +29,8 @@ struct GpuRow {
   double bytes = 0;         // that a step must read: weights and cache
   double gb_per_s = 0;
   double roof = 0;    // share of the copy bandwidth
-  double tflops = 0;  // prefill
+  double tflops = 0;         // prefill
+  double communication = 0;  // share of the time in which ranks exchange
 };
 
 struct GpuOpRow {

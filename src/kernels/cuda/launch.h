@@ -12,14 +12,16 @@ namespace wring::cuda {
 
 bool HasWgmma();  // launcher.cu
 
+// Lets the kernel have so much dynamic shared memory on the current GPU. The bound is the kernel's, not the launch's, so it
+// only grows: other threads launch the same kernel.
+void AllowShared(Launcher& l, const void* kernel, size_t shared);
+
 template <typename... Parameters, typename... Arguments>
 void Launch(Launcher& l, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared,
             Arguments&&... arguments) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
   if (shared > 24 << 10) {  // with what a kernel has of its own this may be more than 48 KiB
-    l.Check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                                 cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                 static_cast<int>(shared)));
+    AllowShared(l, reinterpret_cast<const void*>(kernel), shared);
   }
   cudaLaunchAttribute dependent = {};
   dependent.id = cudaLaunchAttributeProgrammaticStreamSerialization;

@@ -1,3 +1,6 @@
+#include <map>
+#include <mutex>
+
 #include "kernels/cuda/launch.h"
 
 namespace wring::cuda {
@@ -13,6 +16,19 @@ bool HasWgmma() {
   cudaFuncAttributes attributes = {};
   if (cudaFuncGetAttributes(&attributes, ProbeKernel) != cudaSuccess) return false;
   return attributes.binaryVersion == 90 && attributes.ptxVersion == 90;
+}
+
+void AllowShared(Launcher& l, const void* kernel, size_t shared) {
+  static std::mutex mutex;
+  static std::map<std::pair<int, const void*>, size_t> allowed;
+  int device = 0;
+  l.Check(cudaGetDevice(&device));
+  const std::lock_guard lock(mutex);
+  size_t& most = allowed[{device, kernel}];
+  if (shared <= most) return;
+  most = shared;
+  l.Check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               static_cast<int>(shared)));
 }
 
 }  // namespace wring::cuda

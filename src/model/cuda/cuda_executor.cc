@@ -6,6 +6,8 @@
 #include <bit>
 #include <cstring>
 
+#include "kernels/cuda/exchange.h"
+
 namespace wring {
 namespace {
 
@@ -53,7 +55,13 @@ Result<std::unique_ptr<Executor>> CudaExecutor::Create(const ModelSpec& spec,
   }
   // Ranks meet only when all are there.
   WRING_TRY(options.link->Agree(prepared));
-  WRING_ASSIGN(e->meeting_, Meeting::Create(e->device_, *options.link));
+  Meeting::Memory memory;
+  memory.hidden = e->floats(Slot::kHidden);
+  memory.normed = e->halves(Slot::kNormed);
+  memory.rows = options.max_rows;
+  memory.ld = e->stride(Slot::kHidden);
+  memory.partials = e->joins_;
+  WRING_ASSIGN(e->meeting_, Meeting::Create(e->device_, *options.link, memory));
   return std::unique_ptr<Executor>(std::move(e));
 }
 
@@ -87,6 +95,7 @@ Status CudaExecutor::Prepare() {
   WRING_TRY(CheckAttention());
   WRING_TRY(CheckKernels("cuda", [](const PackedMatrix&) { return Arithmetic::kF16; }));
   WRING_TRY(Lower());
+  if (spec_.sharding.divided()) FindJoins();
   WRING_TRY(Allocate());
   WRING_TRY(MakeRope());
   if (!options_.invariant) {
@@ -158,6 +167,30 @@ Status CudaExecutor::Lower() {
     }
   }
   return {};
+}
+
+// Sums of the residual stream, each followed by its norm. The ranks then keep shares of the residual stream's rows, so all
+// sums of a step must be of this kind.
+void CudaExecutor::FindJoins() {
+  bool all = !options_.invariant && spec_.hidden % 8 == 0 && spec_.hidden <= cuda::kSumNormCols &&
+             options_.max_rows > cuda::kWideRows;
+  bool some = false;
+  for (size_t i = 0; i < stages_.size() && all; ++i) {
+    const Op& op = *stages_[i].op;
+    if (stages_[i].work == Work::kLinear && op.parts[0].out == Slot::kHidden) {
+      const bool sums = i + 2 < stages_.size() && stages_[i + 1].work == Work::kMeet &&
+                        stages_[i + 1].op->kind == OpKind::kReduce &&
+                        stages_[i + 2].work == Work::kNorm && WritesHalf(*stages_[i + 2].op);
+      all &= sums && !op.parts[0].has_bias;
+      some |= sums;
+    }
+  }
+  joins_ = all && some;
+  if (!joins_) return;
+  for (size_t i = 0; i + 2 < stages_.size(); ++i) {
+    if (stages_[i + 1].work != Work::kMeet || stages_[i + 1].op->kind != OpKind::kReduce) continue;
+    for (size_t s = i; s < i + 3; ++s) stages_[s].joins = true;
+  }
 }
 
 Status CudaExecutor::Reserve(Buffer& buffer, uint64_t bytes) {
@@ -243,7 +276,8 @@ Status CudaExecutor::Run(const Step& step, float* logits) {
                         cudaMemcpyDeviceToHost, device_.stream()),
         "copying logits"));
   }
-  return device_.Synchronize();
+  WRING_TRY(device_.Synchronize());
+  return meeting_ != nullptr ? meeting_->Check() : Status();
 }
 
 Status CudaExecutor::ReserveMeeting() {

@@ -31,15 +31,9 @@ class CudaExecutor final : public Executor {
   Status Run(const Step& step, float* logits) override;
   Device& logits_memory() const override { return PinnedHost(); }
 
-  // What the stages of a step cost, by kind: those of all layers are run one after another, so that weights come from
-  // memory as they do in a step. The cache is written as the step says.
-  struct OpTime {
-    std::string name;
-    uint32_t count = 0;  // in a step
-    double seconds = 0;  // of one
-    double bytes = 0;    // that one must read: weights or cache
-  };
-  Result<std::vector<OpTime>> TimeOps(const Step& step, int repeat);
+  // The stages of all layers are run one after another, so that weights come from memory as they do in a step. The cache is
+  // written as the step says.
+  Result<std::vector<OpTime>> TimeOps(const Step& step, int repeat) override;
 
  private:
   static constexpr size_t kNoStage = SIZE_MAX;
@@ -56,6 +50,7 @@ class CudaExecutor final : public Executor {
     bool feeds = false;        // kNorm: the next stage may run it
     size_t norm = kNoStage;    // kLinear: which stage's norm it may run
     size_t append = kNoStage;  // kAttend: which stage's cache write it may run
+    bool joins = false;        // kLinear, kMeet, kNorm: of a sum that may be normed on its way
   };
   struct RopeTable {
     Buffer inverse, cos_sin;
@@ -108,7 +103,10 @@ class CudaExecutor final : public Executor {
   cuda::AppendArgs AppendOf(const Stage& stage, CodecId codec);
   cuda::AttendArgs AttendOf(const Op& op, const PlanAt& plan);
   Status Linear(const Stage& stage);
-  Status Meet(const Op& op);
+  Status Meet(const Stage& stage);
+  void FindJoins();
+  // Whether the ranks sum and norm many rows at once (Meeting::SumNorm).
+  bool JoinsNorms() const;
   bool HasHalvesOfQkv(const Op& op, const std::vector<OneFormat>& products) const;
   Status QkvHalves(const std::vector<OneFormat>& products);
   cuda::Half* HalvesOf(Slot s);  // in qkv_
@@ -148,6 +146,7 @@ class CudaExecutor final : public Executor {
   std::unique_ptr<cuda::VendorGemm> vendor_;
   std::unique_ptr<Meeting> meeting_;  // of a divided model
   uint64_t meeting_room_ = 0;
+  bool joins_ = false;  // every sum of the residual stream may be normed on its way
   std::vector<Stage> stages_;
   StepTables step_;
   uint32_t rows_ = 0, selected_ = 0;

@@ -39,6 +39,7 @@ Status CudaExecutor::RunStage(const Stage& stage) {
       cuda::LinearOf(weights_.fragments(op.weight).format).embed(launcher_, EmbedOf(op));
       return {};
     case Work::kNorm:
+      if (stage.joins && !stage.gather && JoinsNorms()) return {};
       if (!(stage.feeds && FusesNorm(op))) cuda::RmsNorm(launcher_, NormOf(stage));
       return {};
     case Work::kLinear: return Linear(stage);
@@ -65,7 +66,7 @@ Status CudaExecutor::RunStage(const Stage& stage) {
     case Work::kAdd:
       cuda::Add(launcher_, floats(op.in), floats(op.in2), uint64_t{rows_} * stride(op.in));
       return {};
-    case Work::kMeet: return Meet(op);
+    case Work::kMeet: return Meet(stage);
     case Work::kSoftCap:
       cuda::SoftCap(launcher_, floats(op.in), op.value, selected_ * logits_stride());
       return {};
@@ -73,12 +74,23 @@ Status CudaExecutor::RunStage(const Stage& stage) {
   return {};
 }
 
+bool CudaExecutor::JoinsNorms() const {
+  return joins_ && vendor_ != nullptr && rows_ > cuda::kWideRows && meeting_->partial() != nullptr;
+}
+
 // What a matrix reads travels as float16, what joins the residual stream and the logits as float32.
-Status CudaExecutor::Meet(const Op& op) {
+Status CudaExecutor::Meet(const Stage& stage) {
+  const Op& op = *stage.op;
   const uint32_t rows = RowsOf(op.out);
   const bool logits = op.out == Slot::kLogits;
   const uint64_t ld = logits ? logits_stride() : stride(op.out);
-  if (op.kind == OpKind::kReduce) return meeting_->Sum(floats(op.out), rows * ld);
+  if (stage.joins && JoinsNorms()) {
+    const Stage& norm = stages_[static_cast<size_t>(&stage - stages_.data()) + 1];
+    // The last sum is normed with the selected rows.
+    const float* weight = norm.gather ? nullptr : weights_.vector(norm.op->weight);
+    return meeting_->SumNorm(launcher_, weight, spec_.norm_eps, rows, spec_.hidden);
+  }
+  if (op.kind == OpKind::kReduce) return meeting_->Sum(launcher_, floats(op.out), rows * ld);
   Meeting::Slices s;
   s.ranges = SlicesOf(spec_, op.out);
   s.rows = rows;
@@ -171,6 +183,11 @@ Status CudaExecutor::Linear(const Stage& stage) {
   if (op.parts[0].out == Slot::kQ) {
     halves_of_qkv_ = HasHalvesOfQkv(op, products);
     if (halves_of_qkv_) return QkvHalves(products);
+  }
+  if (stage.joins && JoinsNorms()) {
+    cuda::LinearArgs args = products[0].args;
+    args.add = false;
+    return VendorProduct(args.part[0], args, products[0].format, meeting_->partial());
   }
   if (stage.gated == nullptr) return all();
   const auto& [format, args] = products[0];

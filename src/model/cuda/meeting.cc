@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
+#include "kernels/cuda/exchange.h"
 #include "model/cuda/nccl.h"
 
 namespace wring {
@@ -51,7 +51,7 @@ class NcclMeeting final : public Meeting {
   NcclMeeting(CudaDevice& device, Link& link, std::unique_ptr<Nccl::Communicator> communicator)
       : device_(device), rank_(link.rank()), communicator_(std::move(communicator)) {}
   bool on_stream() const override { return true; }
-  Status Sum(float* values, uint64_t count) override {
+  Status Sum(cuda::Launcher& /*l*/, float* values, uint64_t count) override {
     return communicator_->Sum(values, count, device_.stream());
   }
   Status Gather(const Slices& s) override {
@@ -86,11 +86,101 @@ class NcclMeeting final : public Meeting {
   Buffer packed_;
 };
 
+// Sums through each other's memory, gathers through NCCL.
+class PeerMeeting final : public Meeting {
+ public:
+  static Result<std::unique_ptr<Meeting>> Create(CudaDevice& device, Link& link,
+                                                 const Memory& memory,
+                                                 std::unique_ptr<Meeting> gathers) {
+    std::unique_ptr<PeerMeeting> m(new PeerMeeting(memory, std::move(gathers)));
+    WRING_TRY(link.Agree(m->Allocate(device, link)));
+    WRING_TRY(m->Exchange(link));
+    return std::unique_ptr<Meeting>(std::move(m));
+  }
+  bool on_stream() const override { return true; }
+  Status Sum(cuda::Launcher& l, float* values, uint64_t count) override {
+    if (count > peers_.room) return gathers_->Sum(l, values, count);
+    cuda::SumSmall(l, peers_, values, count);
+    return {};
+  }
+  Status Gather(const Slices& s) override { return gathers_->Gather(s); }
+  Status Reserve(uint64_t bytes) override { return gathers_->Reserve(bytes); }
+  cuda::Half* partial() override { return partial_.as<cuda::Half>(); }
+  Status SumNorm(cuda::Launcher& l, const float* weight, float eps, uint32_t rows,
+                 uint32_t cols) override {
+    cuda::SumNormArgs a = pointers_;
+    a.weight = weight;
+    a.eps = eps;
+    a.rows = rows;
+    a.cols = cols;
+    a.ld = memory_.ld;
+    cuda::SumNorm(l, peers_, a);
+    return {};
+  }
+  Status Check() override {
+    if (*failed_.as<const uint32_t>() == 0) return {};
+    return Error(Code::kInternal, "a rank did not answer for {} s: start all ranks again",
+                 cuda::kExchangeSeconds);
+  }
+
+ private:
+  // Sums of more rows than this are a matter of bandwidth: sending all to all costs more than NCCL's ring.
+  static constexpr uint32_t kSmallRows = 256;
+  struct Pointers {
+    uint4* inbox;
+    uint32_t* flags;
+    const cuda::Half* partial;
+    cuda::Half* normed;
+    float* hidden;
+  };
+
+  PeerMeeting(const Memory& memory, std::unique_ptr<Meeting> gathers)
+      : memory_(memory), gathers_(std::move(gathers)) {}
+
+  Status Allocate(CudaDevice& device, const Link& link) {
+    peers_.rank = link.rank();
+    peers_.ranks = link.ranks();
+    peers_.room = uint64_t{std::min(memory_.rows, kSmallRows)} * memory_.ld;
+    WRING_ASSIGN(inbox_, device.Allocate(2 * peers_.ranks * peers_.room / 2 * sizeof(uint4)));
+    WRING_ASSIGN(flags_, device.Allocate(2 * cuda::kMaxPeers * sizeof(uint32_t)));
+    WRING_ASSIGN(turn_, device.Allocate(2 * sizeof(uint32_t)));
+    WRING_ASSIGN(failed_, PinnedHost().Allocate(sizeof(uint32_t)));
+    if (memory_.partials) {
+      WRING_ASSIGN(partial_, device.Allocate(uint64_t{memory_.rows} * memory_.ld * 2));
+    }
+    peers_.turn = turn_.as<uint32_t>();
+    peers_.failed = failed_.as<uint32_t>();
+    return device.Synchronize();  // what was cleared is clear before another writes there
+  }
+  Status Exchange(Link& link) {
+    const Pointers mine = {inbox_.as<uint4>(), flags_.as<uint32_t>(), partial_.as<cuda::Half>(),
+                           memory_.normed, memory_.hidden};
+    std::vector<Pointers> all(link.ranks());
+    const std::vector<uint64_t> sizes(link.ranks(), sizeof(Pointers));
+    WRING_TRY(link.Gather(std::as_bytes(std::span(&mine, 1)), sizes,
+                          std::as_writable_bytes(std::span(all))));
+    for (uint32_t r = 0; r < link.ranks(); ++r) {
+      peers_.inbox[r] = all[r].inbox;
+      peers_.flags[r] = all[r].flags;
+      pointers_.partial[r] = all[r].partial;
+      pointers_.normed[r] = all[r].normed;
+      pointers_.hidden[r] = all[r].hidden;
+    }
+    return {};
+  }
+
+  const Memory memory_;
+  const std::unique_ptr<Meeting> gathers_;
+  cuda::PeersArg peers_;
+  cuda::SumNormArgs pointers_;
+  Buffer inbox_, flags_, turn_, failed_, partial_;
+};
+
 class HostMeeting final : public Meeting {
  public:
   HostMeeting(CudaDevice& device, Link& link) : device_(device), link_(link) {}
   bool on_stream() const override { return false; }
-  Status Sum(float* values, uint64_t count) override {
+  Status Sum(cuda::Launcher& /*l*/, float* values, uint64_t count) override {
     std::vector<float> here(count);
     const uint64_t bytes = count * sizeof(float);
     WRING_TRY(CudaStatus(
@@ -121,30 +211,47 @@ class HostMeeting final : public Meeting {
   Link& link_;
 };
 
-// Which GPU of which host this rank has.
-Result<std::array<std::byte, 128>> PlaceOf(CudaDevice& device) {
+// Which GPU of which process this rank has.
+struct Place {
+  cudaUUID_t gpu = {};
+  char host[64] = {};
+  int64_t process = 0;
+  int index = 0;  // in the process
+};
+
+Result<Place> PlaceOf(CudaDevice& device) {
   device.Use();
-  int index = 0;
+  Place place;
   cudaDeviceProp p;
-  WRING_TRY(CudaStatus(cudaGetDevice(&index), "asking for its properties"));
-  WRING_TRY(CudaStatus(cudaGetDeviceProperties(&p, index), "asking for its properties"));
-  std::array<std::byte, 128> place = {};
-  std::memcpy(place.data(), &p.uuid, sizeof(p.uuid));
-  gethostname(reinterpret_cast<char*>(place.data()) + sizeof(p.uuid), 64);
+  WRING_TRY(CudaStatus(cudaGetDevice(&place.index), "asking for its properties"));
+  WRING_TRY(CudaStatus(cudaGetDeviceProperties(&p, place.index), "asking for its properties"));
+  place.gpu = p.uuid;
+  gethostname(place.host, sizeof(place.host) - 1);
+  place.process = getpid();
   return place;
 }
 
-}  // namespace
+bool SameHost(const Place& a, const Place& b) { return std::strcmp(a.host, b.host) == 0; }
+bool SameGpu(const Place& a, const Place& b) {
+  return SameHost(a, b) && std::memcmp(&a.gpu, &b.gpu, sizeof(a.gpu)) == 0;
+}
 
-Result<std::unique_ptr<Meeting>> Meeting::Create(CudaDevice& device, Link& link) {
-  const auto mine = PlaceOf(device);
-  WRING_TRY(link.Agree(mine.status()));
-  std::vector<std::array<std::byte, 128>> places(link.ranks());
-  const std::vector<uint64_t> sizes(link.ranks(), mine->size());
-  WRING_TRY(link.Gather(*mine, sizes, std::as_writable_bytes(std::span(places))));
-  std::sort(places.begin(), places.end());
-  if (std::adjacent_find(places.begin(), places.end()) != places.end())
-    return std::unique_ptr<Meeting>(std::make_unique<HostMeeting>(device, link));
+// Opens the others' memory to this GPU.
+bool ReachesAll(const Place& mine, const std::vector<Place>& all) {
+  for (const Place& other : all) {
+    if (!SameHost(mine, other) || mine.process != other.process) return false;
+    if (other.index == mine.index) continue;
+    int can = 0;
+    if (cudaDeviceCanAccessPeer(&can, mine.index, other.index) != cudaSuccess || can == 0)
+      return false;
+    const cudaError_t opened = cudaDeviceEnablePeerAccess(other.index, 0);
+    cudaGetLastError();  // that it was open already is no error
+    if (opened != cudaSuccess && opened != cudaErrorPeerAccessAlreadyEnabled) return false;
+  }
+  return true;
+}
+
+Result<std::unique_ptr<Meeting>> ThroughNccl(CudaDevice& device, Link& link) {
   auto nccl = Nccl::Load();
   WRING_TRY(link.Agree(nccl.status()));
   auto id = link.rank() == 0 ? (*nccl)->MakeId() : Result<Nccl::Id>(Nccl::Id());
@@ -156,6 +263,30 @@ Result<std::unique_ptr<Meeting>> Meeting::Create(CudaDevice& device, Link& link)
   WRING_TRY(link.Agree(communicator.status()));
   return std::unique_ptr<Meeting>(
       std::make_unique<NcclMeeting>(device, link, *std::move(communicator)));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Meeting>> Meeting::Create(CudaDevice& device, Link& link,
+                                                 const Memory& memory) {
+  const auto mine = PlaceOf(device);
+  WRING_TRY(link.Agree(mine.status()));
+  std::vector<Place> places(link.ranks());
+  const std::vector<uint64_t> sizes(link.ranks(), sizeof(Place));
+  WRING_TRY(link.Gather(std::as_bytes(std::span(&*mine, 1)), sizes,
+                        std::as_writable_bytes(std::span(places))));
+  for (size_t a = 0; a < places.size(); ++a) {
+    for (size_t b = 0; b < a; ++b) {
+      if (SameGpu(places[a], places[b]))
+        return std::unique_ptr<Meeting>(std::make_unique<HostMeeting>(device, link));
+    }
+  }
+  WRING_ASSIGN(auto nccl, ThroughNccl(device, link));
+  const bool small_team = link.ranks() <= cuda::kMaxPeers;
+  const bool reaches = small_team && ReachesAll(*mine, places);
+  // All or none.
+  if (!link.Agree(reaches ? Status() : Error(Code::kUnsupported, "no peers")).ok()) return nccl;
+  return PeerMeeting::Create(device, link, memory, std::move(nccl));
 }
 
 }  // namespace wring

@@ -1,10 +1,11 @@
-// Where the GPUs of a divided model exchange activations: through NCCL where each rank has a GPU of its own, through host
-// memory and the ranks' link where ranks share one.
+// Where the GPUs of a divided model exchange activations: in each other's memory where they are one process's and can reach
+// it, through NCCL where each rank has a GPU of its own, through host memory and the ranks' link where ranks share one.
 #pragma once
 
 #include <memory>
 #include <vector>
 
+#include "kernels/cuda/kernels.h"
 #include "model/sharding.h"
 #include "ranks/link.h"
 #include "tensor/cuda/cuda_device.h"
@@ -13,13 +14,21 @@ namespace wring {
 
 class Meeting {
  public:
-  static Result<std::unique_ptr<Meeting>> Create(CudaDevice& device, Link& link);
+  // What the ranks may reach of each other.
+  struct Memory {
+    float* hidden = nullptr;       // [rows][ld]
+    cuda::Half* normed = nullptr;  // [rows][ld]
+    uint32_t rows = 0, ld = 0;     // the same on all ranks
+    bool partials = false;         // SumNorm() will be asked for
+  };
+  static Result<std::unique_ptr<Meeting>> Create(CudaDevice& device, Link& link,
+                                                 const Memory& memory);
   virtual ~Meeting() = default;
 
   // Whether it runs on the stream alone, so that a graph may hold it.
   virtual bool on_stream() const = 0;
   // values = the ranks' sum.
-  virtual Status Sum(float* values, uint64_t count) = 0;
+  virtual Status Sum(cuda::Launcher& l, float* values, uint64_t count) = 0;
 
   // Columns that each rank computed of `rows` rows, to all ranks; elements of `bytes` bytes.
   struct Slices {
@@ -33,6 +42,17 @@ class Meeting {
   virtual Status Gather(const Slices& slices) = 0;
   // Room for gathers of so many bytes; a graph that holds smaller ones is void when it grows.
   virtual Status Reserve(uint64_t bytes) = 0;
+
+  // Where a product of many rows may leave its sums for SumNorm(), [rows][ld]; null: SumNorm() is not for this meeting.
+  virtual cuda::Half* partial() { return nullptr; }
+  // hidden += the sum of the partials, and its norm to all ranks. Every rank has its share of the hidden rows then, and all
+  // of them after a call without a weight, which norms nothing.
+  virtual Status SumNorm(cuda::Launcher& /*l*/, const float* /*weight*/, float /*eps*/,
+                         uint32_t /*rows*/, uint32_t /*cols*/) {
+    return Error(Code::kInternal, "these ranks cannot norm together: report it");
+  }
+  // Of a finished step.
+  virtual Status Check() { return {}; }
 };
 
 }  // namespace wring

@@ -23,7 +23,7 @@ std::string_view RoleName(WeightRole role) {
 
 }  // namespace
 
-CudaExecutor::OpTime CudaExecutor::Describe(const Stage& stage, const Step& step) const {
+Executor::OpTime CudaExecutor::Describe(const Stage& stage, const Step& step) const {
   OpTime t;
   switch (stage.work) {
     case Work::kEmbed: t.name = "embed"; break;
@@ -31,7 +31,10 @@ CudaExecutor::OpTime CudaExecutor::Describe(const Stage& stage, const Step& step
     case Work::kAppend: t.name = "rope, append"; break;
     case Work::kAdd: t.name = "add"; break;
     case Work::kSoftCap: t.name = "soft cap"; break;
-    case Work::kMeet: t.name = std::string(OpName(stage.op->kind)); break;
+    case Work::kMeet:
+      t.name = std::string(OpName(stage.op->kind));
+      if (stage.joins && JoinsNorms()) t.name += ", norm";
+      break;
     case Work::kAttend: {
       t.name = step_.fused ? "rope, append, attend" : "attend";
       const uint32_t window = spec_.layer_window(stage.op->layer);
@@ -89,7 +92,11 @@ Result<double> CudaExecutor::TimeStages(const std::vector<const Stage*>& stages,
   return seconds[seconds.size() / 2];
 }
 
-Result<std::vector<CudaExecutor::OpTime>> CudaExecutor::TimeOps(const Step& step, int repeat) {
+Result<std::vector<Executor::OpTime>> CudaExecutor::TimeOps(const Step& step, int repeat) {
+  if (meeting_ != nullptr && !meeting_->on_stream()) {
+    return Error(Code::kUnsupported,
+                 "ops of ranks that share a GPU cannot be timed: leave out --ops");
+  }
   device_.Use();
   rows_ = static_cast<uint32_t>(step.rows.size());
   selected_ = SelectedRows(step);
@@ -97,12 +104,14 @@ Result<std::vector<CudaExecutor::OpTime>> CudaExecutor::TimeOps(const Step& step
   WRING_TRY(Reserve(floats_[static_cast<size_t>(Slot::kLogits)],
                     uint64_t{std::max(selected_, 1U)} * logits_stride() * sizeof(float)));
   WRING_TRY(Upload());
+  if (meeting_ != nullptr) WRING_TRY(ReserveMeeting());
   WRING_TRY(Launch());  // what is prepared on first use is prepared
   WRING_TRY(device_.Synchronize());
   std::vector<OpTime> kinds;
   std::vector<std::vector<const Stage*>> of_kind;
   for (const Stage& stage : stages_) {
     if (stage.feeds && FusesNorm(*stage.op)) continue;
+    if (stage.work == Work::kNorm && stage.joins && !stage.gather && JoinsNorms()) continue;
     if (stage.work == Work::kAppend && step_.fused) continue;
     const OpTime t = Describe(stage, step);
     const auto same = [&](const OpTime& k) { return k.name == t.name && k.bytes == t.bytes; };

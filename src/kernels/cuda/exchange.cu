@@ -1,0 +1,218 @@
+#include "kernels/cuda/exchange.h"
+#include "kernels/cuda/launch.h"
+#include "kernels/cuda/mma.cuh"
+#include "kernels/cuda/reduce.cuh"
+
+namespace wring::cuda {
+namespace {
+
+constexpr uint32_t kSmallThreads = 256;
+constexpr uint32_t kSmallBlocks = 128;
+constexpr uint32_t kLargeThreads = 512;
+
+__device__ __forceinline__ uint64_t Nanoseconds() {
+  uint64_t t;
+  asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(t));
+  return t;
+}
+
+// Waits until `ready` or, when another rank never answers, for kExchangeSeconds.
+template <typename Ready>
+__device__ __forceinline__ void Await(uint32_t* failed, const Ready& ready) {
+  const uint64_t start = Nanoseconds();
+  for (uint32_t looks = 1; !ready(); ++looks) {
+    if (looks % 1024 != 0) continue;
+    if (Nanoseconds() - start > uint64_t{kExchangeSeconds} * 1000000000) {
+      *reinterpret_cast<volatile uint32_t*>(failed) = 1;
+      return;
+    }
+  }
+}
+
+// 16 bytes are written and read whole.
+__device__ __forceinline__ void StoreLine(uint4* to, float a, float b, uint32_t turn) {
+  asm volatile("st.volatile.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(to),
+               "r"(__float_as_uint(a)), "r"(turn), "r"(__float_as_uint(b)), "r"(turn)
+               : "memory");
+}
+__device__ __forceinline__ uint4 LoadLine(const uint4* from) {
+  uint4 v;
+  asm volatile("ld.volatile.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+               : "l"(from)
+               : "memory");
+  return v;
+}
+__device__ __forceinline__ void StoreRelease(uint32_t* to, uint32_t v) {
+  asm volatile("st.release.sys.global.u32 [%0], %1;" ::"l"(to), "r"(v) : "memory");
+}
+__device__ __forceinline__ uint32_t LoadAcquire(const uint32_t* from) {
+  uint32_t v;
+  asm volatile("ld.acquire.sys.global.u32 %0, [%1];" : "=r"(v) : "l"(from) : "memory");
+  return v;
+}
+
+// Whether this is the last block of the turn; by one thread a block, after a fence.
+__device__ __forceinline__ bool IsLastBlock(const PeersArg& p) {
+  if (atomicAdd(p.turn + 1, 1U) + 1 != gridDim.x) return false;
+  p.turn[1] = 0;
+  return true;
+}
+
+__global__ void __launch_bounds__(kSmallThreads)
+    SumSmallKernel(const __grid_constant__ PeersArg p, float* values, uint64_t quads) {
+  LetNextStart();
+  WaitForPrevious();
+  const uint32_t turn = *p.turn + 1;
+  const uint64_t lines = p.room / 2;
+  const uint64_t half = turn % 2 * p.ranks * lines;  // a rank may be one turn ahead
+  const uint64_t first = uint64_t{blockIdx.x} * kSmallThreads + threadIdx.x;
+  const uint64_t stride = uint64_t{gridDim.x} * kSmallThreads;
+  for (uint64_t i = first; i < quads; i += stride) {
+    const float4 v = reinterpret_cast<const float4*>(values)[i];
+    for (uint32_t r = 0; r < p.ranks; ++r) {
+      if (r == p.rank) continue;
+      uint4* to = p.inbox[r] + half + p.rank * lines + 2 * i;
+      StoreLine(to, v.x, v.y, turn);
+      StoreLine(to + 1, v.z, v.w, turn);
+    }
+  }
+  for (uint64_t i = first; i < quads; i += stride) {
+    const float4 mine = reinterpret_cast<const float4*>(values)[i];
+    float4 sum = {0, 0, 0, 0};
+    for (uint32_t r = 0; r < p.ranks; ++r) {
+      float4 v = mine;
+      if (r != p.rank) {
+        const uint4* from = p.inbox[p.rank] + half + r * lines + 2 * i;
+        uint4 a;
+        uint4 b;
+        Await(p.failed, [&] {
+          a = LoadLine(from);
+          b = LoadLine(from + 1);
+          return a.y == turn && a.w == turn && b.y == turn && b.w == turn;
+        });
+        v = {__uint_as_float(a.x), __uint_as_float(a.z), __uint_as_float(b.x),
+             __uint_as_float(b.z)};
+      }
+      sum = {sum.x + v.x, sum.y + v.y, sum.z + v.z, sum.w + v.w};
+    }
+    reinterpret_cast<float4*>(values)[i] = sum;
+  }
+  __syncthreads();
+  if (threadIdx.x == 0 && IsLastBlock(p)) *p.turn = turn;
+}
+
+// Rows of this rank, a block each in turn.
+__global__ void __launch_bounds__(kLargeThreads)
+    SumNormKernel(const __grid_constant__ PeersArg p, const __grid_constant__ SumNormArgs a) {
+  constexpr uint32_t kMost = kSumNormCols / 8 / kLargeThreads;  // runs of 8 columns a thread
+  LetNextStart();
+  WaitForPrevious();
+  const uint32_t turn = *p.turn + 1;
+  if (blockIdx.x == 0 && threadIdx.x < p.ranks) {
+    __threadfence_system();
+    StoreRelease(p.flags[threadIdx.x] + p.rank, turn);
+  }
+  if (threadIdx.x < p.ranks) {
+    Await(p.failed, [&] {
+      return static_cast<int32_t>(LoadAcquire(p.flags[p.rank] + threadIdx.x) - turn) >= 0;
+    });
+  }
+  __syncthreads();
+  const auto share = [&](uint32_t rank) {
+    return static_cast<uint32_t>(uint64_t{a.rows} * rank / p.ranks);
+  };
+  const uint32_t runs = a.cols / 8;
+  for (uint32_t row = share(p.rank) + blockIdx.x; row < share(p.rank + 1); row += gridDim.x) {
+    const uint64_t at = uint64_t{row} * a.ld;
+    float v[kMost][8];
+    float squares = 0;
+#pragma unroll
+    for (uint32_t k = 0; k < kMost; ++k) {
+      const uint32_t c = k * kLargeThreads + threadIdx.x;
+      if (c >= runs) break;
+      auto* hidden = reinterpret_cast<float4*>(a.hidden[p.rank] + at) + 2 * c;
+      const float4 low = hidden[0];
+      const float4 high = hidden[1];
+      float sum[8] = {};
+      uint4 parts[kMaxPeers];
+#pragma unroll
+      for (uint32_t r = 0; r < kMaxPeers; ++r) {
+        if (r < p.ranks) parts[r] = __ldcg(reinterpret_cast<const uint4*>(a.partial[r] + at) + c);
+      }
+#pragma unroll
+      for (uint32_t r = 0; r < kMaxPeers; ++r) {
+        if (r >= p.ranks) break;
+        const uint32_t words[4] = {parts[r].x, parts[r].y, parts[r].z, parts[r].w};
+#pragma unroll
+        for (uint32_t w = 0; w < 4; ++w) {
+          const float2 two = __half22float2(AsHalf2(words[w]));
+          sum[2 * w] += two.x;
+          sum[2 * w + 1] += two.y;
+        }
+      }
+      const float old[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
+#pragma unroll
+      for (uint32_t i = 0; i < 8; ++i) {
+        v[k][i] = old[i] + sum[i];
+        squares += v[k][i] * v[k][i];
+      }
+      for (uint32_t r = 0; r < p.ranks; ++r) {
+        if (r != p.rank && a.weight != nullptr) continue;
+        auto* to = reinterpret_cast<float4*>(a.hidden[r] + at) + 2 * c;
+        to[0] = {v[k][0], v[k][1], v[k][2], v[k][3]};
+        to[1] = {v[k][4], v[k][5], v[k][6], v[k][7]};
+      }
+    }
+    if (a.weight == nullptr) continue;
+    const float scale =
+        rsqrtf(BlockSum<kLargeThreads>(squares) / static_cast<float>(a.cols) + a.eps);
+#pragma unroll
+    for (uint32_t k = 0; k < kMost; ++k) {
+      const uint32_t c = k * kLargeThreads + threadIdx.x;
+      if (c >= runs) break;
+      const float4 low = reinterpret_cast<const float4*>(a.weight)[2 * c];
+      const float4 high = reinterpret_cast<const float4*>(a.weight)[2 * c + 1];
+      const float w[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
+      uint32_t words[4];
+#pragma unroll
+      for (uint32_t i = 0; i < 4; ++i) {
+        words[i] = AsWord(__halves2half2(Saturated(v[k][2 * i] * scale * w[2 * i]),
+                                         Saturated(v[k][2 * i + 1] * scale * w[2 * i + 1])));
+      }
+      for (uint32_t r = 0; r < p.ranks; ++r) {
+        reinterpret_cast<uint4*>(a.normed[r] + at)[c] = {words[0], words[1], words[2], words[3]};
+      }
+    }
+  }
+  __threadfence_system();
+  __syncthreads();
+  if (threadIdx.x != 0) return;
+  if (!IsLastBlock(p)) return;
+  // All that this rank sent is there; now all that the others send.
+  __threadfence_system();
+  for (uint32_t r = 0; r < p.ranks; ++r) StoreRelease(p.flags[r] + kMaxPeers + p.rank, turn);
+  for (uint32_t r = 0; r < p.ranks; ++r) {
+    Await(p.failed, [&] {
+      return static_cast<int32_t>(LoadAcquire(p.flags[p.rank] + kMaxPeers + r) - turn) >= 0;
+    });
+  }
+  *p.turn = turn;
+}
+
+}  // namespace
+
+void SumSmall(Launcher& l, const PeersArg& p, float* values, uint64_t count) {
+  const uint64_t quads = count / 4;
+  const auto blocks = static_cast<uint32_t>((quads + kSmallThreads - 1) / kSmallThreads);
+  Launch(l, SumSmallKernel, blocks < kSmallBlocks ? blocks : kSmallBlocks, kSmallThreads, 0, p,
+         values, quads);
+}
+
+void SumNorm(Launcher& l, const PeersArg& p, const SumNormArgs& a) {
+  const uint32_t rows = (a.rows + p.ranks - 1) / p.ranks;
+  const uint32_t most = 2 * l.multiprocessors;
+  Launch(l, SumNormKernel, rows < most ? rows : most, kLargeThreads, 0, p, a);
+}
+
+}  // namespace wring::cuda
