@@ -45,7 +45,7 @@ class Meeting {
   std::vector<std::span<const std::byte>> places;  // what each rank shows the others
 
  private:
-  static constexpr int kLooks = 2000;
+  static constexpr int kLooks = 10000;
   Status Why() {
     const std::lock_guard lock(mutex_);
     return why_;

@@ -261,6 +261,15 @@ Result<std::unique_ptr<Meeting>> ThroughNccl(CudaDevice& device, Link& link) {
   std::copy_n(message.begin(), id->size(), id->begin());
   auto communicator = Nccl::Join(*nccl, *id, link.rank(), link.ranks());
   WRING_TRY(link.Agree(communicator.status()));
+  // It connects GPUs when they first meet, which no graph may record.
+  const auto connect = [&]() -> Status {
+    WRING_ASSIGN(Buffer some, device.Allocate(link.ranks() * sizeof(float)));
+    const std::vector<uint64_t> sizes(link.ranks(), sizeof(float));
+    WRING_TRY((*communicator)->Gather(some.data(), sizes, device.stream()));
+    WRING_TRY((*communicator)->Sum(some.as<float>(), link.ranks(), device.stream()));
+    return device.Synchronize();
+  };
+  WRING_TRY(link.Agree(connect()));
   return std::unique_ptr<Meeting>(
       std::make_unique<NcclMeeting>(device, link, *std::move(communicator)));
 }
