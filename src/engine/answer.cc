@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cmath>
 
+#include "model/executor.h"
+
 namespace wring {
 
 bool StopFilter::Push(std::string_view text, std::string* out) {
@@ -94,7 +96,25 @@ Result<std::optional<int32_t>> Answer::Take(std::span<const float> logits, uint3
   context.position = position;
   if (breaks_) context.unbroken = breaks_->unbroken();
   context.allowed = allowed_;
-  const int32_t id = Sample(logits, options_.sampling, context);
+  return Accept(Sample(logits, options_.sampling, context), logits, delta);
+}
+
+Status Answer::PlanDraw(uint32_t position, SlotDraw* draw) {
+  if (finished() || options_.logprobs != kNoLogprobs || !CanDrawOnDevice(options_.sampling))
+    return {};
+  WRING_TRY(Mask());
+  *draw = DrawOnDevice(options_.sampling, history_, position);
+  draw->allowed = allowed_;
+  return {};
+}
+
+Result<std::optional<int32_t>> Answer::TakeDrawn(int32_t id, Delta* delta) {
+  if (id == kNotFinite) return Executor::NotFinite();
+  return Accept(id, {}, delta);
+}
+
+Result<std::optional<int32_t>> Answer::Accept(int32_t id, std::span<const float> logits,
+                                              Delta* delta) {
   ++taken_;
   // No token can follow: only the end, for which this model has no id.
   const bool constrained = options_.grammar != nullptr;

@@ -12,6 +12,7 @@
 
 #include "engine/model.h"
 #include "engine/request.h"
+#include "model/draw.h"
 #include "text/grammar.h"
 
 namespace wring {
@@ -64,6 +65,10 @@ class Answer {
   // step must compute it, or nothing when the answer is finished.
   Result<std::optional<int32_t>> Take(std::span<const float> logits, uint32_t position,
                                       Delta* delta);
+  // The same in two: what the device must know to draw the token at `position` itself, then its token. draw->on_device
+  // stays false, and nothing is done, where it cannot.
+  Status PlanDraw(uint32_t position, SlotDraw* draw);
+  Result<std::optional<int32_t>> TakeDrawn(int32_t id, Delta* delta);
   // Ends it from outside; `delta` gets the text that was held back.
   void Finish(FinishReason reason, Delta* delta);
 
@@ -72,6 +77,8 @@ class Answer {
 
  private:
   Status Mask();
+  // `logits`: of the token, where log-probabilities are wanted.
+  Result<std::optional<int32_t>> Accept(int32_t id, std::span<const float> logits, Delta* delta);
   void Push(int32_t id);
   bool IsStop(int32_t id) const;
   void End(FinishReason reason, Delta* delta);

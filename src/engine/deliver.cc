@@ -39,16 +39,46 @@ void Engine::Loop::FinishPrompt(Branch& branch, int32_t slot, std::vector<Draw>*
   const std::shared_ptr<Flight>& flight = branch.flight;
   flight->prompt_done = true;
   flight->listener->OnPrompt(flight->usage, std::move(flight->prompt_logprobs));
-  draws->push_back({&branch, slot, {}, std::optional<int32_t>()});
+  draws->push_back({&branch, slot, DrawnOnDevice(slot), {}, std::optional<int32_t>()});
   for (uint32_t c = 1; c < flight->request.choices; ++c) {
     auto other = NewBranch(flight, c);
     other->kv = branch.kv.Fork();
     other->name = branch.name;
     other->named = branch.named;
     waiting_.Enter(flight->request.account);
-    draws->push_back({other.get(), slot, {}, std::optional<int32_t>()});
+    draws->push_back({other.get(), slot, false, {}, std::optional<int32_t>()});
     running_.push_back(std::move(other));
   }
+}
+
+// Answers that a device can draw for, while it computes their logits. What needs the logits themselves is left out.
+Status Engine::Loop::PlanDraws(std::vector<SlotDraw>* draws) {
+  on_device_.assign(draws->size(), false);
+  std::vector<Status> failed(planned_.size());
+  model_.threads->ParallelFor(planned_.size(), 1, [&](size_t begin, size_t end, size_t) {
+    for (size_t i = begin; i < end; ++i) {
+      const Planned& p = planned_[i];
+      const EngineRequest& r = p.branch->flight->request;
+      const bool prompt = !p.branch->flight->prompt_done;
+      if (p.slots != 1 || (prompt && (r.choices > 1 || r.prompt_logprobs != kNoLogprobs))) continue;
+      failed[i] =
+          p.branch->answer.PlanDraw(p.branch->kv.length(), &(*draws)[static_cast<size_t>(p.slot)]);
+    }
+  });
+  for (size_t i = 0; i < planned_.size(); ++i) {
+    if (!failed[i].ok()) return failed[i];
+  }
+  for (size_t slot = 0; slot < draws->size(); ++slot) on_device_[slot] = (*draws)[slot].on_device;
+  return {};
+}
+
+Status Engine::Loop::RunStep() {
+  on_device_.clear();
+  if (!executor_->draws()) return executor_->Run(step_, logits_.as<float>());
+  tokens_.resize(slots_);
+  return executor_->RunAndDraw(
+      step_, [this](std::vector<SlotDraw>* draws) { return PlanDraws(draws); }, logits_.as<float>(),
+      tokens_.data());
 }
 
 void Engine::Loop::Deliver() {
@@ -57,7 +87,8 @@ void Engine::Loop::Deliver() {
     Branch& b = *p.branch;
     KeepColumns(b);
     if (p.slots == 0) continue;
-    const Status finite = Executor::CheckFinite(Logits(p.slot).data());
+    const Status finite = DrawnOnDevice(p.slot) ? Status()  // TakeDrawn tells
+                                                : Executor::CheckFinite(Logits(p.slot).data());
     if (!finite.ok()) {
       EndFlight(*b.flight, finite);
       continue;
@@ -69,7 +100,7 @@ void Engine::Loop::Deliver() {
     if (prompt) {
       FinishPrompt(b, last, &draws);
     } else {
-      draws.push_back({&b, last, {}, std::optional<int32_t>()});
+      draws.push_back({&b, last, DrawnOnDevice(last), {}, std::optional<int32_t>()});
     }
   }
   model_.threads->ParallelFor(draws.size(), 1, [&](size_t begin, size_t end, size_t) {
@@ -78,6 +109,8 @@ void Engine::Loop::Deliver() {
       d.delta.choice = d.branch->choice;
       if (d.branch->answer.finished()) {  // its grammar allows nothing
         d.delta.finish = d.branch->answer.finish();
+      } else if (d.on_device) {
+        d.token = d.branch->answer.TakeDrawn(tokens_[static_cast<size_t>(d.slot)], &d.delta);
       } else {
         d.token = d.branch->answer.Take(Logits(d.slot), d.branch->kv.length(), &d.delta);
       }

@@ -23,9 +23,6 @@ Result<GenerateResult> Generate(Session& session, const GenerateRequest& request
   GenerateResult result;
   result.prompt_tokens = static_cast<uint32_t>(request.prompt.size());
   const auto start = Clock::now();
-  WRING_ASSIGN(auto logits, session.Append(request.prompt, cancel, progress));
-  result.prompt_seconds = Since(start);
-
   AnswerOptions options;
   options.sampling = request.sampling;
   options.stop = request.stop;
@@ -33,6 +30,20 @@ Result<GenerateResult> Generate(Session& session, const GenerateRequest& request
   options.ignore_stop_ids = request.ignore_stop_ids;
   options.grammar = request.grammar;
   Answer answer(model, std::move(options), request.prompt);
+  // The device draws the next token where it can; where not, its logits come here.
+  const auto append = [&](std::span<const int32_t> tokens, const CancelToken* stop,
+                          Progress* shown) -> Result<Session::Drawn> {
+    if (session.draws()) {
+      const auto at = session.length() + static_cast<uint32_t>(tokens.size());
+      return session.AppendAndDraw(
+          tokens, [&](SlotDraw* draw) { return answer.PlanDraw(at, draw); }, stop, shown);
+    }
+    Session::Drawn drawn;
+    WRING_ASSIGN(drawn.logits, session.Append(tokens, stop, shown));
+    return drawn;
+  };
+  WRING_ASSIGN(auto drawn, append(request.prompt, cancel, progress));
+  result.prompt_seconds = Since(start);
   const auto decode_start = Clock::now();
   const auto deliver = [&](const Delta& delta) {
     result.text += delta.text;
@@ -41,7 +52,9 @@ Result<GenerateResult> Generate(Session& session, const GenerateRequest& request
   };
   while (!answer.finished()) {
     Delta delta;
-    WRING_ASSIGN(const std::optional<int32_t> id, answer.Take(logits, session.length(), &delta));
+    WRING_ASSIGN(const std::optional<int32_t> id,
+                 drawn.on_device ? answer.TakeDrawn(drawn.token, &delta)
+                                 : answer.Take(drawn.logits, session.length(), &delta));
     if (id && cancel != nullptr && cancel->cancelled()) {
       answer.Finish(FinishReason::kCancelled, &delta);
     } else if (id && session.length() >= session.context()) {
@@ -50,7 +63,7 @@ Result<GenerateResult> Generate(Session& session, const GenerateRequest& request
     deliver(delta);
     if (answer.finished()) break;
     const int32_t next[] = {*id};
-    WRING_ASSIGN(logits, session.Append(next));
+    WRING_ASSIGN(drawn, append(next, nullptr, nullptr));
   }
   result.finish = *answer.finish();
   result.decode_seconds = Since(decode_start);

@@ -129,7 +129,7 @@ void Engine::Loop::Turn() {
   Plan();
   if (!planned_.empty()) {
     const auto start = EngineClock::now();
-    if (const Status ran = executor_->Run(step_, logits_.as<float>()); ran.ok()) {
+    if (const Status ran = RunStep(); ran.ok()) {
       Deliver();
     } else {
       for (const Planned& p : planned_) EndFlight(*p.branch->flight, ran);

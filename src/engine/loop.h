@@ -42,6 +42,7 @@ class Engine::Loop {
   struct Draw {
     Branch* branch;
     int32_t slot;
+    bool on_device;
     Delta delta;
     Result<std::optional<int32_t>> token;
   };
@@ -74,6 +75,11 @@ class Engine::Loop {
   bool IsPlanned(const Branch& branch) const;
 
   // deliver.cc
+  Status RunStep();
+  Status PlanDraws(std::vector<SlotDraw>* draws);
+  bool DrawnOnDevice(int32_t slot) const {
+    return static_cast<size_t>(slot) < on_device_.size() && on_device_[static_cast<size_t>(slot)];
+  }
   void Deliver();
   void KeepColumns(Branch& branch);
   void ScorePrompt(const Planned& planned);
@@ -99,6 +105,8 @@ class Engine::Loop {
   Step step_;
   std::vector<Planned> planned_;
   uint32_t slots_used_ = 0;
+  std::vector<bool> on_device_;  // [slot]: its token was drawn there, its logits are not here
+  std::vector<int32_t> tokens_;  // [slot]
   EngineReport report_;
 
   mutable std::mutex mutex_;  // what follows

@@ -284,6 +284,37 @@ int32_t Sample(std::span<const float> logits, const SamplingParams& p,
   return DrawFrom(c, p, context.position, static_cast<uint32_t>(logits.size()));
 }
 
+bool CanDrawOnDevice(const SamplingParams& p) {
+  return p.temperature_range <= 0.0F && p.typical_p >= 1.0F && p.top_n_sigma <= 0.0F &&
+         p.xtc_probability <= 0.0F && p.dry.multiplier == 0.0F;
+}
+
+SlotDraw DrawOnDevice(const SamplingParams& p, std::span<const int32_t> history,
+                      uint32_t position) {
+  SlotDraw d;
+  d.on_device = true;
+  d.temperature = std::max(p.temperature, 0.0F);
+  d.top_k = static_cast<uint32_t>(std::max(p.top_k, 0));
+  d.top_p = p.top_p;
+  d.min_p = p.min_p;
+  d.repetition_penalty = p.repetition_penalty;
+  d.presence_penalty = p.presence_penalty;
+  d.frequency_penalty = p.frequency_penalty;
+  d.seed = p.seed;
+  d.choice = p.choice;
+  d.position = position;
+  std::unordered_map<int32_t, LogitEdit> edits;
+  for (const auto& [id, bias] : p.logit_bias) edits[id].bias += bias;
+  if (HasPenalties(p)) {
+    for (const int32_t id : history) ++edits[id].count;
+  }
+  for (auto& [id, edit] : edits) {
+    edit.id = id;
+    d.edits.push_back(edit);
+  }
+  return d;
+}
+
 double LogProbability(std::span<const float> logits, int32_t token) {
   const double peak = *std::max_element(logits.begin(), logits.end());
   double total = 0;

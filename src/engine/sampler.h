@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "engine/dry.h"
+#include "model/draw.h"
 
 namespace wring {
 
@@ -73,6 +74,11 @@ inline int32_t Sample(std::span<const float> logits, const SamplingParams& param
                       std::span<const int32_t> history, uint32_t position) {
   return Sample(logits, params, SampleContext{.history = history, .position = position});
 }
+
+// The part of the chain that a device draws by itself: bias, penalties, temperature, top-k, top-p and min-p.
+bool CanDrawOnDevice(const SamplingParams& params);
+SlotDraw DrawOnDevice(const SamplingParams& params, std::span<const int32_t> history,
+                      uint32_t position);
 
 // The natural-log probability of `token`.
 double LogProbability(std::span<const float> logits, int32_t token);

@@ -64,7 +64,8 @@ Status Session::Check(std::span<const int32_t> tokens) const {
 }
 
 // Runs one chunk; logits of all rows, or of the last when `last`, land in logits_.
-Status Session::RunChunk(std::span<const int32_t> tokens, bool all, bool last) {
+Status Session::RunChunk(std::span<const int32_t> tokens, bool all, bool last,
+                         const PlanDraw* plan) {
   const uint32_t start = length();
   WRING_TRY(kv_->Extend(start + static_cast<uint32_t>(tokens.size())));
   Step step;
@@ -84,10 +85,23 @@ Status Session::RunChunk(std::span<const int32_t> tokens, bool all, bool last) {
   if (logits_.size() < bytes) {
     WRING_ASSIGN(logits_, executor_->logits_memory().Allocate(bytes));
   }
-  if (Status ran = executor_->Run(step, logits_.as<float>()); !ran.ok()) {
+  drawn_ = Drawn();
+  const auto run = [&] {
+    if (plan == nullptr || !last) return executor_->Run(step, logits_.as<float>());
+    return executor_->RunAndDraw(
+        step,
+        [&](std::vector<SlotDraw>* draws) {
+          WRING_TRY((*plan)(draws->data()));
+          drawn_.on_device = (*draws)[0].on_device;
+          return Status();
+        },
+        logits_.as<float>(), &drawn_.token);
+  };
+  if (Status ran = run(); !ran.ok()) {
     kv_->Truncate(start);
     return ran;
   }
+  if (drawn_.on_device) return {};
   const uint32_t slots = all ? static_cast<uint32_t>(tokens.size()) : last ? 1 : 0;
   for (uint32_t s = 0; s < slots; ++s) {
     Status status = Executor::CheckFinite(logits_.as<float>() + s * executor_->logits_stride());
@@ -99,18 +113,31 @@ Status Session::RunChunk(std::span<const int32_t> tokens, bool all, bool last) {
   return {};
 }
 
-Result<std::span<const float>> Session::Append(std::span<const int32_t> tokens,
-                                               const CancelToken* cancel, Progress* progress) {
+Status Session::AppendChunks(std::span<const int32_t> tokens, const PlanDraw* plan,
+                             const CancelToken* cancel, Progress* progress) {
   WRING_TRY(Check(tokens));
   const size_t total = tokens.size();
   for (size_t done = 0; done < total;) {
     if (cancel != nullptr && cancel->cancelled()) return Error(Code::kCancelled, "cancelled");
     const size_t n = std::min<size_t>(executor_->max_rows(), total - done);
-    WRING_TRY(RunChunk(tokens.subspan(done, n), false, done + n == total));
+    WRING_TRY(RunChunk(tokens.subspan(done, n), false, done + n == total, plan));
     done += n;
     if (progress != nullptr) progress->Report("reading the prompt", done, total);
   }
+  return {};
+}
+
+Result<std::span<const float>> Session::Append(std::span<const int32_t> tokens,
+                                               const CancelToken* cancel, Progress* progress) {
+  WRING_TRY(AppendChunks(tokens, nullptr, cancel, progress));
   return std::span<const float>(logits_.as<float>(), model_.spec.vocab);
+}
+
+Result<Session::Drawn> Session::AppendAndDraw(std::span<const int32_t> tokens, const PlanDraw& plan,
+                                              const CancelToken* cancel, Progress* progress) {
+  WRING_TRY(AppendChunks(tokens, &plan, cancel, progress));
+  if (!drawn_.on_device) drawn_.logits = {logits_.as<float>(), model_.spec.vocab};
+  return drawn_;
 }
 
 Status Session::AppendAll(std::span<const int32_t> tokens,

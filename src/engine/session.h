@@ -40,6 +40,16 @@ class Session {
   Result<std::span<const float>> Append(std::span<const int32_t> tokens,
                                         const CancelToken* cancel = nullptr,
                                         Progress* progress = nullptr);
+  // The same where the device draws the next token itself: `plan` says how. kInternal unless draws().
+  bool draws() const { return executor_->draws(); }
+  struct Drawn {
+    bool on_device = false;
+    int32_t token = 0;                // when it was
+    std::span<const float> logits{};  // when not
+  };
+  Result<Drawn> AppendAndDraw(std::span<const int32_t> tokens,
+                              const std::function<Status(SlotDraw*)>& plan,
+                              const CancelToken* cancel = nullptr, Progress* progress = nullptr);
   // The same, giving the logits of every token: each(index in tokens, logits).
   Status AppendAll(std::span<const int32_t> tokens,
                    const std::function<void(size_t, std::span<const float>)>& each,
@@ -51,7 +61,12 @@ class Session {
   Session(Model& model, uint32_t context, const SessionOptions& options)
       : model_(model), context_(context), options_(options) {}
   Status Check(std::span<const int32_t> tokens) const;
-  Status RunChunk(std::span<const int32_t> tokens, bool all, bool last);
+  using PlanDraw = std::function<Status(SlotDraw*)>;
+  // Logits of all rows, of the last, or of the last as `plan` says.
+  Status RunChunk(std::span<const int32_t> tokens, bool all, bool last,
+                  const PlanDraw* plan = nullptr);
+  Status AppendChunks(std::span<const int32_t> tokens, const PlanDraw* plan,
+                      const CancelToken* cancel, Progress* progress);
 
   Model& model_;
   uint32_t context_;
@@ -60,6 +75,7 @@ class Session {
   std::unique_ptr<PagePool> pool_;
   std::unique_ptr<SequenceKv> kv_;
   std::unique_ptr<Executor> executor_;
+  Drawn drawn_;
   Buffer logits_;  // [1 or rows of an AppendAll chunk][stride]
 };
 

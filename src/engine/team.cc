@@ -34,12 +34,12 @@ class Team::Lead final : public Executor {
   ~Lead() override { team_.Stop(pool_); }
 
   Status Run(const Step& step, float* logits) override {
-    team_.message_ = ToBytes(TeamCall::kStep);
-    AppendStep(step, &team_.message_);
-    WRING_TRY(team_.link_->Broadcast(&team_.message_));
-    Status ran = mine_->Run(step, logits);
-    if (!ran.ok()) team_.link_->Fail(ran);
-    return ran;
+    return Together(step, [&] { return mine_->Run(step, logits); });
+  }
+  bool draws() const override { return mine_->draws(); }
+  Status RunAndDraw(const Step& step, const PlanDraws& plan, float* logits,
+                    int32_t* tokens) override {
+    return Together(step, [&] { return mine_->RunAndDraw(step, plan, logits, tokens); });
   }
   Result<std::vector<OpTime>> TimeOps(const Step& step, int repeat) override {
     team_.message_ = ToBytes(TeamCall::kTimeOps);
@@ -51,6 +51,15 @@ class Team::Lead final : public Executor {
   Device& logits_memory() const override { return mine_->logits_memory(); }
 
  private:
+  Status Together(const Step& step, const std::function<Status()>& mine) {
+    team_.message_ = ToBytes(TeamCall::kStep);
+    AppendStep(step, &team_.message_);
+    WRING_TRY(team_.link_->Broadcast(&team_.message_));
+    Status ran = mine();
+    if (!ran.ok()) team_.link_->Fail(ran);
+    return ran;
+  }
+
   Team& team_;
   std::unique_ptr<Executor> mine_;
 };

@@ -78,7 +78,15 @@ uint32_t Executor::SelectedRows(const Step& step) {
 
 Status Executor::CheckFinite(const float* logits) {
   // One NaN or infinity in any activation reaches every logit through the norms.
-  if (std::isfinite(logits[0])) return {};
+  return std::isfinite(logits[0]) ? Status() : NotFinite();
+}
+
+Status Executor::RunAndDraw(const Step& /*step*/, const PlanDraws& /*plan*/, float* /*logits*/,
+                            int32_t* /*tokens*/) {
+  return Error(Code::kInternal, "this device draws no tokens: report it");
+}
+
+Status Executor::NotFinite() {
   return Error(
       Code::kCorrupt,
       "the model produced values that are not finite: its weights are damaged, get them again");

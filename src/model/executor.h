@@ -11,6 +11,7 @@
 #include "kernels/registry.h"
 #include "kv/layout.h"
 #include "kv/page_pool.h"
+#include "model/draw.h"
 #include "model/op_list.h"
 #include "model/step.h"
 #include "model/weights.h"
@@ -47,8 +48,14 @@ class Executor {
   // row has the slot; all rows of a sequence stand in one step then. Rows were checked by the scheduler. Fails only when
   // the device does.
   virtual Status Run(const Step& step, float* logits) = 0;
+  // Whether RunAndDraw() works: the device draws tokens itself.
+  virtual bool draws() const { return false; }
+  // The same, but slots that `plan` says are drawn on the device give tokens[slot] and no logits.
+  virtual Status RunAndDraw(const Step& step, const PlanDraws& plan, float* logits,
+                            int32_t* tokens);
   // kCorrupt when these logits, of one slot, are not finite.
   static Status CheckFinite(const float* logits);
+  static Status NotFinite();
 
   // What the ops of a step cost, by kind, on a GPU; every rank calls it at once.
   struct OpTime {

@@ -259,6 +259,13 @@ Status CudaExecutor::MakeRope() {
 }
 
 Status CudaExecutor::Run(const Step& step, float* logits) {
+  WRING_TRY(Compute(step));
+  if (selected_ > 0 && spec_.sharding.rank == 0) WRING_TRY(CopyLogits(0, selected_, logits));
+  return Finish();
+}
+
+// The step into the stream.
+Status CudaExecutor::Compute(const Step& step) {
   assert(!step.rows.empty() && step.rows.size() <= options_.max_rows);
   device_.Use();
   rows_ = static_cast<uint32_t>(step.rows.size());
@@ -269,13 +276,18 @@ Status CudaExecutor::Run(const Step& step, float* logits) {
   WRING_TRY(Upload());
   if (meeting_ != nullptr) WRING_TRY(ReserveMeeting());
   const bool graph = rows_ <= kGraphRows && (meeting_ == nullptr || meeting_->on_stream());
-  WRING_TRY(graph ? RunGraph() : Launch());
-  if (selected_ > 0 && spec_.sharding.rank == 0) {
-    WRING_TRY(CudaStatus(
-        cudaMemcpyAsync(logits, floats(Slot::kLogits), selected_ * logits_stride() * sizeof(float),
-                        cudaMemcpyDeviceToHost, device_.stream()),
-        "copying logits"));
-  }
+  return graph ? RunGraph() : Launch();
+}
+
+Status CudaExecutor::CopyLogits(uint32_t slot, uint32_t slots, float* logits) {
+  return CudaStatus(cudaMemcpyAsync(logits + slot * logits_stride(),
+                                    floats(Slot::kLogits) + slot * logits_stride(),
+                                    slots * logits_stride() * sizeof(float), cudaMemcpyDeviceToHost,
+                                    device_.stream()),
+                    "copying logits");
+}
+
+Status CudaExecutor::Finish() {
   WRING_TRY(device_.Synchronize());
   return meeting_ != nullptr ? meeting_->Check() : Status();
 }

@@ -29,6 +29,9 @@ class CudaExecutor final : public Executor {
                                                   const ExecutorOptions& options);
   ~CudaExecutor() override;
   Status Run(const Step& step, float* logits) override;
+  bool draws() const override { return true; }
+  Status RunAndDraw(const Step& step, const PlanDraws& plan, float* logits,
+                    int32_t* tokens) override;
   Device& logits_memory() const override { return PinnedHost(); }
 
   // The stages of all layers are run one after another, so that weights come from memory as they do in a step. The cache is
@@ -71,6 +74,9 @@ class CudaExecutor final : public Executor {
   static bool WritesHalf(const Op& norm) { return norm.out != Slot::kBranch; }
 
   // cuda_executor.cc
+  Status Compute(const Step& step);
+  Status Finish();
+  Status CopyLogits(uint32_t slot, uint32_t slots, float* logits);
   Status Upload();
   Status ReserveMeeting();
   Status Launch();  // the whole step into the stream
@@ -117,6 +123,9 @@ class CudaExecutor final : public Executor {
   // One part's product; half_out: there, as float16, instead of to the part's output.
   Status VendorProduct(const cuda::LinearArgs::Part& part, const cuda::LinearArgs& args,
                        FormatId format, cuda::Half* half_out);
+
+  // draws.cc
+  Status LaunchDraws();
 
   // op_times.cc
   Result<double> TimeStages(const std::vector<const Stage*>& stages, int repeat);
@@ -167,6 +176,9 @@ class CudaExecutor final : public Executor {
     std::vector<PlanAt> plans;
   } at_;
   std::map<GraphKey, CUgraphExec_st*> graphs_;
+
+  std::vector<SlotDraw> draws_;  // of the step, by slot
+  Buffer draw_staging_, draw_tables_, tokens_, tokens_there_;
 };
 
 }  // namespace wring
