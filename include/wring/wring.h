@@ -26,7 +26,8 @@ typedef struct {
   int32_t no_repack;  /* map the file as it is */
   const char* device; /* "cpu", "cuda", "cuda:N", or "auto" (default): a GPU where there is one */
   uint32_t ranks; /* cut among so many GPUs, or groups of threads: tensor parallelism; default: 1 */
-  int32_t invariant; /* on a GPU: a text's bits depend on the text alone; slower */
+  uint32_t gpu_layers; /* that a GPU computes, the last ones; default: as many as fit */
+  int32_t invariant;   /* on a GPU: a text's bits depend on the text alone; slower */
 } wring_model_options;
 
 typedef struct {

@@ -76,6 +76,11 @@ Result<Engine> Engine::Open(const Arguments& a) {
       a.Has("--exact") && a.Text("--device") == "auto" ? "cpu" : a.Text("--device");
   model.device = device.c_str();
   model.ranks = RanksOf(a);
+  WRING_ASSIGN(const int32_t gpu_layers, GpuLayersOf(a));
+  if (gpu_layers == 0) {
+    return Error(Code::kInvalid, "--gpu-layers 0 leaves nothing to the GPU: use --device cpu");
+  }
+  model.gpu_layers = gpu_layers < 0 ? 0 : static_cast<uint32_t>(gpu_layers);
   model.invariant = a.Has("--invariant") ? 1 : 0;
   {
     const Waiting waiting("loading the model");

@@ -115,14 +115,19 @@ Status BenchGpu(const Arguments& arguments, Device& device) {
     WRING_ASSIGN(model, OpenModel(arguments, false));
     spec = model->spec;
     name = model->name;
-    team = model->team;
   } else {
     return Error(Code::kInvalid, "on a GPU bench needs MODEL or --shape: see wring bench --help");
   }
   const Weights& weights = random != nullptr ? *random : *model->weights;
+  ThreadPool threads(1);
+  const auto make = [&](const KvLayouts& layouts, PagePool& pool, const ExecutorOptions& o) {
+    if (model != nullptr) return MakeExecutor(*model, layouts, pool, o);
+    if (team != nullptr) return team->Start(spec, weights, layouts, pool, threads, o);
+    return Executor::Create(spec, weights, layouts, pool, threads, o);
+  };
   WRING_ASSIGN(const double bandwidth, bench::CopyBandwidth(gpu));
   WRING_ASSIGN(const auto report,
-               bench::BenchGpuModel(spec, weights, gpu, bandwidth, options, team.get()));
+               bench::BenchGpuModel(spec, weights, gpu, bandwidth, options, make));
   const std::string head = fmt::format(
       "{} on {}, driver {}, commit {}, {}; copy {:.0f} GB/s, weights {:.1f} MB a step, peak "
       "memory {} MiB",

@@ -16,6 +16,9 @@ Rows Join(std::initializer_list<Rows> groups) {
 constexpr std::string_view kModelHelp =
     "a GGUF file, a Hugging Face directory, a llama2.c .bin, or the name of a pulled model";
 
+constexpr std::string_view kGpuLayersHelp =
+    "layers that the GPU computes, the last ones; the processor computes the others; auto: as many "
+    "as fit";
 constexpr std::string_view kTpHelp =
     "tensor parallelism: cut the model among N GPUs (or N groups of threads); by default the ranks "
     "that mpirun started";
@@ -26,6 +29,7 @@ Rows ModelOptions() {
        "what computes: cpu, cuda or cuda:N (an NVIDIA GPU), or auto, a GPU where there is one"},
       {"--invariant", "", Kind::kFlag, "", 0, 0, "",
        "on a GPU: the same request gives the same bits whatever runs beside it; slower"},
+      {"--gpu-layers", "N", Kind::kText, "auto", 0, 0, "", kGpuLayersHelp},
       {"--tp", "N", Kind::kInteger, "", 1, 64, "", kTpHelp},
       {"--threads", "N", Kind::kInteger, "", 1, 1024, "",
        "threads to compute with; by default every processor of the process"},
@@ -160,6 +164,7 @@ CommandRow BenchCommand() {
              "what computes: cpu, cuda or cuda:N, or auto; --threads, --roofs, --gemm and --gemv "
              "mean the processor"},
             {"--invariant", "", Kind::kFlag, "", 0, 0, "", "on a GPU: the invariant grade"},
+            {"--gpu-layers", "N", Kind::kText, "auto", 0, 0, "", kGpuLayersHelp},
             {"--tp", "N", Kind::kInteger, "", 1, 64, "", kTpHelp},
             {"--no-repack", "", Kind::kFlag, "", 0, 0, "", "map the file as it is"},
             {"--exact", "", Kind::kFlag, "", 0, 0, "", "float32 activations and KV cache"},

@@ -1,5 +1,6 @@
 #include "cli/session_options.h"
 
+#include <charconv>
 #include <cstring>
 
 #include "cli/models.h"
@@ -19,11 +20,28 @@ uint32_t RanksOf(const Arguments& arguments) {
   return arguments.Has("--tp") ? static_cast<uint32_t>(arguments.Integer("--tp")) : MpiRanks();
 }
 
+Result<int32_t> GpuLayersOf(const Arguments& arguments) {
+  const std::string text = arguments.Text("--gpu-layers");
+  if (text == "auto") return -1;
+  int32_t layers = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), layers);
+  if (error != std::errc() || end != text.data() + text.size() || layers < 0) {
+    return Error(Code::kInvalid, "--gpu-layers takes auto or a number of layers, not \"{}\"",
+                 text.substr(0, 64));
+  }
+  return layers;
+}
+
 Result<ModelOptions> LoadingOf(const Arguments& arguments) {
   ModelOptions options;
   options.repack = !arguments.Has("--no-repack");
   WRING_ASSIGN(options.device, DeviceOf(arguments));
   options.ranks = RanksOf(arguments);
+  WRING_ASSIGN(options.gpu_layers, GpuLayersOf(arguments));
+  if (options.gpu_layers >= 0 && options.device->kind() == DeviceKind::kHost) {
+    return Error(Code::kInvalid,
+                 "--gpu-layers needs a GPU, and --device cpu computes: leave it out");
+  }
   options.reduce = options.device->kind() != DeviceKind::kHost && !arguments.Has("--invariant");
   return options;
 }

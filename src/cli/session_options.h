@@ -17,7 +17,9 @@ struct Loaded {
 Result<Device*> DeviceOf(const Arguments& arguments);
 // As --tp says, else mpirun.
 uint32_t RanksOf(const Arguments& arguments);
-// --device, --no-repack, --tp and --invariant; the threads are the command's.
+// --gpu-layers: -1 for auto.
+Result<int32_t> GpuLayersOf(const Arguments& arguments);
+// --device, --gpu-layers, --no-repack, --tp and --invariant; the threads are the command's.
 Result<ModelOptions> LoadingOf(const Arguments& arguments);
 // Opens MODEL as --device, --threads and --no-repack say, with a progress bar.
 Result<std::unique_ptr<Model>> OpenModel(const Arguments& arguments, bool need_text);

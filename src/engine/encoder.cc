@@ -11,8 +11,7 @@ Result<std::unique_ptr<Encoder>> Encoder::Create(Model& model, bool exact) {
   }
   std::unique_ptr<Encoder> e(new Encoder(model));
   // Keys and values live for one step only, so there is nothing to save by rounding them.
-  WRING_ASSIGN(e->layout_, KvLayout::For(CodecId::kF32, spec.cached_kv_heads(), spec.head_dim,
-                                         spec.layer_windows()));
+  WRING_ASSIGN(e->layout_, CacheLayout(spec, CodecId::kF32));
   WRING_ASSIGN(e->pool_,
                PagePool::Create(model.weights->device(), e->layout_.pool_bytes(spec.context)));
   ExecutorOptions options;

@@ -42,8 +42,7 @@ Result<std::unique_ptr<Engine>> Engine::Create(Model& model, const EngineOptions
   if (std::ranges::find(o.codecs, o.codec) == o.codecs.end()) o.codecs.push_back(o.codec);
   if (o.rows == 0) o.rows = DefaultRows(device);
   o.sequences = std::clamp(o.sequences, 1U, o.rows);
-  WRING_ASSIGN(const KvLayout layout,
-               KvLayout::For(o.codec, spec.cached_kv_heads(), spec.head_dim, spec.layer_windows()));
+  WRING_ASSIGN(const KvLayout layout, CacheLayout(spec, o.codec));
   // The system would grant it, page by page, and end the process when it has been believed for long enough.
   if (o.pool_bytes > device.memory().total) {
     return Error(Code::kLimit,

@@ -112,8 +112,7 @@ Status Follower::Start(StartCall call) {
   const Weights& weights = random_ != nullptr ? *random_ : *model_->weights;
   KvLayouts layouts;
   for (const CodecId codec : call.codecs) {
-    WRING_ASSIGN(KvLayout layout, KvLayout::For(codec, spec_.cached_kv_heads(), spec_.head_dim,
-                                                spec_.layer_windows()));
+    WRING_ASSIGN(KvLayout layout, CacheLayout(spec_, codec));
     layouts.Add(std::move(layout));
   }
   WRING_ASSIGN(pool_, PagePool::Create(weights.device(), call.pool_bytes));

@@ -41,8 +41,7 @@ Engine::Loop::~Loop() {
 Status Engine::Loop::Allocate() {
   const ModelSpec& spec = model_.spec;
   for (const CodecId codec : options_.codecs) {
-    WRING_ASSIGN(KvLayout layout,
-                 KvLayout::For(codec, spec.cached_kv_heads(), spec.head_dim, spec.layer_windows()));
+    WRING_ASSIGN(KvLayout layout, CacheLayout(spec, codec));
     layouts_.Add(std::move(layout));
   }
   WRING_ASSIGN(pool_, PagePool::Create(model_.weights->device(), options_.pool_bytes));

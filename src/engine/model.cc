@@ -8,11 +8,13 @@
 #include <future>
 
 #include "engine/config_view.h"
+#include "engine/host_layers.h"
 #include "formats/gguf.h"
 #include "formats/hf_config.h"
 #include "formats/llama2c.h"
 #include "formats/printable.h"
 #include "kernels/cpu/isa.h"
+#include "model/placement.h"
 #include "model/shard.h"
 
 namespace wring {
@@ -161,6 +163,21 @@ bool IsGguf(const std::string& path) {
          std::memcmp((*file)->bytes().data(), "GGUF", 4) == 0;
 }
 
+// The weights of the device that computes; before them, where it is too small, those of the host's layers.
+Result<std::unique_ptr<Weights>> LoadWeights(Model& model, const Weights::Source& source,
+                                             bool repack, Progress* progress, Device& device) {
+  if (model.spec.host_layers == 0)
+    return Weights::Load(model.spec, source, repack, *model.threads, progress, device);
+  const auto load = [&](Placement placement, Device& where) {
+    const ModelSpec spec = PlacedSpec(model.spec, placement);
+    Weights::Source part = source;
+    part.weights = PlacedWeights(source.weights, spec);
+    return Weights::Load(spec, part, repack, *model.threads, progress, where);
+  };
+  WRING_ASSIGN(model.front_weights, load(Placement::kFront, HostDevice()));
+  return load(Placement::kBack, device);
+}
+
 // Weights and text load side by side: both are a few hundred milliseconds for a large model.
 template <typename LoadText>
 Status Finish(Model& model, Opened opened, const ModelOptions& options, Progress* progress,
@@ -176,7 +193,9 @@ Status Finish(Model& model, Opened opened, const ModelOptions& options, Progress
   // An encoder's ops have no GPU kernels.
   Device& device = options.device != nullptr && model.spec.causal ? *options.device : HostDevice();
   const bool repack = options.repack || device.kind() != DeviceKind::kHost;
-  auto weights = Weights::Load(model.spec, opened.source, repack, *model.threads, progress, device);
+  WRING_ASSIGN(model.spec.host_layers,
+               HostLayers(model.spec, opened.source, device, options.gpu_layers));
+  auto weights = LoadWeights(model, opened.source, repack, progress, device);
   Status text_status;
   if (options.need_text) {
     Result<Text> t = text.get();

@@ -25,6 +25,7 @@ struct ModelOptions {
   Device* device = nullptr;  // that computes; null: the host
   bool need_text = true;     // load tokenizer and chat template where the file has them
   uint32_t ranks = 1;        // that the model is cut among (engine/team.h)
+  int32_t gpu_layers = -1;   // layers that a GPU computes; -1: as many as fit
   bool reduce = false;       // ranks add their sums: fewer meetings, other bits (model/sharding.h)
 };
 
@@ -32,8 +33,9 @@ struct Model {
   std::string path;
   std::string name;  // general.name, or the file's
   ModelSpec spec;
-  std::unique_ptr<Weights> weights;
-  std::unique_ptr<Tokenizer> tokenizer;         // null when the file has none
+  std::unique_ptr<Weights> weights;        // of the back, when the host computes the first layers
+  std::unique_ptr<Weights> front_weights;  // those of the host's layers
+  std::unique_ptr<Tokenizer> tokenizer;    // null when the file has none
   std::unique_ptr<ChatTemplate> chat_template;  // null when the file has none
   std::string chat_template_source;
   std::string bos_token, eos_token;  // as templates want them

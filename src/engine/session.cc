@@ -28,8 +28,7 @@ Result<std::unique_ptr<Session>> Session::Create(Model& model, const SessionOpti
   }
   std::unique_ptr<Session> s(new Session(model, context, options));
   const CodecId codec = options.exact ? CodecId::kF32 : options.kv_codec;
-  WRING_ASSIGN(s->layout_,
-               KvLayout::For(codec, spec.cached_kv_heads(), spec.head_dim, spec.layer_windows()));
+  WRING_ASSIGN(s->layout_, CacheLayout(spec, codec));
   WRING_ASSIGN(s->pool_, PagePool::Create(model.weights->device(), s->layout_.pool_bytes(context)));
   s->kv_ = std::make_unique<SequenceKv>(s->pool_.get(), &s->layout_);
   ExecutorOptions executor;

@@ -6,6 +6,7 @@
 #include "engine/follower.h"
 #include "engine/model.h"
 #include "engine/team_calls.h"
+#include "model/placement.h"
 #include "model/step_bytes.h"
 #include "ranks/mpi_link.h"
 #include "ranks/thread_link.h"
@@ -153,6 +154,10 @@ Result<std::unique_ptr<Executor>> MakeExecutor(Model& model, const KvLayouts& la
                                                PagePool& pool, const ExecutorOptions& options) {
   if (model.team != nullptr) {
     return model.team->Start(model.spec, *model.weights, layouts, pool, *model.threads, options);
+  }
+  if (model.front_weights != nullptr) {
+    return MakePlacedExecutor(model.spec, *model.front_weights, *model.weights, layouts, pool,
+                              *model.threads, options);
   }
   return Executor::Create(model.spec, *model.weights, layouts, pool, *model.threads, options);
 }

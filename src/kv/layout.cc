@@ -1,5 +1,7 @@
 #include "kv/layout.h"
 
+#include <algorithm>
+#include <cassert>
 #include <map>
 
 #include "base/checked.h"
@@ -31,7 +33,7 @@ uint32_t BestGroup(uint32_t layers, uint64_t layer_bytes) {
 }  // namespace
 
 Result<KvLayout> KvLayout::For(CodecId codec, uint32_t kv_heads, uint32_t head_dim,
-                               std::span<const uint32_t> windows) {
+                               std::span<const uint32_t> windows, uint32_t first) {
   KvLayout l;
   l.codec = codec;
   l.kv_heads = kv_heads;
@@ -46,7 +48,7 @@ Result<KvLayout> KvLayout::For(CodecId codec, uint32_t kv_heads, uint32_t head_d
         kv_heads, head_dim, Codec(codec).name, l.layer_bytes, kSlabBytes);
   }
   std::map<uint32_t, std::vector<uint32_t>> by_window;
-  for (uint32_t layer = 0; layer < windows.size(); ++layer) {
+  for (uint32_t layer = first; layer < windows.size(); ++layer) {
     by_window[windows[layer]].push_back(layer);
   }
   l.places.resize(windows.size());
@@ -61,6 +63,28 @@ Result<KvLayout> KvLayout::For(CodecId codec, uint32_t kv_heads, uint32_t head_d
     }
   }
   return l;
+}
+
+KvLayout KvLayout::Image(std::span<const uint32_t> windows, uint32_t first, uint64_t* scale) const {
+  KvLayout image = *this;
+  image.places.assign(windows.size(), {});
+  for (KvGroup& g : image.groups) g.layers = 0;
+  for (uint32_t layer = 0; layer < first; ++layer) {
+    // The emptiest group of its window.
+    size_t best = groups.size();
+    for (size_t g = 0; g < groups.size(); ++g) {
+      if (groups[g].window != windows[layer]) continue;
+      if (best == groups.size() || image.groups[g].layers < image.groups[best].layers) best = g;
+    }
+    assert(best < groups.size());
+    image.places[layer] = {static_cast<uint32_t>(best), image.groups[best].layers++};
+  }
+  *scale = 1;
+  for (size_t g = 0; g < groups.size(); ++g) {
+    image.groups[g].block_bytes = image.groups[g].layers * layer_bytes;
+    *scale = std::max(*scale, CeilDiv(image.groups[g].block_bytes, groups[g].block_bytes));
+  }
+  return image;
 }
 
 uint64_t KvLayout::pool_bytes(uint64_t tokens) const {

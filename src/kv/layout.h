@@ -34,12 +34,19 @@ struct KvLayout {
   std::vector<KvGroup> groups;
   std::vector<Place> places;  // [layer]
 
-  // `windows`: one a layer, 0 where it sees everything. Groups are cut so that their blocks fill slabs well.
-  // kUnsupported when 64 tokens of one layer do not fit in a slab.
+  // `windows`: one a layer, 0 where it sees everything. Groups are cut so that their blocks fill slabs well. Layers before
+  // `first` have no place. kUnsupported when 64 tokens of one layer do not fit in a slab.
   static Result<KvLayout> For(CodecId codec, uint32_t kv_heads, uint32_t head_dim,
-                              std::span<const uint32_t> windows);
+                              std::span<const uint32_t> windows, uint32_t first = 0);
+  // A layout for the layers before `first` in another memory, which has a block for each of this layout's blocks: that at
+  // offset o of the pool stands at o * scale there. Every window of those layers must be one of a group's.
+  KvLayout Image(std::span<const uint32_t> windows, uint32_t first, uint64_t* scale) const;
 
-  uint64_t bytes_per_token() const { return places.size() * layer_bytes / kBlockTokens; }
+  uint64_t bytes_per_token() const {
+    uint64_t bytes = 0;
+    for (const KvGroup& g : groups) bytes += g.block_bytes;
+    return bytes / kBlockTokens;
+  }
   // Pool bytes, whole slabs, that hold `tokens` positions of one sequence with nothing given back.
   uint64_t pool_bytes(uint64_t tokens) const;
 

@@ -33,6 +33,10 @@ inline uint32_t DefaultRows(const Device& device) {
   return device.kind() == DeviceKind::kHost ? 256 : 2048;
 }
 
+// How the cache of a model lies in the pool of the device that computes it (of the GPU, where the host computes some of the
+// layers).
+Result<KvLayout> CacheLayout(const ModelSpec& spec, CodecId codec);
+
 class Executor {
  public:
   // For the weights' device, which must be the pool's. Fails when a kernel that the model needs is not registered. The
@@ -65,6 +69,10 @@ class Executor {
     double bytes = 0;    // that one must read: weights or cache
   };
   virtual Result<std::vector<OpTime>> TimeOps(const Step& step, int repeat);
+
+  // Of a front: where it leaves the residual stream of a step's rows; of a back: where it takes it from. Host memory.
+  virtual float* hidden() { return nullptr; }
+  virtual uint64_t hidden_stride() const { return 0; }
 
   // Where the caller's logits lie best.
   virtual Device& logits_memory() const { return HostDevice(); }

@@ -24,6 +24,9 @@ enum class Activation : uint8_t { kSilu, kGeluTanh, kGelu };
 // What an encoder gives for a text: the mean over its tokens, or the first token ("[CLS]").
 enum class Pooling : uint8_t { kNone, kMean, kCls };
 
+// What an executor computes of a model: all of it, its first layers, or the rest.
+enum class Placement : uint8_t { kWhole, kFront, kBack };
+
 struct ModelSpec {
   std::string architecture;
   uint32_t layers = 0;
@@ -65,6 +68,9 @@ struct ModelSpec {
 
   // Set when the model is cut among ranks; the numbers above stay those of the whole.
   Sharding sharding;
+  // Set when it is larger than the GPU: the host computes the first layers (model/placement.h).
+  uint32_t host_layers = 0;
+  Placement placement = Placement::kWhole;
 
   uint32_t q_width() const { return heads * head_dim; }
   uint32_t kv_width() const { return kv_heads * head_dim; }

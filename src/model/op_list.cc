@@ -1,6 +1,7 @@
 #include "model/op_list.h"
 
 #include "model/arch/architecture.h"
+#include "model/placement.h"
 #include "model/shard.h"
 
 namespace wring {
@@ -28,7 +29,7 @@ uint32_t SlotWidth(const ModelSpec& spec, Slot slot) {
 std::vector<Op> BuildOps(const ModelSpec& spec) {
   const Architecture* arch = FindArchitecture(spec.architecture);
   assert(arch != nullptr);
-  return ShardOps(arch->ops(spec), spec);
+  return PlacedOps(ShardOps(arch->ops(spec), spec), spec);
 }
 
 std::vector<Op> Fuse(std::vector<Op> ops) {

@@ -19,17 +19,16 @@ double Median(std::vector<double> v) {
 class Runner {
  public:
   Runner(const ModelSpec& spec, const Weights& weights, CudaDevice& device, double bandwidth,
-         const GpuBenchOptions& options, Team* team)
+         const GpuBenchOptions& options, const ExecutorMaker& make)
       : spec_(spec),
         weights_(weights),
         device_(device),
         bandwidth_(bandwidth),
         o_(options),
-        team_(team) {}
+        make_(make) {}
 
   Result<GpuReport> Run() {
-    WRING_ASSIGN(layout_, KvLayout::For(o_.codec, spec_.cached_kv_heads(), spec_.head_dim,
-                                        spec_.layer_windows()));
+    WRING_ASSIGN(layout_, CacheLayout(spec_, o_.codec));
     uint64_t pool = layout_.pool_bytes(std::max(o_.prefill, 1U));
     uint32_t positions = std::max(o_.prefill, 1U);
     for (uint32_t depth : o_.depths) {
@@ -43,11 +42,7 @@ class Runner {
     options.max_rows = kChunk;
     options.positions = positions;
     options.invariant = o_.invariant;
-    auto executor =
-        team_ != nullptr
-            ? team_->Start(spec_, weights_, KvLayouts(layout_), *pool_, threads_, options)
-            : Executor::Create(spec_, weights_, KvLayouts(layout_), *pool_, threads_, options);
-    WRING_ASSIGN(executor_, std::move(executor));
+    WRING_ASSIGN(executor_, make_(KvLayouts(layout_), *pool_, options));
     const uint32_t most = *std::max_element(o_.batches.begin(), o_.batches.end());
     WRING_ASSIGN(logits_, executor_->logits_memory().Allocate(
                               std::max(most, 1U) * executor_->logits_stride() * sizeof(float)));
@@ -86,7 +81,7 @@ class Runner {
   }
 
   Status Ops(const std::string& test, const Step& step) {
-    if (!o_.ops && team_ == nullptr) return {};
+    if (!o_.ops && !spec_.sharding.divided()) return {};
     WRING_ASSIGN(const auto times, executor_->TimeOps(step, o_.repeat));
     GpuRow& row = report_.rows.back();
     for (const auto& t : times) {
@@ -179,8 +174,7 @@ class Runner {
   CudaDevice& device_;
   double bandwidth_;
   const GpuBenchOptions& o_;
-  Team* team_;
-  ThreadPool threads_{1};
+  const ExecutorMaker& make_;
   KvLayout layout_;
   std::unique_ptr<PagePool> pool_;
   std::unique_ptr<Executor> executor_;
@@ -207,8 +201,9 @@ Result<double> CopyBandwidth(CudaDevice& device) {
 }
 
 Result<GpuReport> BenchGpuModel(const ModelSpec& spec, const Weights& weights, CudaDevice& device,
-                                double bandwidth, const GpuBenchOptions& options, Team* team) {
-  return Runner(spec, weights, device, bandwidth, options, team).Run();
+                                double bandwidth, const GpuBenchOptions& options,
+                                const ExecutorMaker& make) {
+  return Runner(spec, weights, device, bandwidth, options, make).Run();
 }
 
 }  // namespace wring::bench

@@ -1,11 +1,11 @@
 // Speed of a model on a GPU: prefill, and decode at batch sizes and depths, beside the measured copy bandwidth.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "bench/random_model.h"
-#include "engine/team.h"
 #include "model/executor.h"
 #include "tensor/cuda/cuda_device.h"
 
@@ -28,7 +28,7 @@ struct GpuRow {
   double milliseconds = 0;  // a step (or the whole prompt)
   double bytes = 0;         // that a step must read: weights and cache
   double gb_per_s = 0;
-  double roof = 0;    // share of the copy bandwidth
+  double roof = 0;           // share of the copy bandwidth
   double tflops = 0;         // prefill
   double communication = 0;  // share of the time in which ranks exchange
 };
@@ -46,8 +46,12 @@ struct GpuReport {
 // Bytes read and written a second by a large copy within the GPU.
 Result<double> CopyBandwidth(CudaDevice& device);
 
-// `team`: of a divided model, else null.
+// The executor over the model that is measured.
+using ExecutorMaker = std::function<Result<std::unique_ptr<Executor>>(
+    const KvLayouts& layouts, PagePool& pool, const ExecutorOptions& options)>;
+
 Result<GpuReport> BenchGpuModel(const ModelSpec& spec, const Weights& weights, CudaDevice& device,
-                                double bandwidth, const GpuBenchOptions& options, Team* team);
+                                double bandwidth, const GpuBenchOptions& options,
+                                const ExecutorMaker& make);
 
 }  // namespace wring::bench

@@ -17,6 +17,8 @@ class CpuExecutor final : public Executor {
                                                   ThreadPool& threads,
                                                   const ExecutorOptions& options);
   Status Run(const Step& step, float* logits) override;
+  float* hidden() override { return slot(Slot::kHidden); }
+  uint64_t hidden_stride() const override { return stride(Slot::kHidden); }
 
  private:
   struct RopeTable {

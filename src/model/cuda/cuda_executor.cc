@@ -217,6 +217,9 @@ Status CudaExecutor::Allocate() {
       WRING_ASSIGN(halves_[i], device_.Allocate(rows * width * sizeof(cuda::Half)));
     }
   }
+  if (spec_.placement == Placement::kBack) {
+    WRING_ASSIGN(hidden_in_, PinnedHost().Allocate(rows * stride(Slot::kHidden) * sizeof(float)));
+  }
   if (!options_.invariant) {
     const uint64_t width = stride(Slot::kQ) + stride(Slot::kK) + stride(Slot::kV);
     WRING_ASSIGN(qkv_, device_.Allocate(rows * width * sizeof(cuda::Half)));
@@ -274,6 +277,12 @@ Status CudaExecutor::Compute(const Step& step) {
   WRING_TRY(Reserve(floats_[static_cast<size_t>(Slot::kLogits)],
                     uint64_t{selected_} * logits_stride() * sizeof(float)));
   WRING_TRY(Upload());
+  if (spec_.placement == Placement::kBack) {
+    WRING_TRY(CudaStatus(cudaMemcpyAsync(floats(Slot::kHidden), hidden_in_.data(),
+                                         uint64_t{rows_} * stride(Slot::kHidden) * sizeof(float),
+                                         cudaMemcpyHostToDevice, device_.stream()),
+                         "copying the residual stream"));
+  }
   if (meeting_ != nullptr) WRING_TRY(ReserveMeeting());
   const bool graph = rows_ <= kGraphRows && (meeting_ == nullptr || meeting_->on_stream());
   return graph ? RunGraph() : Launch();

@@ -29,6 +29,8 @@ class CudaExecutor final : public Executor {
                                                   const ExecutorOptions& options);
   ~CudaExecutor() override;
   Status Run(const Step& step, float* logits) override;
+  float* hidden() override { return hidden_in_.as<float>(); }
+  uint64_t hidden_stride() const override { return stride(Slot::kHidden); }
   bool draws() const override { return true; }
   Status RunAndDraw(const Step& step, const PlanDraws& plan, float* logits,
                     int32_t* tokens) override;
@@ -164,6 +166,7 @@ class CudaExecutor final : public Executor {
   Buffer qkv_;                  // the vendor's queries, keys and values as float16, before rotation
   bool halves_of_qkv_ = false;  // those of this step are there
   std::vector<RopeTable> ropes_;
+  Buffer hidden_in_;  // of a back, in host memory
   Buffer workspace_;  // of split products
   Buffer expanded_;   // one matrix as float16
   Buffer partials_, counters_;
