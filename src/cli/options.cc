@@ -279,6 +279,13 @@ CommandRow ServeCommand() {
               "most tokens a step, by default 256, on a GPU 2048; fewer give running answers a "
               "steadier pace, more read prompts faster"},
              limit("--sequences", "64", 1, 4096, "most answers that run at once"),
+             {"--spill", "MIB", Kind::kInteger, "", 0, 1 << 24, "",
+              "host memory for cached prefixes that the pool has no room for; by default a quarter "
+              "of what is free, at most 16384, beside a GPU, else none"},
+             {"--cache-dir", "DIR", Kind::kText, "", 0, 0, "",
+              "keep cached prefixes in this folder too, so that another run finds them"},
+             {"--cache-dir-size", "MIB", Kind::kInteger, "16384", 1, 1 << 24, "",
+              "most that --cache-dir may hold"},
              {"--no-prefix-cache", "", Kind::kFlag, "", 0, 0, "",
               "compute every prompt from its beginning"},
              {"--salt-per-key", "", Kind::kFlag, "", 0, 0, "",

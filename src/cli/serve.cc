@@ -86,6 +86,10 @@ Result<server::BackendOptions> BackendFrom(const Arguments& a) {
   o.engine.invariant = a.Has("--invariant");
   o.engine.rows = static_cast<uint32_t>(a.Integer("--rows"));
   o.engine.sequences = static_cast<uint32_t>(a.Integer("--sequences"));
+  if (a.Has("--spill"))
+    o.engine.spill.memory_bytes = static_cast<uint64_t>(a.Integer("--spill")) << 20;
+  o.engine.spill.folder = a.Text("--cache-dir");
+  o.engine.spill.folder_bytes = static_cast<uint64_t>(a.Integer("--cache-dir-size")) << 20;
   o.engine.prefix_cache = !a.Has("--no-prefix-cache");
   o.engine.admission.waiting_requests = static_cast<uint32_t>(a.Integer("--queue-requests"));
   o.engine.admission.waiting_tokens = static_cast<uint64_t>(a.Integer("--queue-tokens"));

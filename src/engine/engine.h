@@ -17,8 +17,11 @@
 #include "engine/model.h"
 #include "engine/request.h"
 #include "kv/page_pool.h"
+#include "kv/spill_store.h"
 
 namespace wring {
+
+inline constexpr uint64_t kAutoSpill = UINT64_MAX;
 
 struct EngineOptions {
   uint32_t context = 0;           // most positions a sequence; 0: the model's
@@ -31,6 +34,9 @@ struct EngineOptions {
   uint32_t rows = 0;        // most rows a step: decode rows and prompt chunks; 0: DefaultRows()
   uint32_t sequences = 64;  // most answers that run at once
   bool prefix_cache = true;
+  // Where cached prefixes go that the pool has no room for. memory_bytes kAutoSpill: a quarter of the free host memory, at
+  // most 16 GiB, for a GPU's pool; nothing for the host's.
+  SpillOptions spill = {kAutoSpill, "", 0, false};
   AdmissionLimits admission;
 };
 
@@ -45,7 +51,9 @@ struct EngineReport {
            prefix_hits = 0;  // prompt tokens looked up and found, since the start
   std::array<uint64_t, kPoolOwners> pool_used{};
   uint64_t pool_free = 0, pool_waste = 0;
-  uint64_t pool_freeable = 0;  // of prefix_cache: what no running answer uses
+  uint64_t spilled_memory = 0, spilled_folder = 0;  // bytes
+  uint64_t restored = 0;                            // columns that came back, since the start
+  uint64_t pool_freeable = 0;                       // of prefix_cache: what no running answer uses
 };
 
 // Times of a request that ended, in seconds.

@@ -7,6 +7,7 @@
 namespace wring {
 namespace {
 
+constexpr uint64_t kMostSpill = uint64_t{16} << 30;
 constexpr uint32_t kPromptSlots =
     64;  // rows whose logits are computed at once for prompt log-probabilities
 
@@ -36,6 +37,7 @@ Engine::Loop::~Loop() {
   }
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
+  if (!options_.spill.folder.empty() && cache_ != nullptr) cache_->SpillAll();
 }
 
 Status Engine::Loop::Allocate() {
@@ -47,6 +49,10 @@ Status Engine::Loop::Allocate() {
   WRING_ASSIGN(pool_, PagePool::Create(model_.weights->device(), options_.pool_bytes));
   cache_ = std::make_unique<PrefixCache>(pool_.get(), RandomBits(),
                                          AttentionShare(spec, *model_.weights));
+  // Of all runs: a folder of spilled prefixes outlives the process.
+  identity_ = fmt::format("kv1/{}/{}/{}/{}/{}/{}", model_.fingerprint, pool_->device().name(),
+                          cpu::BestKernels().name, options_.exact, options_.invariant,
+                          model_.spec.host_layers);
   ExecutorOptions executor;
   executor.exact = options_.exact;
   executor.invariant = options_.invariant;
@@ -56,6 +62,33 @@ Status Engine::Loop::Allocate() {
   slots_ = options_.sequences + kPromptSlots;
   WRING_ASSIGN(logits_, executor_->logits_memory().Allocate(slots_ * executor_->logits_stride() *
                                                             sizeof(float)));
+  return OpenSpill();
+}
+
+// A model in several memories has its cache in several parts, of which the pool is one: those are not spilled.
+Status Engine::Loop::OpenSpill() {
+  SpillOptions spill = options_.spill;
+  const bool asked =
+      !spill.folder.empty() || (spill.memory_bytes != kAutoSpill && spill.memory_bytes > 0);
+  const bool parts = model_.team != nullptr || model_.front_weights != nullptr;
+  if (asked && parts) {
+    return Error(Code::kUnsupported,
+                 "--spill and --cache-dir keep the cache of one memory, and this model's lies in "
+                 "several (--tp, --gpu-layers): leave them out");
+  }
+  if (asked && !options_.prefix_cache) {
+    return Error(Code::kInvalid,
+                 "--spill and --cache-dir keep cached prefixes, and --no-prefix-cache has none: "
+                 "leave one out");
+  }
+  if (spill.memory_bytes == kAutoSpill) {
+    const bool gpu = pool_->device().kind() != DeviceKind::kHost;
+    spill.memory_bytes = gpu ? std::min(HostDevice().memory().free / 4, kMostSpill) : 0;
+  }
+  const bool wanted = spill.memory_bytes > 0 || !spill.folder.empty();
+  if (parts || !options_.prefix_cache || !wanted) return {};
+  WRING_ASSIGN(spill_, SpillStore::Open(*pool_, executor_->logits_memory(), spill));
+  cache_->SetSpill(spill_.get(), [this] { return row_seconds_; });
   return {};
 }
 
@@ -77,6 +110,7 @@ Status Engine::Loop::WarmUp() {
     const auto start = EngineClock::now();
     WRING_TRY(executor_->Run(step, logits_.as<float>()));
     if (i == 1) {
+      row_seconds_ = std::chrono::duration<double>(EngineClock::now() - start).count() / rows;
       admission_.Measured(rows, std::chrono::duration<double>(EngineClock::now() - start).count());
     }
   }
@@ -148,6 +182,11 @@ void Engine::Loop::Report() {
   report_.pool_free = pool_->free_bytes();
   report_.pool_freeable = cache_->FreeableBytes();
   report_.pool_waste = pool_->waste_bytes();
+  if (spill_ != nullptr) {
+    report_.spilled_memory = spill_->memory_used();
+    report_.spilled_folder = spill_->folder_used();
+    report_.restored = spill_->taken();
+  }
   observer_->OnStep(report_);
   report_.seconds = 0;
   report_.prompt_rows = report_.decode_rows = report_.drawn = 0;
@@ -190,10 +229,9 @@ bool Engine::Loop::Receive() {
   if (work) work();
   for (auto& flight : came) {
     const EngineRequest& r = flight->request;
-    // What makes the same tokens give other bits in this process: the codec, and what the caller keeps apart.
-    flight->scope = cache_->Scope(fmt::format("{}/{}/{}/{}", model_.path,
-                                              static_cast<int>(r.codec.value_or(options_.codec)),
-                                              options_.exact, r.cache_salt));
+    // What makes the same tokens give other bits: model and arithmetic, the codec, and what the caller keeps apart.
+    flight->scope = cache_->Scope(fmt::format(
+        "{}/{}/{}", identity_, static_cast<int>(r.codec.value_or(options_.codec)), r.cache_salt));
     flight->open = r.choices;
     waiting_.Push(r.account, r.priority, NewBranch(flight, 0));
   }

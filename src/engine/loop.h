@@ -54,6 +54,7 @@ class Engine::Loop {
         observer_(observer),
         admission_(options.admission) {}
   Status Allocate();
+  Status OpenSpill();
   Status WarmUp();
   void Main();
   void Turn();
@@ -95,6 +96,7 @@ class Engine::Loop {
 
   KvLayouts layouts_;
   std::unique_ptr<PagePool> pool_;
+  std::unique_ptr<SpillStore> spill_;  // null: none
   std::unique_ptr<PrefixCache> cache_;
   std::unique_ptr<Executor> executor_;
   Buffer logits_;
@@ -108,6 +110,8 @@ class Engine::Loop {
   std::vector<bool> on_device_;  // [slot]: its token was drawn there, its logits are not here
   std::vector<int32_t> tokens_;  // [slot]
   EngineReport report_;
+  std::string identity_;    // what makes bits differ beside the tokens
+  double row_seconds_ = 0;  // of a prompt's rows, as last measured
 
   mutable std::mutex mutex_;  // what follows
   std::condition_variable wake_;

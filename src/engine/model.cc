@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <future>
 
+#include "base/siphash.h"
 #include "engine/config_view.h"
 #include "engine/host_layers.h"
 #include "formats/gguf.h"
@@ -163,6 +164,20 @@ bool IsGguf(const std::string& path) {
          std::memcmp((*file)->bytes().data(), "GGUF", 4) == 0;
 }
 
+// Tells models apart that were put under one name one after the other.
+std::string FingerprintOf(const TensorFile& files) {
+  constexpr size_t kEnds = 1 << 16;
+  Hash128 hash = {};
+  for (const auto& file : files.files) {
+    const auto bytes = file->bytes();
+    const size_t n = std::min(bytes.size(), kEnds);
+    const Hash128 parts[4] = {
+        hash, SipHash128({}, bytes.first(n)), SipHash128({}, bytes.last(n)), {bytes.size(), 0}};
+    hash = SipHash128({}, std::as_bytes(std::span(parts)));
+  }
+  return fmt::format("{:016x}{:016x}", hash[0], hash[1]);
+}
+
 // The weights of the device that computes; before them, where it is too small, those of the host's layers.
 Result<std::unique_ptr<Weights>> LoadWeights(Model& model, const Weights::Source& source,
                                              bool repack, Progress* progress, Device& device) {
@@ -188,6 +203,7 @@ Status Finish(Model& model, Opened opened, const ModelOptions& options, Progress
   model.files = std::move(opened.files);
   opened.source.file = &model.files;
   for (const auto& file : model.files.files) model.file_bytes += file->bytes().size();
+  model.fingerprint = FingerprintOf(model.files);
   std::future<Result<Text>> text;
   if (options.need_text) text = std::async(std::launch::async, load_text);
   // An encoder's ops have no GPU kernels.

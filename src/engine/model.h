@@ -41,6 +41,7 @@ struct Model {
   std::string bos_token, eos_token;  // as templates want them
   bool add_bos = false;              // whether a plain prompt begins with bos
   uint64_t file_bytes = 0;
+  std::string fingerprint;  // of the weights' files: their sizes, beginnings and ends
   double load_seconds = 0;
   TensorFile files;  // kept while weights point into it
   std::unique_ptr<ThreadPool> threads;

@@ -80,6 +80,13 @@ class PagePool {
     if (mirror_) mirror_(to, from, bytes);
     memory_.device()->CopyWithin(at(to), at(from), bytes);
   }
+  // Of a block, from and to host memory, in order with the steps that use it.
+  Status Read(uint64_t offset, std::span<std::byte> to) const {
+    return memory_.device()->CopyOut(to, memory_, offset);
+  }
+  Status Write(uint64_t offset, std::span<const std::byte> from) {
+    return memory_.device()->CopyIn(memory_, offset, from);
+  }
   // Told of every copy: other ranks keep their part of the cache at the same offsets.
   void SetMirror(std::function<void(uint64_t to, uint64_t from, uint64_t bytes)> mirror) {
     mirror_ = std::move(mirror);

@@ -1,7 +1,9 @@
 #include "kv/prefix_cache.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <utility>
 
 namespace wring {
 
@@ -25,13 +27,20 @@ void PrefixCache::Touch(const Hash128& name, Entry& entry) {
 
 std::vector<BlockColumn> PrefixCache::Find(const Hash128& scope, std::span<const int32_t> tokens,
                                            const KvLayout& layout, Hash128* name) {
-  std::vector<Entries::iterator> chain;
+  std::vector<Entries::value_type*> chain;  // entries stay where they are when others come
+  std::vector<BlockColumn> held;  // what is found must not be evicted for what comes after it
   *name = scope;
   for (size_t at = 0; at + kBlockTokens <= tokens.size(); at += kBlockTokens) {
     const auto block = tokens.subspan(at, kBlockTokens);
-    const auto found = entries_.find(NameOf(chain.empty() ? scope : chain.back()->first, block));
+    const Hash128 parent = chain.empty() ? scope : chain.back()->first;
+    const Hash128 next = NameOf(parent, block);
+    auto found = entries_.find(next);
+    if (found == entries_.end()) {
+      found = Restore(next, parent, block, layout, static_cast<uint32_t>(chain.size()));
+    }
     if (found == entries_.end() || !std::ranges::equal(found->second.tokens, block)) break;
-    chain.push_back(found);
+    chain.push_back(&*found);
+    held.push_back(found->second.column);
   }
   // Every entry has all its blocks, so a sequence can begin at the end of any of them.
   const auto resume = static_cast<uint32_t>(
@@ -67,6 +76,7 @@ Hash128 PrefixCache::Insert(const Hash128& parent, std::span<const int32_t> toke
       bytes += block->bytes();
     }
     entry.bytes = bytes;
+    entry.index = index;
     entry.cost = (1 + attention_share_ * index * kBlockTokens) / static_cast<double>(bytes);
     if (up != entries_.end() && up->second.children++ == 0) {
       leaves_.erase({up->second.worth, up->second.touched});
@@ -94,6 +104,8 @@ bool PrefixCache::Evict() {
     const auto at = entries_.find(leaf->second);
     if (InUse(at->second)) continue;
     clock_ = std::max(clock_, at->second.worth);
+    if (spill_ != nullptr && Gain(at->second.index, at->second.bytes) > 2)  // there and back
+      spill_->Put(at->first, at->second.tokens, at->second.column);
     const Hash128 parent = at->second.parent;
     leaves_.erase(leaf);
     entries_.erase(at);
@@ -107,8 +119,49 @@ bool PrefixCache::Evict() {
 }
 
 void PrefixCache::Clear() {
+  SpillStore* spill = std::exchange(spill_, nullptr);
   while (Evict()) {
   }
+  spill_ = spill;
+}
+
+void PrefixCache::SpillAll() {
+  if (spill_ == nullptr) return;
+  // The longest untouched first, as they would be evicted.
+  std::map<std::pair<double, uint64_t>, const Hash128*> in_turn;
+  for (const auto& [name, entry] : entries_) in_turn[{entry.worth, entry.touched}] = &name;
+  for (const auto& [turn, name] : in_turn) {
+    const Entry& entry = entries_.at(*name);
+    spill_->Put(*name, entry.tokens, entry.column);
+  }
+  spill_->Flush();
+}
+
+double PrefixCache::Gain(uint32_t index, uint64_t bytes) const {
+  if (spill_->always()) return INFINITY;
+  const double compute =
+      kBlockTokens * token_seconds_() * (1 + attention_share_ * index * kBlockTokens);
+  const double copy = spill_->CopySeconds(bytes);
+  return copy > 0 ? compute / copy : INFINITY;
+}
+
+PrefixCache::Entries::iterator PrefixCache::Restore(const Hash128& name, const Hash128& parent,
+                                                    std::span<const int32_t> tokens,
+                                                    const KvLayout& layout, uint32_t index) {
+  if (spill_ == nullptr) return entries_.end();
+  uint64_t bytes = 0;
+  for (const KvGroup& g : layout.groups) bytes += g.block_bytes;
+  if (!spill_->Has(name, bytes) || Gain(index, bytes) <= 1) return entries_.end();
+  BlockColumn column;
+  for (const KvGroup& g : layout.groups) {
+    auto block = pool_->Allocate(g.block_bytes, PoolOwner::kPrefixCache);
+    while (!block.ok() && Evict()) block = pool_->Allocate(g.block_bytes, PoolOwner::kPrefixCache);
+    if (!block.ok()) return entries_.end();
+    column.push_back(std::make_shared<BlockHandle>(*std::move(block)));
+  }
+  if (!spill_->Take(name, tokens, column)) return entries_.end();
+  Insert(parent, tokens, column, index);
+  return entries_.find(name);
 }
 
 }  // namespace wring

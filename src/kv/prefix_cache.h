@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
 #include <span>
@@ -23,6 +24,7 @@
 
 #include "base/siphash.h"
 #include "kv/sequence_kv.h"
+#include "kv/spill_store.h"
 
 namespace wring {
 
@@ -31,6 +33,16 @@ class PrefixCache {
   // `attention_share`: the arithmetic of a token's attention over one position, relative to the rest of the token's.
   PrefixCache(PagePool* pool, Hash128 secret, double attention_share)
       : pool_(pool), secret_(secret), attention_share_(attention_share) {}
+
+  // Where what is evicted goes and comes back from; must outlive it. `seconds`: what computing a token takes, without
+  // attention.
+  void SetSpill(SpillStore* spill, std::function<double()> seconds) {
+    spill_ = spill;
+    token_seconds_ = std::move(seconds);
+    secret_ = spill->secret();
+  }
+  // Everything to the spill store, whatever it costs: the process ends.
+  void SpillAll();
 
   // The name that chains of `identity` begin with.
   Hash128 Scope(std::string_view identity) const;
@@ -68,9 +80,16 @@ class PrefixCache {
     double worth = 0;
     uint64_t touched = 0;
     uint32_t children = 0;
+    uint32_t index = 0;  // its place in the sequence
   };
   using Entries = std::unordered_map<Hash128, Entry, Hasher>;
 
+  // What computing a column at this place again takes, over that of copying it.
+  double Gain(uint32_t index, uint64_t bytes) const;
+  // Brings a spilled column back; end() when there is none, or no room, or it is not worth it.
+  Entries::iterator Restore(const Hash128& name, const Hash128& parent,
+                            std::span<const int32_t> tokens, const KvLayout& layout,
+                            uint32_t index);
   Hash128 NameOf(const Hash128& parent, std::span<const int32_t> tokens) const;
   void Touch(const Hash128& name, Entry& entry);
   static bool InUse(const Entry& entry);
@@ -78,6 +97,8 @@ class PrefixCache {
   PagePool* pool_;
   Hash128 secret_;
   double attention_share_;
+  SpillStore* spill_ = nullptr;
+  std::function<double()> token_seconds_;
   double clock_ = 0;
   uint64_t ticks_ = 0;
   Entries entries_;

@@ -16,6 +16,9 @@ constexpr const char* kPoolHelp =
     "Bytes of the page pool by owner. A complete block of a running answer belongs to "
     "prefix_cache; "
     "kv_cache is what only running answers hold.";
+constexpr const char* kSpilled = "wring:spilled_bytes";
+constexpr const char* kSpilledHelp =
+    "Cached prefixes that the pool had no room for, in host memory and in --cache-dir.";
 constexpr const char* kEnded = "wring:request_success_total";
 constexpr const char* kEndedHelp = "Requests that were answered whole.";
 constexpr const char* kFailed = "wring:requests_failed_total";
@@ -31,6 +34,8 @@ EngineMetrics::EngineMetrics(Metrics* m)
                               "Ends of slabs that hold no whole block; counted as free, too.")),
       pool_usage_(m->AddGauge("wring:kv_cache_usage_perc",
                               "Share of the pool that running requests hold, 0 to 1.")),
+      spilled_memory_(m->AddGauge(kSpilled, kSpilledHelp, {{"where", "memory"}})),
+      spilled_folder_(m->AddGauge(kSpilled, kSpilledHelp, {{"where", "folder"}})),
       prompt_tokens_(m->AddCounter("wring:prompt_tokens_total",
                                    "Prompt tokens computed; cached ones are not.")),
       generation_tokens_(m->AddCounter("wring:generation_tokens_total", "Tokens generated.")),
@@ -41,6 +46,8 @@ EngineMetrics::EngineMetrics(Metrics* m)
                                     "Prompt tokens looked up in the prefix cache.")),
       prefix_hits_(m->AddCounter("wring:prefix_cache_hits_total",
                                  "Prompt tokens found in the prefix cache.")),
+      restored_(m->AddCounter("wring:spilled_columns_restored_total",
+                              "Columns of 64 tokens that came back to the pool.")),
       cancelled_(m->AddCounter("wring:requests_cancelled_total",
                                "Requests whose client went away or that were stopped.")),
       late_(m->AddCounter(kFailed, kFailedHelp, {{"reason", "deadline"}})),
@@ -80,6 +87,9 @@ void EngineMetrics::OnStep(const EngineReport& r) {
   preempted_.Add(r.preempted - last_.preempted);
   prefix_queries_.Add(r.prefix_queries - last_.prefix_queries);
   prefix_hits_.Add(r.prefix_hits - last_.prefix_hits);
+  spilled_memory_.Set(static_cast<double>(r.spilled_memory));
+  spilled_folder_.Set(static_cast<double>(r.spilled_folder));
+  restored_.Add(r.restored - last_.restored);
   last_ = r;
   if (r.prompt_rows + r.decode_rows == 0) return;
   steps_.Add();

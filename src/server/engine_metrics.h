@@ -18,8 +18,9 @@ class EngineMetrics final : public EngineObserver {
  private:
   Gauge &running_, &waiting_, &pool_free_, &pool_waste_, &pool_usage_;
   std::vector<Gauge*> pool_used_;
+  Gauge &spilled_memory_, &spilled_folder_;
   Counter &prompt_tokens_, &generation_tokens_, &steps_, &preempted_, &prefix_queries_,
-      &prefix_hits_, &cancelled_, &late_, &failed_, &succeeded_;
+      &prefix_hits_, &restored_, &cancelled_, &late_, &failed_, &succeeded_;
   Histogram &first_token_, &gap_, &queue_, &total_, &prompt_length_, &answer_length_, &batch_,
       &step_seconds_;
   EngineReport last_;
