@@ -142,7 +142,7 @@ uint32_t GgufNumber(const WeightFormat& format) {
 
 std::string MakeHeader(const RandomModelShape& shape, const std::vector<Tensor>& tensors) {
   const ModelSpec& s = shape.spec;
-  constexpr uint64_t kEntries = 9;
+  constexpr uint64_t kEntries = 11;
   Header h;
   h.Put<uint32_t>(0x46554747);  // "GGUF"
   h.Put<uint32_t>(3);
@@ -157,6 +157,9 @@ std::string MakeHeader(const RandomModelShape& shape, const std::vector<Tensor>&
   h.Integer("llama.attention.head_count_kv", s.kv_heads);
   h.Integer("llama.context_length", s.context);
   h.Number("llama.attention.layer_norm_rms_epsilon", s.norm_eps);
+  // Other engines want to know that there is no tokenizer.
+  h.String("tokenizer.ggml.model", "no_vocab");
+  h.Integer("llama.vocab_size", s.vocab);
   uint64_t offset = 0;
   for (const Tensor& t : tensors) {
     const bool matrix = IsMatrix(t.shape.ref.role);

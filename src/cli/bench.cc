@@ -1,5 +1,6 @@
 // wring bench: speed beside the machine's own roofs.
 #include <algorithm>
+#include <filesystem>
 #include <optional>
 
 #include "base/atomic_file.h"
@@ -156,12 +157,35 @@ Status Write(const Bencher& b) {
                beaten);
 }
 
+// The file appears whole: it is copied beside its place and then renamed.
+Status WriteShape(const Arguments& arguments) {
+  namespace fs = std::filesystem;
+  const std::string path = arguments.Text("--write");
+  if (!arguments.Has("--shape")) {
+    return Error(Code::kInvalid, "--write writes a model of random weights: add --shape");
+  }
+  WRING_ASSIGN(const auto shape, bench::ParseShape(arguments.Text("--shape")));
+  Bar bar;
+  WRING_ASSIGN(const auto file, bench::RandomModelFile::Write(shape, &bar));
+  std::error_code error;
+  const std::string part = path + ".part";
+  fs::copy_file(file.path(), part, fs::copy_options::overwrite_existing, error);
+  if (!error) fs::rename(part, path, error);
+  if (!error) return {};
+  std::error_code ignored;
+  fs::remove(part, ignored);
+  return Error(Code::kIo,
+               "{}: the model could not be written ({}): free space, or give another path", path,
+               error.message());
+}
+
 }  // namespace
 
 Status Bench(const Arguments& arguments) {
   const bool model = arguments.Has("MODEL") || arguments.Has("--shape");
   const bool machine =
       arguments.Has("--roofs") || arguments.Has("--gemm") || arguments.Has("--gemv");
+  if (arguments.Has("--write")) return WriteShape(arguments);
   WRING_ASSIGN(Device * device, DeviceOf(arguments));
   const bool processor = machine || arguments.Has("--threads");
   if (device->kind() != DeviceKind::kHost && !processor) return BenchGpu(arguments, *device);

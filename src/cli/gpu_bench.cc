@@ -93,6 +93,7 @@ Status BenchGpu(const Arguments& arguments, Device& device) {
   bench::GpuBenchOptions options;
   options.prefill = static_cast<uint32_t>(arguments.Integer("--prefill"));
   options.decode = static_cast<uint32_t>(arguments.Integer("--decode"));
+  options.rows = static_cast<uint32_t>(arguments.Integer("--rows"));
   options.depths = arguments.Integers("--depth");
   options.batches = arguments.Integers("--batch");
   options.codec = CodecByName(arguments.Text("--kv"))->id;

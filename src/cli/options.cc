@@ -159,6 +159,8 @@ CommandRow BenchCommand() {
              "threads to compute with; a list; by default every processor of the process"},
             {"--batch", "N", Kind::kIntegers, "1", 1, 4096, "",
              "on a GPU: sequences that decode at once; a list"},
+            {"--rows", "N", Kind::kInteger, "1", 1, 2048, "",
+             "on a GPU: tokens of each sequence that a decode step computes"},
             {"--ops", "", Kind::kFlag, "", 0, 0, "", "on a GPU: also what each op of a step costs"},
             {"--device", "NAME", Kind::kText, "auto", 0, 0, "",
              "what computes: cpu, cuda or cuda:N, or auto; --threads, --roofs, --gemm and --gemv "
@@ -175,6 +177,8 @@ CommandRow BenchCommand() {
              "qwen2.5-0.5b, llama-1.5b, llama-3b, llama-7b, llama-3-8b) "
              "or layers=24,hidden=2048,heads=16,kv=2,ffn=8192,vocab=32000, then :Q8_0 or another "
              "type"},
+            {"--write", "FILE", Kind::kText, "", 0, 0, "",
+             "write the model of --shape as a GGUF file for other engines, and measure nothing"},
             {"--roofs", "", Kind::kFlag, "", 0, 0, "",
              "read bandwidth, int8 and float32 arithmetic of this machine"},
             {"--gemm", "TYPE", Kind::kTexts, "", 0, 0, "",

@@ -32,14 +32,20 @@ class Runner {
     uint64_t pool = layout_.pool_bytes(std::max(o_.prefill, 1U));
     uint32_t positions = std::max(o_.prefill, 1U);
     for (uint32_t depth : o_.depths) {
-      positions = std::max(positions, depth + o_.decode + 1);
+      positions = std::max(positions, depth + o_.decode * o_.rows + 1);
       for (uint32_t batch : o_.batches) {
-        pool = std::max(pool, (batch + 1) * layout_.pool_bytes(depth + o_.decode + 1));
+        pool = std::max(pool, (batch + 1) * layout_.pool_bytes(depth + o_.decode * o_.rows + 1));
       }
     }
     WRING_ASSIGN(pool_, PagePool::Create(device_, pool));
     ExecutorOptions options;
     options.max_rows = kChunk;
+    const uint32_t widest = *std::max_element(o_.batches.begin(), o_.batches.end()) * o_.rows;
+    if (widest > kChunk) {
+      return Error(Code::kInvalid,
+                   "a step of {} rows is more than {}: make --batch or --rows smaller", widest,
+                   kChunk);
+    }
     options.positions = positions;
     options.invariant = o_.invariant;
     WRING_ASSIGN(executor_, make_(KvLayouts(layout_), *pool_, options));
@@ -144,9 +150,10 @@ class Runner {
       for (uint32_t t = 0; t < o_.decode; ++t) {
         step = Step();
         for (uint32_t b = 0; b < batch; ++b) {
-          WRING_TRY(all[b].Extend(depth + t + 1));
+          const uint32_t first = depth + t * o_.rows;
+          WRING_TRY(all[b].Extend(first + o_.rows));
           step.sequences.push_back(all[b].View());
-          step.rows.push_back(Row(b, depth + t));
+          for (uint32_t r = 0; r < o_.rows; ++r) step.rows.push_back(Row(b, first + r));
           step.rows.back().sampling_slot = static_cast<int32_t>(b);
         }
         WRING_TRY(executor_->Run(step, logits_.as<float>()));
@@ -157,11 +164,12 @@ class Runner {
     }
     GpuRow row;
     row.test = fmt::format("tg{} b{} @d{}", o_.decode, batch, depth);
+    if (o_.rows > 1) row.test += fmt::format(" x{}", o_.rows);
     const double s = Median(seconds);
-    row.tokens_per_s = batch / s;
+    row.tokens_per_s = batch * o_.rows / s;
     row.milliseconds = 1e3 * s;
     row.bytes = static_cast<double>(weights_.bytes_per_token()) +
-                static_cast<double>(batch) * (depth + o_.decode / 2.0) *
+                static_cast<double>(batch) * (depth + o_.decode * o_.rows / 2.0) *
                     static_cast<double>(layout_.bytes_per_token());
     row.gb_per_s = row.bytes / s / 1e9;
     row.roof = row.gb_per_s * 1e9 / bandwidth_;

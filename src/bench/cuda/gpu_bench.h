@@ -14,6 +14,7 @@ namespace wring::bench {
 struct GpuBenchOptions {
   uint32_t prefill = 2048;             // tokens; 0: none
   uint32_t decode = 64;                // steps
+  uint32_t rows = 1;                   // of each sequence in a decode step
   std::vector<uint32_t> depths = {0};  // positions before the first decode step
   std::vector<uint32_t> batches = {1};
   CodecId codec = CodecId::kF16;
