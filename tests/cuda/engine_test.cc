@@ -6,6 +6,7 @@
 
 #include "bench/random_model.h"
 #include "cuda/gpu.h"
+#include "engine/session.h"
 #include "support/engine.h"
 #include "support/test_data.h"
 
