@@ -8,6 +8,10 @@ from serving import Server, together
 WORDS = "the a river stone light under over small old new never runs sings keeps water paper seven blue".split()
 
 
+# A GPU has no float32 cache.
+WIDE = "f16" if "cuda" in serving.OPTIONS else "f32"
+
+
 def requests(codecs=(None,)):
     rng = random.Random(7)
     shared = " ".join(rng.choice(WORDS) for _ in range(150))  # some prompts begin alike, over two blocks long
@@ -47,12 +51,12 @@ class Invariance(unittest.TestCase):
 
     def test_noise(self):
         # Together some 20,000 tokens of 512 bytes, in a pool of 2 MiB: answers outgrow it.
-        bodies = [b | {"max_tokens": b["max_tokens"] * 25, "ignore_eos": True, "kv_codec": "f32"}
+        bodies = [b | {"max_tokens": b["max_tokens"] * 25, "ignore_eos": True, "kv_codec": WIDE}
                   for b in requests() if "regex" not in b]
         self.variants(serving.TINY, ["--pool", 2, "--context", 2048], bodies, True)
 
     def test_noise_in_every_codec(self):
-        bodies = requests(["int8", "f16", "f32"])
+        bodies = requests(["int8", "f16", WIDE])
         self.variants(serving.TINY, ["--pool", 4], bodies, False)
 
     @unittest.skipUnless(serving.SMOLLM.exists(), "needs smollm2-135m-instruct: tools/fetch-model smollm2-135m-instruct")

@@ -18,6 +18,8 @@ import unittest
 import tiny_model
 
 BINARY = pathlib.Path(os.environ.get("WRING_BINARY", "build/release/wring")).resolve()
+# Equal answers are promised on the processor, and on a GPU with "--device cuda --invariant".
+OPTIONS = os.environ.get("WRING_SERVE_OPTIONS", "--device cpu").split()
 # No answer takes so long; whoever waits longer hangs.
 PATIENCE = 60
 
@@ -69,7 +71,7 @@ class Server:
         self.folder = pathlib.Path(tempfile.mkdtemp(dir=ROOT))
         self.log_path = self.folder / "stderr"
         self.log_file = open(self.log_path, "wb")
-        command = [BINARY, "serve", str(model or TINY), "--port", "0", *map(str, options)]
+        command = [BINARY, "serve", str(model or TINY), "--port", "0", *OPTIONS, *map(str, options)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log_file, **popen)
         self.address = None
         if wait:
