@@ -144,8 +144,8 @@ bool Load(const server::BackendOptions& options, Service& service, Signals& sign
 }  // namespace
 
 Status Serve(const Arguments& a) {
+  Signals signals;  // before anything starts threads: a library's would take them
   WRING_ASSIGN(const auto backend, BackendFrom(a));
-  Signals signals;
   WRING_ASSIGN(const auto service, ServiceFrom(a));
   server::Options http_options;
   http_options.listen = {AddressOf(a.Text("--host"), a.Integer("--port"))};

@@ -1,6 +1,7 @@
 #include "ranks/mpi_link.h"
 
 #include <dlfcn.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <charconv>
@@ -53,9 +54,15 @@ Result<Mpi> LoadMpi() {
   find("ompi_mpi_byte", mpi.byte);
   if (!complete)
     return Error(Code::kUnsupported, "libmpi.so.40 is no library of Open MPI: use its mpirun");
+  // The threads that it starts must leave signals to ours.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
   int provided = 0;
-  if (mpi.init(nullptr, nullptr, kThreadSerialized, &provided) != kSuccess ||
-      provided < kThreadSerialized) {
+  const int started = mpi.init(nullptr, nullptr, kThreadSerialized, &provided);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (started != kSuccess || provided < kThreadSerialized) {
     return Error(Code::kInternal, "MPI could not start: look at what mpirun printed above");
   }
   return mpi;
