@@ -13,6 +13,11 @@ struct Outcome {
 
 }  // namespace
 
+Status Link::Meet() {
+  const std::vector<uint64_t> nothing(ranks(), 0);
+  return Gather({}, nothing, {});
+}
+
 Status Link::Sum(std::span<float> values) {
   gathered_.resize(ranks() * values.size_bytes());
   const std::vector<uint64_t> sizes(ranks(), values.size_bytes());

@@ -25,6 +25,8 @@ class Link {
   // Ends what this rank takes part in.
   virtual void Fail(const Status& why) = 0;
 
+  // Returns when every rank called it.
+  Status Meet();
   // values = the ranks' sum, added in their order.
   Status Sum(std::span<float> values);
   // The first failure by rank, on all ranks.

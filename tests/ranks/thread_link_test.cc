@@ -37,6 +37,7 @@ TEST(ThreadLinkTest, EveryRankGetsWhatEachGave) {
         for (uint32_t r = 0; r < ranks; ++r) {
           for (uint32_t i = 0; i <= r; ++i) ASSERT_EQ(all[at++], 1000 * round + r);
         }
+        ASSERT_TRUE(link.Meet().ok());
         std::vector<float> values(17, static_cast<float>(link.rank() + round));
         ASSERT_TRUE(link.Sum(values).ok());
         const float want = static_cast<float>(ranks * round + ranks * (ranks - 1) / 2);

@@ -22,6 +22,7 @@ __device__ __forceinline__ void Await(uint32_t* failed, const Ready& ready) {
   const uint64_t start = Nanoseconds();
   for (uint32_t looks = 1; !ready(); ++looks) {
     if (looks % 1024 != 0) continue;
+    if (*reinterpret_cast<volatile uint32_t*>(failed) != 0) return;  // one wait a step is enough
     if (Nanoseconds() - start > uint64_t{kExchangeSeconds} * 1000000000) {
       *reinterpret_cast<volatile uint32_t*>(failed) = 1;
       return;

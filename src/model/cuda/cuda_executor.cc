@@ -285,7 +285,13 @@ Status CudaExecutor::Compute(const Step& step) {
   }
   if (meeting_ != nullptr) WRING_TRY(ReserveMeeting());
   const bool graph = rows_ <= kGraphRows && (meeting_ == nullptr || meeting_->on_stream());
-  return graph ? RunGraph() : Launch();
+  CUgraphExec_st* recorded = nullptr;
+  if (graph) {
+    WRING_ASSIGN(recorded, GraphOfStep());
+  }
+  if (meeting_ != nullptr) WRING_TRY(meeting_->Ready());
+  if (!graph) return Launch();
+  return CudaStatus(cudaGraphLaunch(recorded, device_.stream()), "starting a step");
 }
 
 Status CudaExecutor::CopyLogits(uint32_t slot, uint32_t slots, float* logits) {
@@ -406,7 +412,7 @@ Result<CUgraphExec_st*> CudaExecutor::Record(const std::function<Status()>& laun
 }
 
 // What a launch depends on: shapes, and where its tables are.
-Status CudaExecutor::RunGraph() {
+Result<CUgraphExec_st*> CudaExecutor::GraphOfStep() {
   GraphKey key = {rows_,
                   selected_,
                   step_.fused ? 1U : 0U,
@@ -424,7 +430,7 @@ Status CudaExecutor::RunGraph() {
     WRING_ASSIGN(CUgraphExec_st * graph, Record([this] { return Launch(); }));
     it = graphs_.emplace(key, graph).first;
   }
-  return CudaStatus(cudaGraphLaunch(it->second, device_.stream()), "starting a step");
+  return it->second;
 }
 
 }  // namespace wring

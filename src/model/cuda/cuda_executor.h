@@ -83,7 +83,7 @@ class CudaExecutor final : public Executor {
   Status ReserveMeeting();
   Status Launch();  // the whole step into the stream
   Result<CUgraphExec_st*> Record(const std::function<Status()>& launch);
-  Status RunGraph();
+  Result<CUgraphExec_st*> GraphOfStep();
   void DropGraphs();
   // Room for `bytes`; a buffer that grows moves, so graphs that know its place are dropped.
   Status Reserve(Buffer& buffer, uint64_t bytes);

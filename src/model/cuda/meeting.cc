@@ -49,8 +49,9 @@ Status Spread(const Meeting::Slices& s, const std::byte* packed, int64_t skip,
 class NcclMeeting final : public Meeting {
  public:
   NcclMeeting(CudaDevice& device, Link& link, std::unique_ptr<Nccl::Communicator> communicator)
-      : device_(device), rank_(link.rank()), communicator_(std::move(communicator)) {}
+      : device_(device), link_(link), rank_(link.rank()), communicator_(std::move(communicator)) {}
   bool on_stream() const override { return true; }
+  Status Ready() override { return link_.Meet(); }
   Status Sum(cuda::Launcher& /*l*/, float* values, uint64_t count) override {
     return communicator_->Sum(values, count, device_.stream());
   }
@@ -81,6 +82,7 @@ class NcclMeeting final : public Meeting {
 
  private:
   CudaDevice& device_;
+  Link& link_;
   const uint32_t rank_;
   const std::unique_ptr<Nccl::Communicator> communicator_;
   Buffer packed_;
@@ -98,6 +100,7 @@ class PeerMeeting final : public Meeting {
     return std::unique_ptr<Meeting>(std::move(m));
   }
   bool on_stream() const override { return true; }
+  Status Ready() override { return gathers_->Ready(); }
   Status Sum(cuda::Launcher& l, float* values, uint64_t count) override {
     if (count > peers_.room) return gathers_->Sum(l, values, count);
     cuda::SumSmall(l, peers_, values, count);

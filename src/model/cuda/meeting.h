@@ -27,6 +27,9 @@ class Meeting {
 
   // Whether it runs on the stream alone, so that a graph may hold it.
   virtual bool on_stream() const = 0;
+  // Before a step's kernels are started: when all ranks are so far. What is allocated waits for the kernels of every GPU that
+  // reaches this one's memory, and those that exchange wait for this rank.
+  virtual Status Ready() { return {}; }
   // values = the ranks' sum.
   virtual Status Sum(cuda::Launcher& l, float* values, uint64_t count) = 0;
 

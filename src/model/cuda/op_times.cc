@@ -69,6 +69,7 @@ Result<double> CudaExecutor::TimeStages(const std::vector<const Stage*>& stages,
                  for (const Stage* s : stages) WRING_TRY(RunStage(*s));
                  return launcher_.status();
                }));
+  if (meeting_ != nullptr) WRING_TRY(meeting_->Ready());
   cudaEvent_t begin = nullptr;
   cudaEvent_t end = nullptr;
   cudaEventCreate(&begin);
@@ -104,7 +105,10 @@ Result<std::vector<Executor::OpTime>> CudaExecutor::TimeOps(const Step& step, in
   WRING_TRY(Reserve(floats_[static_cast<size_t>(Slot::kLogits)],
                     uint64_t{std::max(selected_, 1U)} * logits_stride() * sizeof(float)));
   WRING_TRY(Upload());
-  if (meeting_ != nullptr) WRING_TRY(ReserveMeeting());
+  if (meeting_ != nullptr) {
+    WRING_TRY(ReserveMeeting());
+    WRING_TRY(meeting_->Ready());
+  }
   WRING_TRY(Launch());  // what is prepared on first use is prepared
   WRING_TRY(device_.Synchronize());
   std::vector<OpTime> kinds;
