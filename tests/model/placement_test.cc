@@ -37,7 +37,8 @@ TEST(PlacementTest, FrontAndBackGiveTheBitsOfTheWhole) {
     for (int32_t back : {-1, 1, 2}) {
       auto model = Open(golden.path, back);
       ASSERT_TRUE(model.ok()) << model.status().message();
-      EXPECT_EQ((*model)->spec.host_layers, back < 0 ? 0 : (*model)->spec.layers - static_cast<uint32_t>(back));
+      EXPECT_EQ((*model)->spec.host_layers,
+                back < 0 ? 0 : (*model)->spec.layers - static_cast<uint32_t>(back));
       auto run = testing::RunTeacherForced(**model, options, golden.prompt, golden.decode);
       ASSERT_TRUE(run.ok()) << run.status().message();
       if (whole.empty()) whole = run->values;
