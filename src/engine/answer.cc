@@ -99,13 +99,11 @@ Result<std::optional<int32_t>> Answer::Take(std::span<const float> logits, uint3
   return Accept(Sample(logits, options_.sampling, context), logits, delta);
 }
 
-Status Answer::PlanDraw(uint32_t position, SlotDraw* draw) {
-  if (finished() || options_.logprobs != kNoLogprobs || !CanDrawOnDevice(options_.sampling))
-    return {};
-  WRING_TRY(Mask());
+void Answer::PlanDraw(uint32_t position, SlotDraw* draw) {
+  const bool can = !finished() && options_.logprobs == kNoLogprobs;
+  if (!can || !CanDrawOnDevice(options_.sampling) || !Mask().ok()) return;
   *draw = DrawOnDevice(options_.sampling, history_, position);
   draw->allowed = allowed_;
-  return {};
 }
 
 Result<std::optional<int32_t>> Answer::TakeDrawn(int32_t id, Delta* delta) {

@@ -66,8 +66,8 @@ class Answer {
   Result<std::optional<int32_t>> Take(std::span<const float> logits, uint32_t position,
                                       Delta* delta);
   // The same in two: what the device must know to draw the token at `position` itself, then its token. draw->on_device
-  // stays false, and nothing is done, where it cannot.
-  Status PlanDraw(uint32_t position, SlotDraw* draw);
+  // stays false where it cannot; why, Take() tells.
+  void PlanDraw(uint32_t position, SlotDraw* draw);
   Result<std::optional<int32_t>> TakeDrawn(int32_t id, Delta* delta);
   // Ends it from outside; `delta` gets the text that was held back.
   void Finish(FinishReason reason, Delta* delta);

@@ -52,24 +52,18 @@ void Engine::Loop::FinishPrompt(Branch& branch, int32_t slot, std::vector<Draw>*
 }
 
 // Answers that a device can draw for, while it computes their logits. What needs the logits themselves is left out.
-Status Engine::Loop::PlanDraws(std::vector<SlotDraw>* draws) {
+void Engine::Loop::PlanDraws(std::vector<SlotDraw>* draws) {
   on_device_.assign(draws->size(), false);
-  std::vector<Status> failed(planned_.size());
   model_.threads->ParallelFor(planned_.size(), 1, [&](size_t begin, size_t end, size_t) {
     for (size_t i = begin; i < end; ++i) {
       const Planned& p = planned_[i];
       const EngineRequest& r = p.branch->flight->request;
       const bool prompt = !p.branch->flight->prompt_done;
       if (p.slots != 1 || (prompt && (r.choices > 1 || r.prompt_logprobs != kNoLogprobs))) continue;
-      failed[i] =
-          p.branch->answer.PlanDraw(p.branch->kv.length(), &(*draws)[static_cast<size_t>(p.slot)]);
+      p.branch->answer.PlanDraw(p.branch->kv.length(), &(*draws)[static_cast<size_t>(p.slot)]);
     }
   });
-  for (size_t i = 0; i < planned_.size(); ++i) {
-    if (!failed[i].ok()) return failed[i];
-  }
   for (size_t slot = 0; slot < draws->size(); ++slot) on_device_[slot] = (*draws)[slot].on_device;
-  return {};
 }
 
 Status Engine::Loop::RunStep() {
@@ -77,7 +71,7 @@ Status Engine::Loop::RunStep() {
   if (!executor_->draws()) return executor_->Run(step_, logits_.as<float>());
   tokens_.resize(slots_);
   return executor_->RunAndDraw(
-      step_, [this](std::vector<SlotDraw>* draws) { return PlanDraws(draws); }, logits_.as<float>(),
+      step_, [this](std::vector<SlotDraw>* draws) { PlanDraws(draws); }, logits_.as<float>(),
       tokens_.data());
 }
 

@@ -36,7 +36,7 @@ Result<GenerateResult> Generate(Session& session, const GenerateRequest& request
     if (session.draws()) {
       const auto at = session.length() + static_cast<uint32_t>(tokens.size());
       return session.AppendAndDraw(
-          tokens, [&](SlotDraw* draw) { return answer.PlanDraw(at, draw); }, stop, shown);
+          tokens, [&](SlotDraw* draw) { answer.PlanDraw(at, draw); }, stop, shown);
     }
     Session::Drawn drawn;
     WRING_ASSIGN(drawn.logits, session.Append(tokens, stop, shown));

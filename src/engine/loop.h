@@ -77,7 +77,7 @@ class Engine::Loop {
 
   // deliver.cc
   Status RunStep();
-  Status PlanDraws(std::vector<SlotDraw>* draws);
+  void PlanDraws(std::vector<SlotDraw>* draws);
   bool DrawnOnDevice(int32_t slot) const {
     return static_cast<size_t>(slot) < on_device_.size() && on_device_[static_cast<size_t>(slot)];
   }

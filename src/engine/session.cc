@@ -90,9 +90,8 @@ Status Session::RunChunk(std::span<const int32_t> tokens, bool all, bool last,
     return executor_->RunAndDraw(
         step,
         [&](std::vector<SlotDraw>* draws) {
-          WRING_TRY((*plan)(draws->data()));
+          (*plan)(draws->data());
           drawn_.on_device = (*draws)[0].on_device;
-          return Status();
         },
         logits_.as<float>(), &drawn_.token);
   };

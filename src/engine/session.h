@@ -48,7 +48,7 @@ class Session {
     std::span<const float> logits{};  // when not
   };
   Result<Drawn> AppendAndDraw(std::span<const int32_t> tokens,
-                              const std::function<Status(SlotDraw*)>& plan,
+                              const std::function<void(SlotDraw*)>& plan,
                               const CancelToken* cancel = nullptr, Progress* progress = nullptr);
   // The same, giving the logits of every token: each(index in tokens, logits).
   Status AppendAll(std::span<const int32_t> tokens,
@@ -61,7 +61,7 @@ class Session {
   Session(Model& model, uint32_t context, const SessionOptions& options)
       : model_(model), context_(context), options_(options) {}
   Status Check(std::span<const int32_t> tokens) const;
-  using PlanDraw = std::function<Status(SlotDraw*)>;
+  using PlanDraw = std::function<void(SlotDraw*)>;
   // Logits of all rows, of the last, or of the last as `plan` says.
   Status RunChunk(std::span<const int32_t> tokens, bool all, bool last,
                   const PlanDraw* plan = nullptr);

@@ -6,8 +6,6 @@
 #include <functional>
 #include <vector>
 
-#include "base/result.h"
-
 namespace wring {
 
 // A logit that is changed before the draw: + bias, and for a token that was seen `count` times the penalties.
@@ -30,8 +28,9 @@ struct SlotDraw {
   std::vector<uint32_t> allowed;  // bit id: may be drawn; empty: every id
 };
 
-// Gives one draw a slot; called while the device computes the logits.
-using PlanDraws = std::function<Status(std::vector<SlotDraw>*)>;
+// Gives one draw a slot; called while the device computes the logits. What cannot be planned stays with the host, where its
+// answer alone hears why.
+using PlanDraws = std::function<void(std::vector<SlotDraw>*)>;
 
 inline constexpr int32_t kNoToken = -1;    // nothing is allowed
 inline constexpr int32_t kNotFinite = -2;  // the logits are no numbers

@@ -21,8 +21,8 @@ class SpillTest : public ::testing::Test {
                              [](ModelSpec& spec) { spec.context = 1024; });
     ASSERT_TRUE(model.ok()) << model.status().message();
     model_ = *std::move(model);
-    char name[] = "/tmp/wring-spill-XXXXXX";
-    ASSERT_NE(mkdtemp(name), nullptr);
+    std::string name = ::testing::TempDir() + "wring-spill-XXXXXX";
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
     folder_ = name;
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }

@@ -17,9 +17,9 @@ class SpillStoreTest : public ::testing::Test {
     auto pool = PagePool::Create(HostDevice(), 16 * kSlabBytes);
     ASSERT_TRUE(pool.ok());
     pool_ = *std::move(pool);
-    char name[] = "/tmp/wring-spill-XXXXXX";
-    ASSERT_NE(mkdtemp(name), nullptr);
-    folder_ = std::string(name) + "/cache";
+    std::string name = ::testing::TempDir() + "wring-spill-XXXXXX";
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
+    folder_ = name + "/cache";
   }
   void TearDown() override { fs::remove_all(fs::path(folder_).parent_path()); }
 

@@ -92,7 +92,6 @@ class Runner {
     tokens_.resize(step.sequences.size());
     const PlanDraws plan = [](std::vector<SlotDraw>* draws) {
       for (SlotDraw& d : *draws) d.on_device = true;
-      return Status();
     };
     return executor_->RunAndDraw(step, plan, logits_.as<float>(), tokens_.data());
   }

@@ -13,12 +13,7 @@ Status CudaExecutor::RunAndDraw(const Step& step, const PlanDraws& plan, float* 
                                 int32_t* tokens) {
   WRING_TRY(Compute(step));
   draws_.assign(selected_, SlotDraw());
-  if (selected_ > 0) {
-    if (const Status planned = plan(&draws_); !planned.ok()) {
-      WRING_TRY(Finish());
-      return planned;
-    }
-  }
+  if (selected_ > 0) plan(&draws_);
   for (uint32_t slot = 0; slot < selected_; ++slot) {
     if (!draws_[slot].on_device) WRING_TRY(CopyLogits(slot, 1, logits));
   }
