@@ -61,7 +61,7 @@ class AttendGpuTest : public testing::GpuTest {
     for (uint32_t r = 0; r < c.rows; ++r) position.push_back(c.context - c.rows + r);
     const uint32_t group = c.heads / c.kv_heads;
     const uint32_t vectors = c.rows * group;
-    const uint32_t tile = wide ? cuda::kWideVectors : 16;
+    const uint32_t tile = wide ? cuda::kWideVectors : cuda::AttendVectors(padded);
     std::vector<cuda::AttendItem> items;
     for (uint32_t first = 0; first < vectors; first += tile) {
       cuda::AttendItem item;
@@ -99,6 +99,7 @@ class AttendGpuTest : public testing::GpuTest {
     a.items = on_items.as<cuda::AttendItem>();
     a.item_count = on_count.as<uint32_t>();
     a.grid_items = count[0];
+    a.most = tile;
     (wide ? cuda::AttendWide : cuda::Attend)(launcher_, a);
     const auto got = Get<uint16_t>(out, uint64_t{c.rows} * ld_out);
 

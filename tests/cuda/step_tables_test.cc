@@ -13,7 +13,7 @@
 namespace wring {
 namespace {
 
-constexpr uint32_t kSlots = 396;
+constexpr uint32_t kSlots = 132;
 
 class StepTablesTest : public ::testing::Test {
  protected:
@@ -89,11 +89,10 @@ class StepTablesTest : public ::testing::Test {
         EXPECT_EQ(item.part, part);
         EXPECT_EQ(item.partial, front.partial);
         EXPECT_EQ(item.tile, front.tile);
-        EXPECT_TRUE(item.parts == 1 || item.of_chunks != 0 || item.blocks == 1);
+        EXPECT_EQ(item.unit, front.unit);
+        EXPECT_TRUE(item.block == front.origin || item.block % item.unit == 0);
         next = item.block + item.blocks;
-        part += item.of_chunks == 0
-                    ? 1
-                    : (next - 1) / cuda::kChunkBlocks - item.block / cuda::kChunkBlocks + 1;
+        part += (next - 1) / item.unit - item.block / item.unit + 1;
       }
       EXPECT_EQ(next, last / kBlockTokens + 1);
       if (front.parts == 1) continue;

@@ -41,8 +41,7 @@ uint32_t AttendNeeds(CodecId codec, uint32_t head_dim) {
   if (codec == CodecId::kF32) return 0;
 #define WRING_CASE(D)                                                  \
   if (KvCodec::PaddedHead(head_dim) == D)                              \
-    return codec == CodecId::kF16 ? AttendMemory<CodecId::kF16, D>(16) \
-                                  : AttendMemory<CodecId::kI8, D>(16);
+    return codec == CodecId::kF16 ? AttendMost<CodecId::kF16, D>() : AttendMost<CodecId::kI8, D>();
   WRING_HEAD_SIZES(WRING_CASE)
 #undef WRING_CASE
   return 0;

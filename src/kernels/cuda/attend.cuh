@@ -1,165 +1,229 @@
-// attend(q, segments) for one codec and padded head size a source file. Eight warps compute one block of 64 positions after
-// the other, for up to 16 query vectors of one KV head, on tensor cores: for scores each warp has 8 of the positions, for
-// outputs an eighth of the channels, and between the two they exchange maxima and weights. Blocks are merged to chunks of
-// four and chunks to the whole, in order; where an item is only a part of that, who is last to finish merges them all.
-//
-// Keys [token][channel] and values [channel][token] are both copied as they lie, each byte once, by the warp that multiplies
-// them: each warp has a ring of its own in shared memory and waits for nobody. They are read back as 16 contiguous bytes a
-// lane.
+// attend(q, segments) for one codec and padded head size a source file, for up to 16 query vectors of one KV head an item,
+// on tensor cores. A block of threads goes over the chunks of its item; each of its four warps computes one of a chunk's
+// four blocks of 64 positions on its own, from a ring in shared memory that nobody else uses, so that copies never wait for
+// another warp. Then all fold the chunk (attend_fold.cuh). Where an item is only a part of its vectors' positions, who is
+// last to finish folds all parts.
 #pragma once
 
-#include "kernels/cuda/attend_merge.cuh"
+#include <algorithm>
+#include <type_traits>
+
+#include "kernels/cuda/attend_fold.cuh"
 #include "kernels/cuda/launch.h"
 
 namespace wring::cuda {
 
-// Where vector n's outputs go.
-template <typename A>
-__device__ __forceinline__ __half* OutputOf(const A& a, uint32_t n) {
-  return reinterpret_cast<__half*>(a.args.out) + uint64_t{a.Row(n)} * a.args.ld_out +
-         a.Head(n) * a.args.head_dim;
+template <uint32_t n>
+using Number = std::integral_constant<uint32_t, n>;
+
+// The state of folding, a few channels of a vector a thread.
+template <uint32_t kDim, uint32_t kVectors>
+struct Folding {
+  static constexpr uint32_t kUnits = (kVectors * kDim / 4 + kAttendThreads - 1) / kAttendThreads;
+  Partial span[kUnits], whole[kUnits];
+
+  // each(unit, vector, quarter of 16 bytes) of this thread.
+  template <typename Each>
+  __device__ static __forceinline__ void ForUnits(uint32_t count, Each each) {
+#pragma unroll
+    for (uint32_t k = 0; k < kUnits; ++k) {
+      const uint32_t u = threadIdx.x + k * kAttendThreads;
+      if (u < count * (kDim / 4)) each(k, u / (kDim / 4), u % (kDim / 4));
+    }
+  }
+};
+
+template <typename A, uint32_t kDim>
+__device__ __forceinline__ void StoreOutputs(const A& a, uint32_t n, uint32_t c, const Partial& p) {
+  __half* to = reinterpret_cast<__half*>(a.args.out) + uint64_t{a.Row(n)} * a.args.ld_out +
+               a.Head(n) * a.args.head_dim;
+  const float out[4] = {p.out.x, p.out.y, p.out.z, p.out.w};
+#pragma unroll
+  for (uint32_t x = 0; x < 4; ++x) {
+    if (4 * c + x < a.args.head_dim) to[4 * c + x] = Saturated(out[x] / p.sum);
+  }
 }
 
-// A tile that several items share: this one's parts are stored; who is last merges all. ring: kRingBytes of memory.
-template <typename A, uint32_t kDim, typename From>
-__device__ __forceinline__ void FinishShared(const A& a, uint8_t* ring, const AttendShared& m,
-                                             uint32_t* last, From partial) {
+// This item's parts are stored; who is last folds all of the tile. last: a word of shared memory.
+template <typename A, uint32_t kDim, uint32_t kVectors>
+__device__ __forceinline__ void FinishShared(const A& a, const Parts<kDim>& parts, uint32_t mine,
+                                             uint32_t* last) {
   const AttendItem& item = a.item;
-  const uint32_t stop = item.block + item.blocks;
   __threadfence();
   __syncthreads();
   uint32_t* counter = a.args.counters + item.tile * a.args.kv_heads + a.kv_head;
   if (threadIdx.x == 0) {
-    const uint32_t mine =
-        item.of_chunks == 0 ? 1 : (stop - 1) / kChunkBlocks - item.block / kChunkBlocks + 1;
     *last = atomicAdd(counter, mine) + mine == item.parts ? 1 : 0;
     if (*last != 0) *counter = 0;
   }
   __syncthreads();
   if (*last == 0) return;
   __threadfence();
-  const auto store = [&](uint32_t i, float value, float sum) {
-    if (i % kDim < a.args.head_dim) OutputOf(a, i / kDim)[i % kDim] = Saturated(value / sum);
-  };
-  if (item.of_chunks != 0 && item.parts * item.count * sizeof(float2) <= A::kRingBytes) {
-    MergeChunks<kDim>(item.parts, item.count, partial, reinterpret_cast<float2*>(ring), m.sums,
-                      store);
-  } else {
-    MergeParts<kDim>(item, partial, store);
-  }
+  Folding<kDim, kVectors>::ForUnits(item.count, [&](uint32_t, uint32_t n, uint32_t c) {
+    StoreOutputs<A, kDim>(a, n, c,
+                          parts.Fold(item.parts, item.unit == kSpanBlocks,
+                                     item.origin / kChunkBlocks % kSpanChunks, n, c));
+  });
 }
 
-// One item and KV head by a block of threads. `ring`: kRingBytes; `shared`: AttendBytes(item.count, kDim), where prepare()
-// puts the queries; blocks before `known` may be asked for before that. last: a word.
-template <CodecId kCodec, uint32_t kDim, typename Prepare>
+// One item and KV head by a block of threads. ring: kRingBytes; shared: memory for queries, then for what warps leave of
+// their blocks. prepare() puts the queries there; blocks before `known` may be asked for before that. last: a word.
+template <CodecId kCodec, uint32_t kDim, uint32_t kVectors, typename Prepare>
 __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendItem& item,
                                            uint32_t kv_head, uint8_t* ring, uint8_t* shared,
                                            uint32_t* last, uint32_t known, Prepare prepare) {
-  using A = Attention<kCodec, kDim>;
-  const A a = {args, item, kv_head, threadIdx.x};
-  const AttendShared m(shared, item.count, kDim);
+  using A = Attention<kCodec, kDim, kVectors>;
+  using F = Folding<kDim, kVectors>;
+  const A a = {args, item, kv_head};
+  const ChunkBlocks<kDim> left(shared, item.count);
   uint8_t* stages = ring + a.warp() * (A::kStages * A::kStageBytes);
-  uint32_t begin[2];
-  uint32_t end[2];
-#pragma unroll
-  for (uint32_t r = 0; r < 2; ++r) {
-    end[r] = a.End(a.g() + 8 * r);
-    begin[r] = args.window != 0 && end[r] > args.window ? end[r] - args.window : 0;
-  }
-  const uint32_t all_end = a.End(item.count - 1);
+  const auto has = [&](uint32_t block) { return block - item.block < item.blocks; };
+  const uint32_t first_chunk = item.block / kChunkBlocks;
+  const uint32_t last_chunk = (item.block + item.blocks - 1) / kChunkBlocks;
+  const Parts<kDim> parts = {
+      args.partials + (uint64_t{item.partial} * args.kv_heads + uint64_t{kv_head} * item.count) *
+                          Parts<kDim>::kFloats,
+      uint64_t{item.count} * args.kv_heads * Parts<kDim>::kFloats};
 
-  // A partial: outputs of the vectors, their maxima, their sums.
-  const auto partial = [&](uint32_t part) {
-    const uint64_t vectors =
-        uint64_t{item.partial + part * item.count} * args.kv_heads + kv_head * item.count;
-    return args.partials + vectors * (kDim + 2);
-  };
-  const auto store_partial = [&](uint32_t number, const typename A::Part& part) {
-    float* to = partial(number);
-    a.ForOutputs([&](uint32_t r, uint32_t channel, uint32_t i) {
-      *reinterpret_cast<float2*>(to + (a.g() + 8 * r) * kDim + channel) = {part.out[r][i],
-                                                                           part.out[r][i + 1]};
-    });
-    if (a.warp() != 0 || a.t() != 0) return;
-#pragma unroll
-    for (uint32_t r = 0; r < 2; ++r) {
-      const uint32_t n = a.g() + 8 * r;
-      if (n >= item.count) continue;
-      to[item.count * kDim + n] = part.max[r];
-      to[item.count * (kDim + 1) + n] = part.sum[r];
-    }
-  };
-  const uint32_t stop = item.block + item.blocks;
-  const auto stage_of = [&](uint32_t block) {
-    return stages + (block - item.block) % A::kStages * A::kStageBytes;
-  };
-  const auto fill = [&](uint32_t block) {
-    if (block < stop) a.Fill(stage_of(block), block);
+  const uint32_t all_end = a.End(item.count - 1);
+  // Where the keys of this warp's block stand, and those of its next block; null: there is none.
+  const auto keys_of = [&](uint32_t block) { return has(block) ? a.Keys(block) : nullptr; };
+  uint32_t block = kChunkBlocks * first_chunk + a.warp();
+  const std::byte* keys = keys_of(block);
+  // Stage j of this block, or j - 4 of the next.
+  const std::byte* next = nullptr;
+  const auto ask = [&](auto number) {
+    constexpr uint32_t j = decltype(number)::value;
+    const std::byte* from = j < 4 ? keys : next;
+    if (from != nullptr) a.template Fill<j % 4>(stages + j % A::kStages * A::kStageBytes, from);
     CommitCopies();
   };
-  uint32_t asked = item.block;
-  while (asked < min(known, item.block + A::kStages)) fill(asked++);
+  const auto begin = [&] {
+    ask(Number<0>());
+    ask(Number<1>());
+    if constexpr (A::kStages == 4) {
+      ask(Number<2>());
+      ask(Number<3>());
+    }
+  };
+  const bool early = block < known;
+  if (early) begin();
   prepare();
-  while (asked < item.block + A::kStages) fill(asked++);
+  if (!early) begin();
+  typename A::Queries queries;
+  a.LoadQueries(shared, &queries);
+  const uint32_t sees_all =
+      a.End(0);  // positions before it are seen by every vector, from most_begin on
+  const uint32_t most_begin = a.Begin(all_end);
 
-  typename A::Part whole;
-  typename A::Part chunk;
-  for (uint32_t block = item.block; block < stop; ++block) {
-    WaitCopies<A::kStages - 1>();
-    __syncwarp();
-    const uint8_t* stage = stage_of(block);
-    float s[4] = {};
-    typename A::Part part;
-    a.Scores(m, stage, block, begin, end, s);
-    a.Weigh(m, stage, s, &part);
-    a.Outputs(m, stage, all_end - min(all_end, block * kBlockTokens), &part);
-    __syncwarp();
-    fill(block + A::kStages);
-    if (block == item.block || block % kChunkBlocks == 0) {
-      chunk = part;
-    } else {
-      chunk.Add(part);
+  F fold;
+  for (uint32_t chunk = first_chunk; chunk <= last_chunk; ++chunk, block += kChunkBlocks) {
+    next = keys_of(block + kChunkBlocks);
+    const bool mine = keys != nullptr;
+    typename A::Block b;
+    b.first = block * kBlockTokens;
+    b.whole = b.first >= most_begin && b.first + kBlockTokens <= sees_all;
+    b.seen = min(kBlockTokens, all_end - min(all_end, b.first));
+    const auto stage = [&](auto number, auto consume) {
+      constexpr uint32_t j = decltype(number)::value;
+      WaitCopies<A::kStages - 1>();
+      __syncwarp();
+      if (mine) consume(stages + j % A::kStages * A::kStageBytes);
+      __syncwarp();
+      ask(Number<j + A::kStages>());
+    };
+    float* out = left.outs + (a.warp() * item.count + 2 * a.t()) * left.kPitch + a.g();
+    const auto store = [&](uint32_t n, uint32_t tile, const float(&o)[4]) {
+#pragma unroll
+      for (uint32_t v = 0; v < 2; ++v) {
+        if (8 * n + 2 * a.t() + v >= item.count) continue;
+        float* to = out + (8 * n + v) * left.kPitch + 16 * tile;
+        to[0] = o[v];
+        to[8] = o[2 + v];
+      }
+    };
+    stage(Number<0>(), [&](uint8_t* from) { a.template Scores<0>(queries, from, &b); });
+    stage(Number<1>(), [&](uint8_t* from) { a.template Scores<1>(queries, from, &b); });
+    float most[A::kGroups][2];
+    float sum[A::kGroups][2];
+    if (mine) a.Weigh(&b, most, sum);
+    __syncthreads();  // the chunk before has been folded
+    if (mine && a.g() == 0) {
+#pragma unroll
+      for (uint32_t n = 0; n < 2 * A::kGroups; ++n) {
+        const uint32_t vector = 8 * (n / 2) + 2 * a.t() + n % 2;
+        if (vector >= item.count) continue;
+        left.maxes[a.warp() * item.count + vector] = most[n / 2][n % 2];
+        left.sums[a.warp() * item.count + vector] = sum[n / 2][n % 2];
+      }
     }
-    if (block + 1 != stop && (block + 1) % kChunkBlocks != 0) continue;
-    const uint32_t done = block / kChunkBlocks - item.block / kChunkBlocks;  // chunks
-    if (item.parts > 1) {
-      store_partial(item.part + done, chunk);
-    } else if (done == 0) {
-      whole = chunk;
-    } else {
-      whole.Add(chunk);
-    }
+    stage(Number<2>(), [&](uint8_t* from) { a.template Outputs<0>(b, from, store); });
+    stage(Number<3>(), [&](uint8_t* from) { a.template Outputs<1>(b, from, store); });
+    keys = next;
+    __syncthreads();
+    const bool ends = (chunk + 1) % kSpanChunks == 0 || chunk == last_chunk;  // a span
+    const bool begins = chunk % kSpanChunks == 0 || chunk == first_chunk;
+    F::ForUnits(item.count, [&](uint32_t k, uint32_t n, uint32_t c) {
+      const Partial x = left.Fold(n, c, [&](uint32_t w) { return has(kChunkBlocks * chunk + w); });
+      if (item.parts > 1 && item.unit == kChunkBlocks) {
+        return parts.Store(item.part + chunk - first_chunk, n, c, x);
+      }
+      if (begins) {
+        fold.span[k] = x;
+      } else {
+        fold.span[k].Add(x);
+      }
+      if (!ends) return;
+      if (item.parts > 1) {
+        parts.Store(item.part + chunk / kSpanChunks - first_chunk / kSpanChunks, n, c,
+                    fold.span[k]);
+      } else {
+        fold.whole[k].Add(fold.span[k]);
+      }
+    });
   }
-  if (item.parts > 1) return FinishShared<A, kDim>(a, ring, m, last, partial);
-  a.ForOutputs([&](uint32_t r, uint32_t channel, uint32_t i) {
-    __half* to = OutputOf(a, a.g() + 8 * r);
-    for (uint32_t x = 0; x < 2; ++x) {
-      if (channel + x < args.head_dim)
-        to[channel + x] = Saturated(whole.out[r][i + x] / whole.sum[r]);
-    }
+  if (item.parts > 1) {
+    const uint32_t units = item.unit / kChunkBlocks;
+    return FinishShared<A, kDim, kVectors>(a, parts, last_chunk / units - first_chunk / units + 1,
+                                           last);
+  }
+  F::ForUnits(item.count, [&](uint32_t k, uint32_t n, uint32_t c) {
+    StoreOutputs<A, kDim>(a, n, c, fold.whole[k]);
   });
+}
+
+// Shared memory beside the ring: queries and a vector a warp, later what is left of blocks.
+template <uint32_t kDim>
+constexpr uint32_t AttendShared(uint32_t count) {
+  const uint32_t queries = count * QueryPitch(kDim) * 2 + kAttendWarps * kDim * sizeof(float);
+  return std::max<uint32_t>(queries, ChunkBlocks<kDim>::Bytes(count));
+}
+template <CodecId kCodec, uint32_t kDim, uint32_t kVectors>
+constexpr uint32_t AttendMemory(uint32_t count) {
+  return Attention<kCodec, kDim, kVectors>::kRingBytes + AttendShared<kDim>(count);
+}
+template <CodecId kCodec, uint32_t kDim>
+constexpr uint32_t AttendMost() {
+  return AttendMemory<kCodec, kDim, AttendVectors(kDim)>(AttendVectors(kDim));
 }
 
 // fused: with the cache write of `append`, and queries from there. What does not depend on the launch before this one is
 // asked for before that has ended: tables, and positions that no row of the step writes.
-template <CodecId kCodec, uint32_t kDim>
-__global__ void __launch_bounds__(kAttendThreads, kDim <= 128 ? 3 : 1)
+template <CodecId kCodec, uint32_t kDim, uint32_t kVectors>
+__global__ void __launch_bounds__(kAttendThreads, kVectors* kDim <= 1024 ? 3 : 1)
     AttendKernel(const __grid_constant__ AttendArgs args, const __grid_constant__ AppendArgs append,
                  bool fused) {
-  extern __shared__ __align__(16) uint8_t attend_shared[];
+  extern __shared__ __align__(128) uint8_t attend_shared[];
   __shared__ uint32_t last;
   LetNextStart();
   if (blockIdx.x >= *args.item_count) return WaitForPrevious();
   const AttendItem item = args.items[blockIdx.x];
   const uint32_t kv_head = blockIdx.y;
-  const Attention<kCodec, kDim> a = {args, item, kv_head, threadIdx.x};
-  // The ring, a vector a warp, and what the warps share.
-  constexpr uint32_t kRing = Attention<kCodec, kDim>::kRingBytes;
-  uint8_t* shared = attend_shared + kRing + kAttendWarps * kDim * sizeof(float);
+  using A = Attention<kCodec, kDim, kVectors>;
+  const A a = {args, item, kv_head};
+  uint8_t* shared = attend_shared + A::kRingBytes;
   auto* queries = reinterpret_cast<__half*>(shared);
-  const auto place = [&](uint32_t n, uint32_t channel) {
-    return (n * AttendPieces(kDim) + SwappedPiece(n, channel / 8)) * 8 + channel % 8;
-  };
+  const auto place = [&](uint32_t n, uint32_t channel) { return n * QueryPitch(kDim) + channel; };
   const auto copy = [&] {
     constexpr uint32_t kPieces = kDim / 8;
     for (uint32_t i = threadIdx.x; i < item.count * kPieces; i += kAttendThreads) {
@@ -172,9 +236,11 @@ __global__ void __launch_bounds__(kAttendThreads, kDim <= 128 ? 3 : 1)
   };
   // Queries are turned here, and keys and values of the rows that fall into the item's blocks written.
   const auto append_and_turn = [&] {
-    const uint32_t warp = threadIdx.x / 32;
-    const uint32_t lane = threadIdx.x % 32;
-    float* vector = reinterpret_cast<float*>(attend_shared + kRing) + warp * kDim;
+    const uint32_t warp = a.warp();
+    const uint32_t lane = a.lane();
+    float* vector =
+        reinterpret_cast<float*>(shared + item.count * QueryPitch(kDim) * sizeof(__half)) +
+        warp * kDim;
     for (uint32_t n = warp; n < item.count; n += kAttendWarps) {
       PrepareHead(append, a.Row(n), a.Head(n), HeadKind::kQuery, lane,
                   [&](uint32_t c, float v) { queries[place(n, c)] = Saturated(v); });
@@ -197,7 +263,7 @@ __global__ void __launch_bounds__(kAttendThreads, kDim <= 128 ? 3 : 1)
     }
   };
   const uint32_t known = fused ? args.row.position[item.first_row] / kBlockTokens : 0;
-  AttendUnit<kCodec, kDim>(args, item, kv_head, attend_shared, shared, &last, known, [&] {
+  AttendUnit<kCodec, kDim, kVectors>(args, item, kv_head, attend_shared, shared, &last, known, [&] {
     WaitForPrevious();
     if (fused) {
       append_and_turn();
@@ -209,16 +275,17 @@ __global__ void __launch_bounds__(kAttendThreads, kDim <= 128 ? 3 : 1)
 }
 
 template <CodecId kCodec, uint32_t kDim>
-constexpr uint32_t AttendMemory(uint32_t most) {
-  return Attention<kCodec, kDim>::kRingBytes + kAttendWarps * kDim * sizeof(float) +
-         AttendBytes(most, kDim);
-}
-
-template <CodecId kCodec, uint32_t kDim>
 void LaunchAttend(Launcher& l, const AttendArgs& args, const AppendArgs* append) {
-  Launch(l, AttendKernel<kCodec, kDim>, dim3(args.grid_items, args.kv_heads), kAttendThreads,
-         AttendMemory<kCodec, kDim>(args.most), args, append != nullptr ? *append : AppendArgs{},
-         append != nullptr);
+  const auto launch = [&](auto kernel, uint32_t memory) {
+    Launch(l, kernel, dim3(args.grid_items, args.kv_heads), kAttendThreads, memory, args,
+           append != nullptr ? *append : AppendArgs{}, append != nullptr);
+  };
+  if constexpr (AttendVectors(kDim) > 8) {
+    if (args.most > 8) {
+      return launch(AttendKernel<kCodec, kDim, 16>, AttendMemory<kCodec, kDim, 16>(args.most));
+    }
+  }
+  launch(AttendKernel<kCodec, kDim, 8>, AttendMemory<kCodec, kDim, 8>(args.most));
 }
 
 using AttendLaunch = void (*)(Launcher&, const AttendArgs&, const AppendArgs*);

@@ -1,120 +1,123 @@
-// What eight warps do with one block of 64 positions for up to 16 query vectors: attend.cuh says how it fits together.
+// What a warp does with one block of 64 positions for 8 or 16 query vectors of a KV head: attend.cuh says how warps fit
+// together.
+//
+// Keys [token][channel] and values [channel][token] are copied to shared memory as they lie, half a block at a time, and
+// are the left factors of both products: scores are [token][vector], outputs [channel][vector]. Scores of 16 tokens,
+// transposed as they stand in registers, are the right factor of outputs.
 #pragma once
+
+#include <algorithm>
 
 #include "kernels/cuda/append.cuh"
 #include "kernels/cuda/mma.cuh"
 
 namespace wring::cuda {
 
-constexpr uint32_t kAttendWarps = 8;
+constexpr uint32_t kAttendWarps = kChunkBlocks;
 constexpr uint32_t kAttendThreads = 32 * kAttendWarps;
 
-// 16-byte piece c of row n stands at c ^ 4 (n & 1): no bank conflicts.
-__device__ __forceinline__ uint32_t SwappedPiece(uint32_t row, uint32_t piece) {
-  return piece ^ ((row & 1) << 2);
-}
-
-// Eight stored values as four float16 pairs, from shared memory, where rows of float16 have their 16-byte pieces swapped
-// (SwappedPiece) and rows of int8 stand 16 bytes apart.
+// How rows of stored values stand in shared memory, and how they become left factors of products over 16 values each
+// ("steps"), 16 rows at once. ForSteps: f(step, registers of the factor), where `row` is the row of `rows` that this lane
+// addresses.
 template <CodecId kCodec>
 struct Stored;
+
+// float16: 16-byte piece c of row n stands at c ^ (n % 8), so that eight rows' pieces meet in no bank.
 template <>
 struct Stored<CodecId::kF16> {
   static constexpr uint32_t kBytes = 2;
+  static constexpr uint32_t kFirst = 2;   // lane t has values kFirst t, kFirst t + 1 of a step,
+  static constexpr uint32_t kSecond = 8;  // and those so far behind
   static constexpr uint32_t Pitch(uint32_t values) { return (values + 63) / 64 * 128; }
-  __device__ static __forceinline__ uint32_t Piece(uint32_t row, uint32_t piece) {
-    return SwappedPiece(row, piece);
+  __device__ static __forceinline__ uint32_t At(uint32_t row, uint32_t piece, uint32_t pitch) {
+    return row * pitch + 16 * (piece ^ (row & 7));
   }
-  __device__ static __forceinline__ uint4 Load(uint32_t row_at, uint32_t row, uint32_t eighth) {
-    return LoadShared(row_at + 16 * SwappedPiece(row, eighth));
+  // Of 16 rows, the one that is row r of an mma.
+  __device__ static __forceinline__ uint32_t Row(uint32_t r) { return r; }
+  template <uint32_t kSteps, typename F>
+  __device__ static __forceinline__ void ForSteps(uint32_t rows, uint32_t row, uint32_t pitch,
+                                                  uint32_t lane, F f) {
+    const uint32_t base = rows + At(row, lane / 16, pitch);
+#pragma unroll
+    for (uint32_t s = 0; s < kSteps; ++s) {
+      uint32_t a[4];
+      LoadMatrices(a, (base ^ (32 * (s % 4))) + 128 * (s / 4));
+      f(s, a);
+    }
   }
 };
+
+// int8: rows are an odd number of pieces apart. A lane has four values next to each other.
 template <>
 struct Stored<CodecId::kI8> {
   static constexpr uint32_t kBytes = 1;
-  static constexpr uint32_t Pitch(uint32_t values) { return values + 16; }
-  __device__ static __forceinline__ uint32_t Piece(uint32_t /*row*/, uint32_t piece) {
-    return piece;
+  static constexpr uint32_t kFirst = 4;
+  static constexpr uint32_t kSecond = 2;
+  static constexpr uint32_t Pitch(uint32_t values) {
+    return values / 16 % 2 == 0 ? values + 16 : values;
+  }
+  __device__ static __forceinline__ uint32_t At(uint32_t row, uint32_t piece, uint32_t pitch) {
+    return row * pitch + 16 * piece;
+  }
+  __device__ static __forceinline__ uint32_t Row(uint32_t r) {
+    return 4 * (r % 8 / 2) + r % 2 + 2 * (r / 8);
   }
   __device__ static __forceinline__ uint32_t Pair(uint32_t word, uint32_t selector) {
     // v ^ 0x80 is v + 128; 0x6400 | that is 1024 + 128 + v.
     return Sub2(__byte_perm(word ^ 0x80808080U, 0x64646464, selector), Half2Of(1024 + 128));
   }
-  __device__ static __forceinline__ uint4 Load(uint32_t row_at, uint32_t /*row*/, uint32_t eighth) {
-    const uint2 raw = LoadShared2(row_at + 8 * eighth);
-    return {Pair(raw.x, 0x4140), Pair(raw.x, 0x4342), Pair(raw.y, 0x4140), Pair(raw.y, 0x4342)};
-  }
-};
-
-// exp2(a - b) where a <= b and both may be minus infinity.
-__device__ __forceinline__ float Shrink(float a, float b) {
-  return a == -INFINITY ? 0.F : exp2f(a - b);
-}
-
-// Shared memory of the warps together: queries, a block's weights, maxima and sums.
-constexpr uint32_t AttendPieces(uint32_t dim) { return (dim / 8 + 7) / 8 * 8; }
-constexpr uint32_t AttendBytes(uint32_t count, uint32_t dim) {
-  return count * AttendPieces(dim) * 16 + 16 * 128 + 2 * kAttendWarps * 16 * 4;
-}
-
-// Maximum, sum and outputs of some positions, for kRows vectors and kCols outputs of each.
-template <uint32_t kRows, uint32_t kCols>
-struct Partial {
-  float max[kRows], sum[kRows], out[kRows][kCols];
-
-  __device__ __forceinline__ void Add(const Partial& p) {
+  template <uint32_t kSteps, typename F>
+  __device__ static __forceinline__ void ForSteps(uint32_t rows, uint32_t row, uint32_t pitch,
+                                                  uint32_t lane, F f) {
+    // Two steps at once; of an odd number the last is read twice.
+    const uint32_t base = rows + row * pitch;
 #pragma unroll
-    for (uint32_t r = 0; r < kRows; ++r) {
-      const float most = fmaxf(max[r], p.max[r]);
-      const float mine = Shrink(max[r], most);
-      const float other = Shrink(p.max[r], most);
+    for (uint32_t s = 0; s < kSteps; s += 2) {
+      uint32_t r[4];
+      LoadMatrices(r, base + 16 * s + (s + 1 < kSteps ? lane / 16 * 16 : 0));
 #pragma unroll
-      for (uint32_t c = 0; c < kCols; ++c)
-        out[r][c] = __fmaf_rn(out[r][c], mine, p.out[r][c] * other);
-      sum[r] = __fmaf_rn(sum[r], mine, p.sum[r] * other);
-      max[r] = most;
+      for (uint32_t i = 0; i < 2 && s + i < kSteps; ++i) {
+        const uint32_t a[4] = {Pair(r[2 * i], 0x4140), Pair(r[2 * i + 1], 0x4140),
+                               Pair(r[2 * i], 0x4342), Pair(r[2 * i + 1], 0x4342)};
+        f(s + i, a);
+      }
     }
   }
 };
 
-struct AttendShared {
-  const uint4* queries;
-  uint8_t* weights;  // [16][64] float16
-  float* maxes;      // [kAttendWarps][16]
-  float* sums;       // the same
-  __device__ __forceinline__ AttendShared(uint8_t* memory, uint32_t count, uint32_t dim)
-      : queries(reinterpret_cast<const uint4*>(memory)),
-        weights(memory + count * AttendPieces(dim) * 16),
-        maxes(reinterpret_cast<float*>(weights + 16 * 128)),
-        sums(maxes + kAttendWarps * 16) {}
-};
+// Halves between query vectors in shared memory.
+constexpr uint32_t QueryPitch(uint32_t dim) { return dim + 8; }
 
-// What the warps know of their item.
-template <CodecId kCodec, uint32_t kDim>
+// What the warps of a block of threads know of their item.
+template <CodecId kCodec, uint32_t kDim, uint32_t kVectors>
 struct Attention {
   using S = Stored<kCodec>;
-  static constexpr uint32_t kPieces = kDim / 8;                                  // of 8 channels
-  static constexpr uint32_t kSteps = (kPieces + 3) / 4;                          // of 32 channels
-  static constexpr uint32_t kOwn = (kPieces + kAttendWarps - 1) / kAttendWarps;  // a warp's
   static constexpr bool kScaled = kCodec == CodecId::kI8;
-  static_assert(kDim % 16 == 0);
-  using Part = Partial<2, 2 * kOwn>;  // of vectors g and g + 8
-  // A warp's part of a block in shared memory: keys of 8 tokens, values of 8 kOwn channels, and both scales of the tokens.
+  static constexpr uint32_t kSteps = kDim / 16;             // also tiles of 16 channels
+  static constexpr uint32_t kHalfTiles = (kSteps + 1) / 2;  // of the first half of the values
+  static constexpr uint32_t kTokenTiles = kBlockTokens / 16;
+  static constexpr uint32_t kHalfTokens = kBlockTokens / 2;
+  static constexpr uint32_t kGroups = kVectors / 8;
+  static_assert(kDim % 16 == 0 && kVectors % 8 == 0);
+  // A warp's ring. A stage holds keys of half the tokens (and, where there are any, both scales of these) or values of half
+  // the channels: four of them are a block.
   static constexpr uint32_t kKeyPitch = S::Pitch(kDim);
   static constexpr uint32_t kValuePitch = S::Pitch(kBlockTokens);
-  static constexpr uint32_t kValuesAt = 8 * kKeyPitch;
-  static constexpr uint32_t kScalesAt = kValuesAt + 8 * kOwn * kValuePitch;
-  static constexpr uint32_t kStageBytes = kScalesAt + (kScaled ? 64 : 0);
-  static constexpr uint32_t kStages = 2;
+  static constexpr uint32_t kScalesAt = kHalfTokens * kKeyPitch;
+  static constexpr uint32_t kKeyBytes = kScalesAt + (kScaled ? 2 * kHalfTokens * 4 : 0);
+  static constexpr uint32_t kValueBytes = 16 * kHalfTiles * kValuePitch;
+  static constexpr uint32_t kStageBytes = (std::max(kKeyBytes, kValueBytes) + 127) / 128 * 128;
+  static constexpr uint32_t kStages = kStageBytes <= 6 << 10 ? 4 : 2;
   static constexpr uint32_t kRingBytes = kAttendWarps * kStages * kStageBytes;
 
   const AttendArgs& args;
   const AttendItem& item;
-  uint32_t kv_head, thread;
+  uint32_t kv_head;
 
-  __device__ __forceinline__ uint32_t warp() const { return thread / 32; }
-  __device__ __forceinline__ uint32_t g() const { return thread % 32 / 4; }
-  __device__ __forceinline__ uint32_t t() const { return thread % 4; }
+  __device__ static __forceinline__ uint32_t warp() { return threadIdx.x / 32; }
+  __device__ static __forceinline__ uint32_t lane() { return threadIdx.x % 32; }
+  __device__ static __forceinline__ uint32_t g() { return lane() / 4; }
+  __device__ static __forceinline__ uint32_t t() { return lane() % 4; }
   __device__ uint32_t Head(uint32_t n) const {
     const uint32_t group = args.heads / args.kv_heads;
     const uint32_t i = (item.first + n) % group;
@@ -123,171 +126,235 @@ struct Attention {
   __device__ uint32_t Row(uint32_t n) const {
     return item.first_row + (item.first + n) / (args.heads / args.kv_heads);
   }
-  // One past the last position that vector n sees.
+  // One past the last position that vector n sees, and the first one.
   __device__ uint32_t End(uint32_t n) const {
-    return n < item.count ? args.row.position[Row(n)] + 1 : 0;
+    return args.row.position[Row(min(n, item.count - 1))] + 1;
+  }
+  __device__ uint32_t Begin(uint32_t end) const {
+    return args.window != 0 && end > args.window ? end - args.window : 0;
+  }
+  __device__ const std::byte* Keys(uint32_t block) const {
+    return HeadOf(args.cache, BlockAt(args.cache, item.sequence, block), kv_head);
   }
 
-  // Asks for this warp's part of a block.
-  __device__ __forceinline__ void Fill(uint8_t* to, uint32_t block) const {
-    const std::byte* keys = HeadOf(args.cache, BlockAt(args.cache, item.sequence, block), kv_head);
+  // Asks for stage j of the block whose keys of this head stand at `keys`.
+  template <uint32_t j>
+  __device__ __forceinline__ void Fill(uint8_t* to, const std::byte* keys) const {
     const std::byte* values = keys + args.cache.kv_heads * args.cache.head_bytes;
-    const uint32_t lane = thread % 32;
-    constexpr uint32_t kKeyPieces = kDim * S::kBytes / 16;  // of a token
+    constexpr bool kKeys = j < 2;
+    constexpr uint32_t kRowPieces = (kKeys ? kDim : kBlockTokens) * S::kBytes / 16;
+    constexpr uint32_t kFirst = kKeys ? kHalfTokens * j : 16 * kHalfTiles * (j - 2);
+    constexpr uint32_t kRows = kKeys ? kHalfTokens : j == 2 ? 16 * kHalfTiles : kDim - kFirst;
+    constexpr uint32_t kPitch = kKeys ? kKeyPitch : kValuePitch;
+    const std::byte* from = (kKeys ? keys : values) + 16 * (kFirst * kRowPieces + lane());
 #pragma unroll
-    for (uint32_t i = 0; i < 8 * kKeyPieces; i += 32) {
-      const uint32_t row = (i + lane) / kKeyPieces;
-      const uint32_t piece = (i + lane) % kKeyPieces;
-      if (row < 8) {
-        CopyAsync16(to + row * kKeyPitch + 16 * S::Piece(row, piece),
-                    keys + 8 * warp() * kDim * S::kBytes + 16 * (i + lane));
+    for (uint32_t i = 0; i < kRows * kRowPieces; i += 32) {
+      const uint32_t row = (i + lane()) / kRowPieces;
+      const uint32_t piece = (i + lane()) % kRowPieces;
+      if ((kRows * kRowPieces) % 32 == 0 || row < kRows)
+        CopyAsync16(to + S::At(row, piece, kPitch), from + 16 * i);
+    }
+    if constexpr (kScaled && kKeys) {
+      constexpr uint32_t kEach = kHalfTokens * 4 / 16;
+      if (lane() < 2 * kEach) {
+        const std::byte* scales = (lane() < kEach ? keys : values) + kBlockTokens * kDim;
+        CopyAsync16(to + kScalesAt + 16 * lane(), scales + 16 * (kEach * j + lane() % kEach));
       }
     }
-    constexpr uint32_t kValuePieces = kBlockTokens * S::kBytes / 16;  // of a channel
-#pragma unroll
-    for (uint32_t i = 0; i < 8 * kOwn * kValuePieces; i += 32) {
-      const uint32_t row = (i + lane) / kValuePieces;
-      const uint32_t piece = (i + lane) % kValuePieces;
-      const uint32_t channel = 8 * (warp() + kAttendWarps * (row / 8)) + row % 8;
-      if (channel < kDim) {
-        CopyAsync16(to + kValuesAt + row * kValuePitch + 16 * S::Piece(row, piece),
-                    values + (channel * kValuePieces + piece) * 16);
-      }
-    }
-    if (kScaled && lane < 4) {
-      const std::byte* scales = (lane < 2 ? keys : values) + kBlockTokens * kDim * S::kBytes;
-      CopyAsync16(to + kScalesAt + 16 * lane, scales + 32 * warp() + 16 * (lane % 2));
-    }
-  }
-  __device__ static __forceinline__ uint32_t KeepPair(uint32_t v, uint32_t seen, uint32_t token) {
-    return token + 1 < seen ? v : token < seen ? v & 0xffffU : 0;
-  }
-  __device__ static __forceinline__ uint4 Keep(uint4 v, uint32_t seen, uint32_t token) {
-    return {KeepPair(v.x, seen, token), KeepPair(v.y, seen, token + 2),
-            KeepPair(v.z, seen, token + 4), KeepPair(v.w, seen, token + 6)};
   }
 
-  // Scores of vectors g (s[0], s[1]) and g + 8 for the tokens 8 warp + 2 t and the one after it: base-2 logarithms. begin,
-  // end: positions that each vector sees.
-  __device__ __forceinline__ void Scores(const AttendShared& m, const uint8_t* stage,
-                                         uint32_t block, const uint32_t (&begin)[2],
-                                         const uint32_t (&end)[2], float (&s)[4]) const {
-    constexpr uint32_t kRowPieces = AttendPieces(kDim);
+  // A lane's part of queries: pairs of channels of vector 8 n + g.
+  using Queries = uint2[kGroups][kSteps];
+  __device__ __forceinline__ void LoadQueries(const uint8_t* shared, Queries* queries) const {
+    const auto* halves = reinterpret_cast<const uint16_t*>(shared);
+#pragma unroll
+    for (uint32_t n = 0; n < kGroups; ++n) {
+      const uint32_t vector = 8 * n + g();
+#pragma unroll
+      for (uint32_t s = 0; s < kSteps; ++s) {
+        const uint16_t* at = halves + vector * QueryPitch(kDim) + 16 * s + S::kFirst * t();
+        uint2& q = (*queries)[n][s];
+        q = {0, 0};
+        if (vector < item.count) {
+          q = {*reinterpret_cast<const uint32_t*>(at),
+               *reinterpret_cast<const uint32_t*>(at + S::kSecond)};
+        }
+      }
+    }
+  }
+
+  // ---- one block ----
+  struct Block {
+    uint32_t first;  // position
+    bool whole;      // every vector sees all of it
+    uint32_t seen;   // tokens that any vector sees
+    float s[kTokenTiles][kGroups]
+           [4];  // of tokens Token(tile, 0) and Token(tile, 1), vectors 8 n + 2 t and the next
+    float value_scale[kTokenTiles][2];
+    uint32_t p[kTokenTiles][kGroups][2];  // weights as right factors
+  };
+  __device__ static __forceinline__ uint32_t Token(uint32_t tile, uint32_t x) {
+    return 16 * tile + S::Row(g() + 8 * x);
+  }
+
+  // Scores of half h, scaled, as logarithms of base 2.
+  template <uint32_t h>
+  __device__ __forceinline__ void Scores(const Queries& queries, uint8_t* stage, Block* b) const {
+#pragma unroll
+    for (uint32_t i = 0; i < 2; ++i) {
+      float(&s)[kGroups][4] = b->s[2 * h + i];
+#pragma unroll
+      for (uint32_t n = 0; n < kGroups; ++n) s[n][0] = s[n][1] = s[n][2] = s[n][3] = 0;
+    }
     const uint32_t keys = SharedAddress(stage);
 #pragma unroll
-    for (uint32_t b = 0; b < kSteps; ++b) {
-      uint4 q[2] = {};
-      uint4 k = {0, 0, 0, 0};
-      const uint32_t piece = 4 * b + t();
-      if (piece < kPieces) {
-        if (g() < item.count) q[0] = m.queries[g() * kRowPieces + SwappedPiece(g(), piece)];
-        if (g() + 8 < item.count)
-          q[1] = m.queries[(g() + 8) * kRowPieces + SwappedPiece(g(), piece)];
-        k = S::Load(keys + g() * kKeyPitch, g(), piece);
-      }
-      Mma(s, q[0].x, q[1].x, q[0].y, q[1].y, k.x, k.y);
-      Mma(s, q[0].z, q[1].z, q[0].w, q[1].w, k.z, k.w);
+    for (uint32_t i = 0; i < 2; ++i) {
+      S::template ForSteps<kSteps>(keys + 16 * i * kKeyPitch, S::Row(lane() % 16), kKeyPitch,
+                                   lane(), [&](uint32_t step, const uint32_t(&a)[4]) {
+#pragma unroll
+                                     for (uint32_t n = 0; n < kGroups; ++n)
+                                       Mma(b->s[2 * h + i][n], a[0], a[1], a[2], a[3],
+                                           queries[n][step].x, queries[n][step].y);
+                                   });
     }
     constexpr float kLog2e = 1.44269504F;
-    const float* scales = reinterpret_cast<const float*>(stage + kScalesAt);
-    const uint32_t first = block * kBlockTokens + 8 * warp() + 2 * t();
+    const float factor = args.softcap > 0 ? args.scale : args.scale * kLog2e;
+    const auto* scales = reinterpret_cast<const float*>(stage + kScalesAt);
 #pragma unroll
-    for (uint32_t i = 0; i < 4; ++i) {
-      float x = s[i] * args.scale;
-      if constexpr (kScaled) x *= scales[2 * t() + i % 2];
-      if (args.softcap > 0) x = args.softcap * tanhf(x / args.softcap);
-      const uint32_t at = first + i % 2;
-      s[i] = at >= begin[i / 2] && at < end[i / 2] ? x * kLog2e : -INFINITY;
+    for (uint32_t i = 0; i < 2; ++i) {
+#pragma unroll
+      for (uint32_t x = 0; x < 2; ++x) {
+        float f = factor;
+        if constexpr (kScaled) {
+          f *= scales[Token(i, x)];
+          b->value_scale[2 * h + i][x] = scales[kHalfTokens + Token(i, x)];
+        }
+#pragma unroll
+        for (uint32_t n = 0; n < kGroups; ++n) {
+          b->s[2 * h + i][n][2 * x] *= f;
+          b->s[2 * h + i][n][2 * x + 1] *= f;
+        }
+      }
+    }
+    if (args.softcap <= 0) return;
+#pragma unroll
+    for (uint32_t i = 0; i < 2; ++i) {
+#pragma unroll
+      for (uint32_t n = 0; n < kGroups; ++n) {
+#pragma unroll
+        for (float& s : b->s[2 * h + i][n]) s = args.softcap * kLog2e * tanhf(s / args.softcap);
+      }
     }
   }
 
-  // Scores become weights, in m.weights, with the maximum and sum of each vector. A block of threads together.
-  __device__ __forceinline__ void Weigh(const AttendShared& m, const uint8_t* stage, float (&s)[4],
-                                        Part* part) const {
-    const float* scales = reinterpret_cast<const float*>(stage + kScalesAt) + 8 + 2 * t();
+  // Scores become weights; maxima and sums of vectors 8 n + 2 t + v.
+  __device__ __forceinline__ void Weigh(Block* b, float (&most)[kGroups][2],
+                                        float (&sum)[kGroups][2]) const {
+    if (!b->whole) Hide(b);
 #pragma unroll
-    for (uint32_t r = 0; r < 2; ++r) {
-      float most = fmaxf(s[2 * r], s[2 * r + 1]);
-      most = fmaxf(most, __shfl_xor_sync(0xffffffffU, most, 1));
-      most = fmaxf(most, __shfl_xor_sync(0xffffffffU, most, 2));
-      if (t() == 0) m.maxes[16 * warp() + g() + 8 * r] = most;
-    }
-    __syncthreads();
+    for (uint32_t n = 0; n < kGroups; ++n) {
 #pragma unroll
-    for (uint32_t r = 0; r < 2; ++r) {
-      const uint32_t row = g() + 8 * r;
-      part->max[r] = m.maxes[row];
+      for (uint32_t v = 0; v < 2; ++v) {
+        float m = -INFINITY;
+        Each([&](uint32_t i, uint32_t x) { m = fmaxf(m, b->s[i][n][2 * x + v]); });
 #pragma unroll
-      for (uint32_t w = 1; w < kAttendWarps; ++w)
-        part->max[r] = fmaxf(part->max[r], m.maxes[16 * w + row]);
-      float* x = &s[2 * r];
-      x[0] = Shrink(x[0], part->max[r]);
-      x[1] = Shrink(x[1], part->max[r]);
-      float sum = x[0] + x[1];
-      if constexpr (kScaled) {
-        // What this request has not written is another's, and may be no number.
-        if (x[0] != 0) x[0] *= scales[0];
-        if (x[1] != 0) x[1] *= scales[1];
+        for (uint32_t lanes = 4; lanes < 32; lanes *= 2)
+          m = fmaxf(m, __shfl_xor_sync(0xffffffffU, m, lanes));
+        const float zero = m == -INFINITY ? 0 : m;
+        float all = 0;
+        Each([&](uint32_t i, uint32_t x) {
+          float& s = b->s[i][n][2 * x + v];
+          s = Exp2(s - zero);
+          all += s;
+        });
+#pragma unroll
+        for (uint32_t lanes = 4; lanes < 32; lanes *= 2)
+          all += __shfl_xor_sync(0xffffffffU, all, lanes);
+        most[n][v] = m;
+        sum[n][v] = all;
       }
-      *reinterpret_cast<uint32_t*>(m.weights + row * 128 + SwappedPiece(row, warp()) * 16 +
-                                   4 * t()) = AsWord(__floats2half2_rn(x[0], x[1]));
-      sum += __shfl_xor_sync(0xffffffffU, sum, 1);
-      sum += __shfl_xor_sync(0xffffffffU, sum, 2);
-      if (t() == 0) m.sums[16 * warp() + row] = sum;
-    }
-    __syncthreads();
-#pragma unroll
-    for (uint32_t r = 0; r < 2; ++r) {
-      const uint32_t row = g() + 8 * r;
-      part->sum[r] = m.sums[row];
-#pragma unroll
-      for (uint32_t w = 1; w < kAttendWarps; ++w) part->sum[r] += m.sums[16 * w + row];
+      Each([&](uint32_t i, uint32_t x) {
+        float* s = &b->s[i][n][2 * x];
+        if constexpr (kScaled) {
+          s[0] *= b->value_scale[i][x];
+          s[1] *= b->value_scale[i][x];
+        }
+        b->p[i][n][x] = Transposed(AsWord(__floats2half2_rn(s[0], s[1])));
+      });
     }
   }
 
-  // The weights times the values of this warp's channels; seen: tokens of the block that any vector sees.
-  __device__ __forceinline__ void Outputs(const AttendShared& m, const uint8_t* stage,
-                                          uint32_t seen, Part* part) const {
-    uint4 p[2][2];  // [half of the block][row]
+  // Outputs of channels of half h of the values: store(n, tile, sums): of channels 16 tile + g (sums[0], sums[1]) and 8
+  // behind, for vectors 8 n + 2 t and the one after it.
+  template <uint32_t h, typename Store>
+  __device__ __forceinline__ void Outputs(const Block& b, uint8_t* stage, Store store) const {
+    constexpr uint32_t kMine = h == 0 ? kHalfTiles : kSteps - kHalfTiles;
+    // 0 times a number that is not one is not 0.
+    if (!kScaled && b.seen < kBlockTokens) ClearUnseen(stage, 16 * kMine, b.seen);
+    const uint32_t values = SharedAddress(stage);
 #pragma unroll
-    for (uint32_t r = 0; r < 2; ++r) {
-      const uint32_t row = g() + 8 * r;
+    for (uint32_t j = 0; j < kMine; ++j) {
+      float o[kGroups][4] = {};
+      S::template ForSteps<kTokenTiles>(values + 16 * j * kValuePitch, lane() % 16, kValuePitch,
+                                        lane(), [&](uint32_t i, const uint32_t(&a)[4]) {
 #pragma unroll
-      for (uint32_t h = 0; h < 2; ++h) {
-        p[h][r] = *reinterpret_cast<const uint4*>(m.weights + row * 128 +
-                                                  SwappedPiece(row, 4 * h + t()) * 16);
-      }
-    }
-    const uint32_t values = SharedAddress(stage) + kValuesAt;
+                                          for (uint32_t n = 0; n < kGroups; ++n)
+                                            Mma(o[n], a[0], a[1], a[2], a[3], b.p[i][n][0],
+                                                b.p[i][n][1]);
+                                        });
 #pragma unroll
-    for (uint32_t i = 0; i < kOwn; ++i) {
-      float o[4] = {};
-#pragma unroll
-      for (uint32_t h = 0; h < 2; ++h) {
-        const uint32_t row = 8 * i + g();
-        uint4 v = S::Load(values + row * kValuePitch, row, 4 * h + t());
-        // 0 times a number that is not one is not 0.
-        if (seen < kBlockTokens && !kScaled) v = Keep(v, seen, 32 * h + 8 * t());
-        Mma(o, p[h][0].x, p[h][1].x, p[h][0].y, p[h][1].y, v.x, v.y);
-        Mma(o, p[h][0].z, p[h][1].z, p[h][0].w, p[h][1].w, v.z, v.w);
-      }
-#pragma unroll
-      for (uint32_t x = 0; x < 4; ++x) part->out[x / 2][2 * i + x % 2] = o[x];
+      for (uint32_t n = 0; n < kGroups; ++n) store(n, kHalfTiles * h + j, o[n]);
     }
   }
 
-  // each(vector, channel, index): this thread's outputs.
-  template <typename Each>
-  __device__ __forceinline__ void ForOutputs(Each each) const {
+ private:
+  template <typename F>
+  __device__ static __forceinline__ void Each(F f) {
 #pragma unroll
-    for (uint32_t r = 0; r < 2; ++r) {
-      if (g() + 8 * r >= item.count) continue;
+    for (uint32_t i = 0; i < kTokenTiles; ++i) {
 #pragma unroll
-      for (uint32_t i = 0; i < kOwn; ++i) {
-        const uint32_t channel = 8 * (warp() + kAttendWarps * i) + 2 * t();
-        if (channel < kDim) each(r, channel, 2 * i);
+      for (uint32_t x = 0; x < 2; ++x) f(i, x);
+    }
+  }
+  // What vectors do not see; what nobody has written may be no number.
+  __device__ void Hide(Block* b) const {
+#pragma unroll
+    for (uint32_t n = 0; n < kGroups; ++n) {
+#pragma unroll
+      for (uint32_t v = 0; v < 2; ++v) {
+        const uint32_t end = End(8 * n + 2 * t() + v);
+        const uint32_t begin = Begin(end);
+        Each([&](uint32_t i, uint32_t x) {
+          const uint32_t at = b->first + Token(i, x);
+          float& s = b->s[i][n][2 * x + v];
+          s = at >= begin && at < end ? s : -INFINITY;
+        });
       }
     }
+    if constexpr (kScaled) {
+      Each([&](uint32_t i, uint32_t x) {
+        if (Token(i, x) >= b->seen) b->value_scale[i][x] = 0;
+      });
+    }
+  }
+  // Tokens from `seen` on of so many rows of values become 0.
+  __device__ void ClearUnseen(uint8_t* stage, uint32_t rows, uint32_t seen) const {
+    for (uint32_t row = lane(); row < rows; row += 32) {
+      for (uint32_t piece = seen / 8; piece < kBlockTokens / 8; ++piece) {
+        auto* at = reinterpret_cast<uint4*>(stage + S::At(row, piece, kValuePitch));
+        uint4 v = {0, 0, 0, 0};
+        if (8 * piece < seen) {
+          v = *at;
+          uint32_t* words = &v.x;
+          for (uint32_t w = 0; w < 4; ++w) {
+            const uint32_t token = 8 * piece + 2 * w;
+            if (token + 1 >= seen) words[w] = token < seen ? words[w] & 0xffffU : 0;
+          }
+        }
+        *at = v;
+      }
+    }
+    __syncwarp();
   }
 };
 

@@ -149,7 +149,10 @@ void Gated(Launcher&, Gate, const float* g, const float* u, uint32_t rows, uint3
 void GatedHalf(Launcher&, Gate, Half* g, const Half* u, uint32_t rows, uint32_t cols, uint32_t ld);
 
 // ---- the cache ----
-inline constexpr uint32_t kChunkBlocks = 4;  // blocks of 64 positions a chunk: at multiples of 256
+// Attention sums up blocks of 64 positions by chunks, at multiples of 256, and those by spans, at multiples of 2,048.
+inline constexpr uint32_t kChunkBlocks = 4;
+inline constexpr uint32_t kSpanChunks = 8;
+inline constexpr uint32_t kSpanBlocks = kSpanChunks * kChunkBlocks;
 
 // What is known of every row of a step.
 struct RowsArg {
@@ -196,23 +199,23 @@ struct AppendArgs {
 };
 void Append(Launcher&, const AppendArgs&);
 
-// One unit of attention: up to 16 query vectors (rows x heads of a group) of a sequence, over all blocks that they see, or
-// over parts: some chunks of them, or one block.
+// One unit of attention: up to AttendVectors() query vectors (rows x heads of a group) of a sequence, over all blocks that
+// they see, or over some chunks or spans of them.
 struct AttendItem {
   uint32_t sequence = 0;
   uint32_t first_row = 0;  // in the step, of vector 0 of the sequence
   uint32_t rows = 0;       // of the sequence in the step
   uint32_t first = 0;      // vector
-  uint32_t count = 0;      // vectors, 1 .. 16
+  uint32_t count = 0;      // vectors
   uint32_t block = 0;      // first block of positions
   uint32_t blocks = 0;
   uint32_t tile = 0;    // which tile of vectors: its counter
   uint32_t part = 0;    // the item's first, among those of this tile
-  uint32_t parts = 1;   // of this tile: its chunks, or its blocks; 1: the item is all of it
+  uint32_t parts = 1;   // of this tile: its chunks, or its spans; 1: the item is all of it
   uint32_t origin = 0;  // the tile's first block
-  uint32_t of_chunks = 0;
-  uint32_t partial =
-      0;  // vectors before those of part 0 of this tile among the partials; part p follows with `count`
+  uint32_t unit = kChunkBlocks;  // blocks a part: kChunkBlocks or kSpanBlocks
+  // Vectors before those of part 0 of this tile among the partials; part p follows with `count`.
+  uint32_t partial = 0;
 };
 struct AttendArgs {
   const Half* q = nullptr;  // heads padded
@@ -228,10 +231,13 @@ struct AttendArgs {
   const AttendItem* items = nullptr;
   const uint32_t* item_count = nullptr;  // may be less than grid_items
   uint32_t grid_items = 0;
-  uint32_t most = 16;            // vectors that an item may have
-  float* partials = nullptr;     // of `vectors` x kv_heads vectors, padded head + 2 floats each
+  uint32_t most = 8;             // vectors that an item has at most
+  float* partials = nullptr;     // of `vectors` x kv_heads vectors, kPartialFloats more than the padded head each
   uint32_t* counters = nullptr;  // [tile][kv head], zero between launches
 };
+// Most vectors an item, of heads padded to `head_dim`: large ones leave room for eight.
+constexpr uint32_t AttendVectors(uint32_t head_dim) { return head_dim <= 128 ? 16 : 8; }
+inline constexpr uint32_t kPartialFloats = 4;
 void Attend(Launcher&, const AttendArgs&);
 // With Append() on the way, q of `args` unused: for sequences of few rows.
 inline constexpr uint32_t kFusedRows = 8;

@@ -27,7 +27,7 @@ CudaExecutor::CudaExecutor(const ModelSpec& spec, const Weights& weights, const 
                            PagePool& pool, const ExecutorOptions& options)
     : Executor(spec, weights, layouts, pool, options),
       device_(static_cast<CudaDevice&>(weights.device())),
-      step_(spec_, 3 * device_.multiprocessors(), WideCodecs(spec_, options)) {
+      step_(spec_, device_.multiprocessors(), WideCodecs(spec_, options)) {
   launcher_.stream = device_.stream();
   launcher_.multiprocessors = device_.multiprocessors();
   gemv_ = device_.shared_bytes() >= cuda::kGemvNeeds;
@@ -354,7 +354,8 @@ Status CudaExecutor::Upload() {
     at.wide_items = add(p.wide, at.wide_grid);
     at_.plans.push_back(at);
     WRING_TRY(Reserve(partials_, uint64_t{p.vectors} * spec_.kv_heads *
-                                     (KvCodec::PaddedHead(spec_.head_dim) + 2) * sizeof(float)));
+                                     (KvCodec::PaddedHead(spec_.head_dim) + cuda::kPartialFloats) *
+                                     sizeof(float)));
     WRING_TRY(Reserve(counters_, uint64_t{p.tiles} * spec_.kv_heads * sizeof(uint32_t)));
   }
   for (size_t c = 0; c < kCodecCount; ++c) {

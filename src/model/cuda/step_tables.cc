@@ -7,29 +7,29 @@ namespace wring {
 
 namespace {
 
-constexpr uint32_t kTile = 16;       // query vectors an item
-constexpr uint32_t kMostParts = 32;  // blocks that are merged one by one
+struct Cut {
+  double cost;
+  uint32_t span;  // units an item
+};
 
-// Chunks that an item should have: that with which rounds of items over `slots` places end first, where an item costs as
-// much as its chunks and some more to begin and to leave a partial, and places do not end together.
-uint32_t BestSpan(const std::vector<cuda::AttendItem>& tiles, uint32_t heads, uint32_t slots) {
-  constexpr double kWhole = 0.25, kPart = 0.75;  // in chunks
-  const auto chunks = [](const cuda::AttendItem& t) {
-    return (t.block + t.blocks - 1) / cuda::kChunkBlocks - t.block / cuda::kChunkBlocks + 1;
+// How many units of `blocks` blocks an item should have. A place, one of `slots`, takes as long as the chunks of its items
+// and some time to begin each; parts are folded one after the other when all are there.
+Cut BestCut(const std::vector<cuda::AttendItem>& tiles, uint32_t blocks, uint32_t heads,
+            uint32_t slots) {
+  constexpr double kItem = 0.3, kMerge = 0.5, kPart = 0.04;  // in chunks
+  const auto units = [&](const cuda::AttendItem& t) {
+    return (t.block + t.blocks - 1) / blocks - t.block / blocks + 1;
   };
   uint32_t most = 1;
-  for (const auto& t : tiles) most = std::max(most, chunks(t));
-  uint32_t best = most;
-  double least = 1e30;
+  for (const auto& t : tiles) most = std::max(most, units(t));
+  Cut best = {1e30, most};
   for (uint32_t span = 1;; span = std::min(most, span + (span + 2) / 3)) {
     uint64_t items = 0;
-    for (const auto& t : tiles) items += (chunks(t) + span - 1) / span;
+    for (const auto& t : tiles) items += (units(t) + span - 1) / span;
     const double rounds = std::max(1.0, std::ceil(static_cast<double>(items * heads) / slots));
-    const double cost = (rounds + 0.5) * (span + (span == most ? kWhole : kPart));
-    if (cost < least) {
-      least = cost;
-      best = span;
-    }
+    const double cost = rounds * (span * (blocks / cuda::kChunkBlocks) + kItem) +
+                        (span == most ? 0 : kMerge + kPart * most);
+    if (cost < best.cost) best = {cost, span};
     if (span == most) return best;
   }
 }
@@ -135,7 +135,8 @@ void StepTables::PlanAttention(const Step& step, Plan* plan) {
     if (blocks[codec].first[step.rows[r].sequence] != cuda::kNotThisCodec) {
       const uint32_t vectors = (end - r) * spec_.group();
       const bool wide = wide_[codec] && !fused && vectors >= cuda::kWideVectors;
-      const uint32_t tile = wide ? cuda::kWideVectors : kTile;
+      const uint32_t tile =
+          wide ? cuda::kWideVectors : cuda::AttendVectors(KvCodec::PaddedHead(spec_.head_dim));
       for (uint32_t first = 0; first < vectors; first += tile) {
         (wide ? plan->wide : plan->items)
             .push_back(
@@ -149,33 +150,29 @@ void StepTables::PlanAttention(const Step& step, Plan* plan) {
   SplitTiles(plan);
 }
 
-// An item is some chunks of a tile, as many as fill the GPU best, or a block where chunks are too few.
+// An item is some chunks of a tile, as many as fill the GPU best, or some spans, of which fewer parts are left.
 void StepTables::SplitTiles(Plan* plan) const {
   std::vector<cuda::AttendItem> tiles;
   tiles.swap(plan->items);
-  uint32_t all = 0;  // blocks
-  uint32_t most = 0;
-  for (const cuda::AttendItem& t : tiles) {
-    all += t.blocks;
-    most = std::max(most, t.blocks);
-  }
-  const bool by_block = all * spec_.kv_heads <= slots_ && most <= kMostParts;
-  const uint32_t part = by_block ? 1 : cuda::kChunkBlocks;
-  const uint32_t span = by_block ? 1 : part * BestSpan(tiles, spec_.kv_heads, slots_);
+  const Cut chunks = BestCut(tiles, cuda::kChunkBlocks, spec_.kv_heads, slots_);
+  const Cut spans = BestCut(tiles, cuda::kSpanBlocks, spec_.kv_heads, slots_);
+  const bool by_chunk = chunks.cost < spans.cost;
+  const uint32_t unit = by_chunk ? cuda::kChunkBlocks : cuda::kSpanBlocks;
+  const uint32_t span = unit * (by_chunk ? chunks : spans).span;
   for (cuda::AttendItem item : tiles) {
-    const uint32_t first = item.block / part;
+    const uint32_t first = item.block / unit;
     const uint32_t end = item.block + item.blocks;
-    const uint32_t parts = (end - 1) / part - first + 1;
-    item.of_chunks = by_block ? 0 : 1;
-    item.parts = parts * part <= span ? 1 : parts;
+    const uint32_t parts = (end - 1) / unit - first + 1;
+    item.unit = unit;
+    item.parts = parts * unit <= span ? 1 : parts;
     if (item.parts > 1) {
       item.tile = plan->tiles++;
       item.partial = plan->vectors;
       plan->vectors += item.parts * item.count;
     }
     for (uint32_t b = item.block; b < end;) {
-      const uint32_t next = item.parts == 1 ? end : std::min(end, (b / part) * part + span);
-      item.part = b / part - first;
+      const uint32_t next = item.parts == 1 ? end : std::min(end, b / unit * unit + span);
+      item.part = b / unit - first;
       item.block = b;
       item.blocks = next - b;
       plan->items.push_back(item);
