@@ -21,7 +21,7 @@ struct Case {
 class AttendGpuTest : public testing::GpuTest {
  protected:
   // Relative distance to float64 of the wide kernel, or of the one for few vectors.
-  double Distance(const Case& c, bool wide) {
+  double Distance(const Case& c, bool wide, uint32_t chunk_blocks = cuda::kChunkBlocks) {
     const uint32_t padded = KvCodec::PaddedHead(c.head_dim);
     const uint32_t blocks = CeilDiv(c.context, kBlockTokens);
     const uint64_t head_halves = uint64_t{kBlockTokens} * padded;
@@ -100,6 +100,7 @@ class AttendGpuTest : public testing::GpuTest {
     a.item_count = on_count.as<uint32_t>();
     a.grid_items = count[0];
     a.most = tile;
+    a.chunk_blocks = chunk_blocks;
     (wide ? cuda::AttendWide : cuda::Attend)(launcher_, a);
     const auto got = Get<uint16_t>(out, uint64_t{c.rows} * ld_out);
 
@@ -137,7 +138,10 @@ TEST_F(AttendGpuTest, IsNearFloat64ForEveryHeadSize) {
   for (const uint32_t dim : {16U, 40U, 64U, 80U, 96U, 100U, 112U, 128U, 192U, 256U}) {
     for (const Case& c : {Case{dim, 4, 2, 70, 203}, Case{dim, 3, 3, 1, 65}, Case{dim, 2, 1, 64, 64},
                           Case{dim, 4, 2, 130, 330, 100}, Case{dim, 4, 4, 33, 129, 0, 3.F}}) {
-      EXPECT_LE(Distance(c, false), 2e-3) << dim << ", " << c.rows << " rows of " << c.context;
+      for (const uint32_t chunk : {cuda::kChunkBlocks, cuda::kSmallChunkBlocks}) {
+        EXPECT_LE(Distance(c, false, chunk), 2e-3)
+            << dim << ", " << c.rows << " rows of " << c.context << ", chunks of " << chunk;
+      }
       if (!cuda::HasAttendWide(CodecId::kF16, dim)) continue;
       EXPECT_LE(Distance(c, true), 2e-3)
           << "wide, " << dim << ", " << c.rows << " of " << c.context;

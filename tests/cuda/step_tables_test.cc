@@ -13,7 +13,7 @@
 namespace wring {
 namespace {
 
-constexpr uint32_t kSlots = 132;
+constexpr uint32_t kMultiprocessors = 132;
 
 class StepTablesTest : public ::testing::Test {
  protected:
@@ -44,7 +44,7 @@ class StepTablesTest : public ::testing::Test {
   void Check(const Step& step, bool wide) {
     std::bitset<kCodecCount> has_wide;
     has_wide[static_cast<size_t>(CodecId::kF16)] = wide;
-    StepTables tables(spec_, kSlots, has_wide);
+    StepTables tables(spec_, kMultiprocessors, has_wide, draw_ % 2 == 0);
     ASSERT_TRUE(tables.Build(step).ok());
     for (const auto& plan : tables.plans) CheckPlan(step, tables, plan);
   }
@@ -135,7 +135,7 @@ TEST_F(StepTablesTest, AFewRowsASequenceAreFusedAndManyRowsGoWide) {
   Add(&many, 64, 500);
   Add(&many, 1, 70);
   std::bitset<kCodecCount> all;
-  StepTables tables(spec_, kSlots, all.set());
+  StepTables tables(spec_, kMultiprocessors, all.set(), false);
   ASSERT_TRUE(tables.Build(few).ok());
   EXPECT_TRUE(tables.fused);
   EXPECT_TRUE(tables.plans[0].wide.empty());
@@ -149,11 +149,11 @@ TEST_F(StepTablesTest, ALongContextFillsTheGpu) {
   Step step;
   Add(&step, 1, 131072);
   std::bitset<kCodecCount> none;
-  StepTables tables(spec_, kSlots, none);
+  StepTables tables(spec_, kMultiprocessors, none, false);
   ASSERT_TRUE(tables.Build(step).ok());
   const size_t items = tables.plans[0].items.size() * spec_.kv_heads;
-  EXPECT_GT(items, kSlots / 2);
-  EXPECT_LE(items, 4 * kSlots);
+  EXPECT_GT(items, kMultiprocessors / 2);
+  EXPECT_LE(items, 4 * kMultiprocessors);
 }
 
 TEST_F(StepTablesTest, RefusesSeveralCodecsInOneSequence) {
@@ -163,7 +163,7 @@ TEST_F(StepTablesTest, RefusesSeveralCodecsInOneSequence) {
   other.codec = CodecId::kI8;
   other.base = 128;
   step.sequences[0].segments.push_back(other);
-  StepTables tables(spec_, kSlots, {});
+  StepTables tables(spec_, kMultiprocessors, {}, false);
   EXPECT_EQ(tables.Build(step).code(), Code::kUnsupported);
 }
 

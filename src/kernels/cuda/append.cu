@@ -76,11 +76,11 @@ __global__ void __launch_bounds__(32 * kHeadWarps)
   const bool query = h < a.heads;
   const bool key = !query && h < a.heads + a.kv_heads;
   const uint32_t kv = query ? 0 : (h - a.heads) % a.kv_heads;
-  PrepareHead(a, row, query ? h : kv,
-              query ? HeadKind::kQuery
-              : key ? HeadKind::kKey
-                    : HeadKind::kValue,
-              vector, lane);
+  PrepareHead<kMaxHead>(a, row, query ? h : kv,
+                        query ? HeadKind::kQuery
+                        : key ? HeadKind::kKey
+                              : HeadKind::kValue,
+                        vector, lane);
   const uint32_t padded = (n + 15) / 16 * 16;
   if (query) {
     __half* to = reinterpret_cast<__half*>(a.q_out) + uint64_t{row} * a.ldq_out + h * padded;

@@ -40,7 +40,9 @@ __device__ __forceinline__ void StoreVector(const float* vector, uint32_t n, uin
     if (lane == 0) reinterpret_cast<float*>(head + uint64_t{kBlockTokens} * padded)[token] = scale;
   } else {
     auto* to = reinterpret_cast<__half*>(head) + at;
+#pragma unroll 2
     for (uint32_t i = lane; i < n; i += 32) to[uint64_t{i} * stride] = Saturated(vector[i]);
+#pragma unroll 1
     for (uint32_t i = n + lane; i < padded; i += 32) to[uint64_t{i} * stride] = __half(0.F);
   }
 }
@@ -52,11 +54,12 @@ __device__ __forceinline__ float LoadInput(const AppendArgs& a, const void* from
 
 enum class HeadKind : uint8_t { kQuery, kKey, kValue };
 
-// Head `head` of its kind of row `row`, normed and rotated: store(channel, value) for the head's channels.
-template <typename Store>
+// Head `head` of its kind of row `row`, normed and rotated: store(channel, value) for the head's channels. kMost: channels
+// that a head may have.
+template <uint32_t kMost, typename Store>
 __device__ __forceinline__ void PrepareHead(const AppendArgs& a, uint32_t row, uint32_t head,
                                             HeadKind kind, uint32_t lane, Store store) {
-  constexpr uint32_t kEach = kMaxHead / 64;  // pairs a lane
+  constexpr uint32_t kEach = (kMost + 63) / 64;  // pairs a lane
   const uint32_t n = a.head_dim;
   const void* from = kind == HeadKind::kQuery ? a.q : kind == HeadKind::kKey ? a.k : a.v;
   const uint64_t first =
@@ -109,9 +112,10 @@ __device__ __forceinline__ void PrepareHead(const AppendArgs& a, uint32_t row, u
 }
 
 // The same into `vector` in shared memory.
+template <uint32_t kMost>
 __device__ __forceinline__ void PrepareHead(const AppendArgs& a, uint32_t row, uint32_t head,
                                             HeadKind kind, float* vector, uint32_t lane) {
-  PrepareHead(a, row, head, kind, lane, [&](uint32_t c, float v) { vector[c] = v; });
+  PrepareHead<kMost>(a, row, head, kind, lane, [&](uint32_t c, float v) { vector[c] = v; });
   __syncwarp();
 }
 

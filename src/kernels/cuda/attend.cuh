@@ -1,6 +1,6 @@
 // attend(q, segments) for one codec and padded head size a source file, for up to 16 query vectors of one KV head an item,
 // on tensor cores. A block of threads goes over the chunks of its item; each of its four warps computes one of a chunk's
-// four blocks of 64 positions on its own, from a ring in shared memory that nobody else uses, so that copies never wait for
+// four pieces on its own, from a ring in shared memory that nobody else uses, so that copies never wait for
 // another warp. Then all fold the chunk (attend_fold.cuh). Where an item is only a part of its vectors' positions, who is
 // last to finish folds all parts.
 #pragma once
@@ -38,16 +38,17 @@ __device__ __forceinline__ void StoreOutputs(const A& a, uint32_t n, uint32_t c,
   __half* to = reinterpret_cast<__half*>(a.args.out) + uint64_t{a.Row(n)} * a.args.ld_out +
                a.Head(n) * a.args.head_dim;
   const float out[4] = {p.out.x, p.out.y, p.out.z, p.out.w};
+  const float inverse = 1 / p.sum;
 #pragma unroll
   for (uint32_t x = 0; x < 4; ++x) {
-    if (4 * c + x < a.args.head_dim) to[4 * c + x] = Saturated(out[x] / p.sum);
+    if (4 * c + x < a.args.head_dim) to[4 * c + x] = Saturated(out[x] * inverse);
   }
 }
 
 // This item's parts are stored; who is last folds all of the tile. last: a word of shared memory.
-template <typename A, uint32_t kDim, uint32_t kVectors>
+template <typename A, uint32_t kDim>
 __device__ __forceinline__ void FinishShared(const A& a, const Parts<kDim>& parts, uint32_t mine,
-                                             uint32_t* last) {
+                                             uint8_t* ring, uint32_t* last) {
   const AttendItem& item = a.item;
   __threadfence();
   __syncthreads();
@@ -59,43 +60,55 @@ __device__ __forceinline__ void FinishShared(const A& a, const Parts<kDim>& part
   __syncthreads();
   if (*last == 0) return;
   __threadfence();
-  Folding<kDim, kVectors>::ForUnits(item.count, [&](uint32_t, uint32_t n, uint32_t c) {
-    StoreOutputs<A, kDim>(a, n, c,
-                          parts.Fold(item.parts, item.unit == kSpanBlocks,
-                                     item.origin / kChunkBlocks % kSpanChunks, n, c));
-  });
+  const uint32_t span_parts = kSpanBlocks / item.unit;
+  FoldParts<kDim>(
+      parts, item.count, item.parts, span_parts, item.origin / item.unit % span_parts, ring,
+      [&](uint32_t n, uint32_t c, const Partial& whole) { StoreOutputs<A, kDim>(a, n, c, whole); });
 }
 
 // One item and KV head by a block of threads. ring: kRingBytes; shared: memory for queries, then for what warps leave of
 // their blocks. prepare() puts the queries there; blocks before `known` may be asked for before that. last: a word.
-template <CodecId kCodec, uint32_t kDim, uint32_t kVectors, typename Prepare>
+template <CodecId kCodec, uint32_t kDim, uint32_t kVectors, uint32_t kTokens, typename Prepare>
 __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendItem& item,
                                            uint32_t kv_head, uint8_t* ring, uint8_t* shared,
-                                           uint32_t* last, uint32_t known, Prepare prepare) {
-  using A = Attention<kCodec, kDim, kVectors>;
+                                           uint32_t* last, uint32_t known, bool few,
+                                           Prepare prepare) {
+  using A = Attention<kCodec, kDim, kVectors, kTokens>;
   using F = Folding<kDim, kVectors>;
   const A a = {args, item, kv_head};
-  const ChunkBlocks<kDim> left(shared, item.count);
+  const ChunkPieces<kDim> left(shared, item.count);
   uint8_t* stages = ring + a.warp() * (A::kStages * A::kStageBytes);
-  const auto has = [&](uint32_t block) { return block - item.block < item.blocks; };
-  const uint32_t first_chunk = item.block / kChunkBlocks;
-  const uint32_t last_chunk = (item.block + item.blocks - 1) / kChunkBlocks;
+  constexpr uint32_t kChunk = kAttendWarps / A::kPieces;  // blocks
+  constexpr uint32_t kChunks = kSpanBlocks / kChunk;      // of a span
+  const uint32_t first_chunk = item.block / kChunk;
+  const uint32_t last_chunk = (item.block + item.blocks - 1) / kChunk;
   const Parts<kDim> parts = {
       args.partials + (uint64_t{item.partial} * args.kv_heads + uint64_t{kv_head} * item.count) *
                           Parts<kDim>::kFloats,
       uint64_t{item.count} * args.kv_heads * Parts<kDim>::kFloats};
 
+  // Every vector sees positions from most_begin to sees_all; pieces outside of what any of them sees are left out.
+  const uint32_t sees_all = a.End(0);
   const uint32_t all_end = a.End(item.count - 1);
-  // Where the keys of this warp's block stand, and those of its next block; null: there is none.
-  const auto keys_of = [&](uint32_t block) { return has(block) ? a.Keys(block) : nullptr; };
-  uint32_t block = kChunkBlocks * first_chunk + a.warp();
-  const std::byte* keys = keys_of(block);
-  // Stage j of this block, or j - 4 of the next.
+  const uint32_t most_begin = a.Begin(all_end);
+  const uint32_t first_piece = max(A::kPieces * item.block, a.Begin(sees_all) / kTokens);
+  const uint32_t end_piece =
+      min(A::kPieces * (item.block + item.blocks), (all_end + kTokens - 1) / kTokens);
+  const auto has = [&](uint32_t piece) { return piece >= first_piece && piece < end_piece; };
+  // Where the keys of the block of this warp's piece stand, and those of its next one; null: there is none.
+  const auto keys_of = [&](uint32_t piece) {
+    return has(piece) ? a.Keys(piece / A::kPieces) : nullptr;
+  };
+  uint32_t piece = kAttendWarps * first_chunk + a.warp();
+  const uint32_t part = piece % A::kPieces;
+  const std::byte* keys = keys_of(piece);
+  // Stage j of this piece, or j - 4 of the next.
   const std::byte* next = nullptr;
   const auto ask = [&](auto number) {
     constexpr uint32_t j = decltype(number)::value;
     const std::byte* from = j < 4 ? keys : next;
-    if (from != nullptr) a.template Fill<j % 4>(stages + j % A::kStages * A::kStageBytes, from);
+    if (from != nullptr)
+      a.template Fill<j % 4>(stages + j % A::kStages * A::kStageBytes, from, part);
     CommitCopies();
   };
   const auto begin = [&] {
@@ -106,24 +119,23 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
       ask(Number<3>());
     }
   };
-  const bool early = block < known;
-  if (early) begin();
-  prepare();
-  if (!early) begin();
+  const uint32_t asks_first = piece / A::kPieces < known ? 0 : 1;
+#pragma unroll 1
+  for (uint32_t i = 0; i < 2; ++i) {
+    if (i == asks_first) begin();
+    if (i == 0) prepare();
+  }
   typename A::Queries queries;
   a.LoadQueries(shared, &queries);
-  const uint32_t sees_all =
-      a.End(0);  // positions before it are seen by every vector, from most_begin on
-  const uint32_t most_begin = a.Begin(all_end);
 
   F fold;
-  for (uint32_t chunk = first_chunk; chunk <= last_chunk; ++chunk, block += kChunkBlocks) {
-    next = keys_of(block + kChunkBlocks);
+  for (uint32_t chunk = first_chunk; chunk <= last_chunk; ++chunk, piece += kAttendWarps) {
+    next = keys_of(piece + kAttendWarps);
     const bool mine = keys != nullptr;
-    typename A::Block b;
-    b.first = block * kBlockTokens;
-    b.whole = b.first >= most_begin && b.first + kBlockTokens <= sees_all;
-    b.seen = min(kBlockTokens, all_end - min(all_end, b.first));
+    typename A::Piece b;
+    b.first = piece * kTokens;
+    b.whole = b.first >= most_begin && b.first + kTokens <= sees_all;
+    b.seen = min(kTokens, all_end - min(all_end, b.first));
     const auto stage = [&](auto number, auto consume) {
       constexpr uint32_t j = decltype(number)::value;
       WaitCopies<A::kStages - 1>();
@@ -161,11 +173,11 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
     stage(Number<3>(), [&](uint8_t* from) { a.template Outputs<1>(b, from, store); });
     keys = next;
     __syncthreads();
-    const bool ends = (chunk + 1) % kSpanChunks == 0 || chunk == last_chunk;  // a span
-    const bool begins = chunk % kSpanChunks == 0 || chunk == first_chunk;
+    const bool ends = (chunk + 1) % kChunks == 0 || chunk == last_chunk;  // a span
+    const bool begins = chunk % kChunks == 0 || chunk == first_chunk;
     F::ForUnits(item.count, [&](uint32_t k, uint32_t n, uint32_t c) {
-      const Partial x = left.Fold(n, c, [&](uint32_t w) { return has(kChunkBlocks * chunk + w); });
-      if (item.parts > 1 && item.unit == kChunkBlocks) {
+      const Partial x = left.Fold(n, c, [&](uint32_t w) { return has(kAttendWarps * chunk + w); });
+      if (item.parts > 1 && item.unit == kChunk) {
         return parts.Store(item.part + chunk - first_chunk, n, c, x);
       }
       if (begins) {
@@ -175,17 +187,17 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
       }
       if (!ends) return;
       if (item.parts > 1) {
-        parts.Store(item.part + chunk / kSpanChunks - first_chunk / kSpanChunks, n, c,
-                    fold.span[k]);
+        parts.Store(item.part + chunk / kChunks - first_chunk / kChunks, n, c, fold.span[k]);
       } else {
         fold.whole[k].Add(fold.span[k]);
       }
     });
   }
+  if (few) LetNextStart();
   if (item.parts > 1) {
-    const uint32_t units = item.unit / kChunkBlocks;
-    return FinishShared<A, kDim, kVectors>(a, parts, last_chunk / units - first_chunk / units + 1,
-                                           last);
+    const uint32_t units = item.unit / kChunk;
+    return FinishShared<A, kDim>(a, parts, last_chunk / units - first_chunk / units + 1, ring,
+                                 last);
   }
   F::ForUnits(item.count, [&](uint32_t k, uint32_t n, uint32_t c) {
     StoreOutputs<A, kDim>(a, n, c, fold.whole[k]);
@@ -196,30 +208,35 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
 template <uint32_t kDim>
 constexpr uint32_t AttendShared(uint32_t count) {
   const uint32_t queries = count * QueryPitch(kDim) * 2 + kAttendWarps * kDim * sizeof(float);
-  return std::max<uint32_t>(queries, ChunkBlocks<kDim>::Bytes(count));
+  return std::max<uint32_t>(queries, ChunkPieces<kDim>::Bytes(count));
 }
-template <CodecId kCodec, uint32_t kDim, uint32_t kVectors>
+template <CodecId kCodec, uint32_t kDim, uint32_t kVectors, uint32_t kTokens>
 constexpr uint32_t AttendMemory(uint32_t count) {
-  return Attention<kCodec, kDim, kVectors>::kRingBytes + AttendShared<kDim>(count);
+  return Attention<kCodec, kDim, kVectors, kTokens>::kRingBytes + AttendShared<kDim>(count);
 }
 template <CodecId kCodec, uint32_t kDim>
 constexpr uint32_t AttendMost() {
-  return AttendMemory<kCodec, kDim, AttendVectors(kDim)>(AttendVectors(kDim));
+  return AttendMemory<kCodec, kDim, AttendVectors(kDim), kBlockTokens>(AttendVectors(kDim));
 }
+
+// A launch of fewer blocks lets the next one start late: that would find room everywhere at once, and its weights would come
+// before this one's keys and values.
+constexpr uint32_t kFewBlocks = 64;
 
 // fused: with the cache write of `append`, and queries from there. What does not depend on the launch before this one is
 // asked for before that has ended: tables, and positions that no row of the step writes.
-template <CodecId kCodec, uint32_t kDim, uint32_t kVectors>
+template <CodecId kCodec, uint32_t kDim, uint32_t kVectors, uint32_t kTokens>
 __global__ void __launch_bounds__(kAttendThreads, kVectors* kDim <= 1024 ? 3 : 1)
     AttendKernel(const __grid_constant__ AttendArgs args, const __grid_constant__ AppendArgs append,
                  bool fused) {
   extern __shared__ __align__(128) uint8_t attend_shared[];
   __shared__ uint32_t last;
-  LetNextStart();
+  const bool few = gridDim.x * gridDim.y < kFewBlocks;
+  if (!few) LetNextStart();
   if (blockIdx.x >= *args.item_count) return WaitForPrevious();
   const AttendItem item = args.items[blockIdx.x];
   const uint32_t kv_head = blockIdx.y;
-  using A = Attention<kCodec, kDim, kVectors>;
+  using A = Attention<kCodec, kDim, kVectors, kTokens>;
   const A a = {args, item, kv_head};
   uint8_t* shared = attend_shared + A::kRingBytes;
   auto* queries = reinterpret_cast<__half*>(shared);
@@ -241,53 +258,67 @@ __global__ void __launch_bounds__(kAttendThreads, kVectors* kDim <= 1024 ? 3 : 1
     float* vector =
         reinterpret_cast<float*>(shared + item.count * QueryPitch(kDim) * sizeof(__half)) +
         warp * kDim;
-    for (uint32_t n = warp; n < item.count; n += kAttendWarps) {
-      PrepareHead(append, a.Row(n), a.Head(n), HeadKind::kQuery, lane,
-                  [&](uint32_t c, float v) { queries[place(n, c)] = Saturated(v); });
-      for (uint32_t c = args.head_dim + lane; c < kDim; c += 32) queries[place(n, c)] = __half(0.F);
-    }
-    // Warps that have no query begin.
-    for (uint32_t i = (warp + 16 * kAttendWarps - item.count) % kAttendWarps; i < 2 * item.rows;
-         i += kAttendWarps) {
-      const uint32_t row = item.first_row + i / 2;
+    for (uint32_t i = warp; i < item.count + 2 * item.rows; i += kAttendWarps) {
+      const bool query = i < item.count;
+      const uint32_t r = (i - item.count) / 2;
+      const bool key = (i - item.count) % 2 == 0;
+      const uint32_t row = query ? a.Row(i) : item.first_row + r;
       const uint32_t position = args.row.position[row];
       const uint32_t block = position / kBlockTokens;
-      if (block - item.block >= item.blocks) continue;
-      const bool key = i % 2 == 0;
-      PrepareHead(append, row, kv_head, key ? HeadKind::kKey : HeadKind::kValue, vector, lane);
-      StoreHead<kCodec>(args.head_dim,
-                        HeadOf(args.cache, BlockAt(args.cache, item.sequence, block),
-                               key ? kv_head : args.cache.kv_heads + kv_head),
-                        position % kBlockTokens, key, vector, lane);
+      if (!query && block - item.block >= item.blocks) continue;
+      PrepareHead<kDim>(append, row, query ? a.Head(i) : kv_head,
+                        query ? HeadKind::kQuery
+                        : key ? HeadKind::kKey
+                              : HeadKind::kValue,
+                        vector, lane);
+      if (query) {
+        for (uint32_t c = lane; c < kDim; c += 32)
+          queries[place(i, c)] = c < args.head_dim ? Saturated(vector[c]) : __half(0.F);
+      } else {
+        StoreHead<kCodec>(args.head_dim,
+                          HeadOf(args.cache, BlockAt(args.cache, item.sequence, block),
+                                 key ? kv_head : args.cache.kv_heads + kv_head),
+                          position % kBlockTokens, key, vector, lane);
+      }
       __syncwarp();
     }
   };
   const uint32_t known = fused ? args.row.position[item.first_row] / kBlockTokens : 0;
-  AttendUnit<kCodec, kDim, kVectors>(args, item, kv_head, attend_shared, shared, &last, known, [&] {
-    WaitForPrevious();
-    if (fused) {
-      append_and_turn();
-    } else {
-      copy();
-    }
-    __syncthreads();
-  });
+  AttendUnit<kCodec, kDim, kVectors, kTokens>(args, item, kv_head, attend_shared, shared, &last,
+                                              known, few, [&] {
+                                                WaitForPrevious();
+                                                if (fused) {
+                                                  append_and_turn();
+                                                } else {
+                                                  copy();
+                                                }
+                                                __syncthreads();
+                                              });
 }
 
 template <CodecId kCodec, uint32_t kDim>
-void LaunchAttend(Launcher& l, const AttendArgs& args, const AppendArgs* append) {
+void LaunchAttend(Launcher& l, AttendArgs args, const AppendArgs* append) {
+  args.group = args.heads / args.kv_heads;
+  args.inverse_group = ((1U << 31) + args.group - 1) / args.group;
   const auto launch = [&](auto kernel, uint32_t memory) {
     Launch(l, kernel, dim3(args.grid_items, args.kv_heads), kAttendThreads, memory, args,
            append != nullptr ? *append : AppendArgs{}, append != nullptr);
   };
-  if constexpr (AttendVectors(kDim) > 8) {
-    if (args.most > 8) {
-      return launch(AttendKernel<kCodec, kDim, 16>, AttendMemory<kCodec, kDim, 16>(args.most));
+  const auto launch_of = [&](auto tokens) {
+    constexpr uint32_t kTokens = decltype(tokens)::value;
+    if constexpr (AttendVectors(kDim) > 8) {
+      if (args.most > 8) {
+        return launch(AttendKernel<kCodec, kDim, 16, kTokens>,
+                      AttendMemory<kCodec, kDim, 16, kTokens>(args.most));
+      }
     }
-  }
-  launch(AttendKernel<kCodec, kDim, 8>, AttendMemory<kCodec, kDim, 8>(args.most));
+    launch(AttendKernel<kCodec, kDim, 8, kTokens>,
+           AttendMemory<kCodec, kDim, 8, kTokens>(args.most));
+  };
+  args.chunk_blocks == kChunkBlocks ? launch_of(Number<kBlockTokens>())
+                                    : launch_of(Number<kBlockTokens / 2>());
 }
 
-using AttendLaunch = void (*)(Launcher&, const AttendArgs&, const AppendArgs*);
+using AttendLaunch = void (*)(Launcher&, AttendArgs, const AppendArgs*);
 
 }  // namespace wring::cuda

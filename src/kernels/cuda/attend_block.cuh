@@ -1,7 +1,7 @@
-// What a warp does with one block of 64 positions for 8 or 16 query vectors of a KV head: attend.cuh says how warps fit
-// together.
+// What a warp does with a piece of 64 or 32 positions, a block or half of one, for 8 or 16 query vectors of a KV head:
+// attend.cuh says how warps fit together.
 //
-// Keys [token][channel] and values [channel][token] are copied to shared memory as they lie, half a block at a time, and
+// Keys [token][channel] and values [channel][token] are copied to shared memory as they lie, half a piece at a time, and
 // are the left factors of both products: scores are [token][vector], outputs [channel][vector]. Scores of 16 tokens,
 // transposed as they stand in registers, are the right factor of outputs.
 #pragma once
@@ -13,7 +13,7 @@
 
 namespace wring::cuda {
 
-constexpr uint32_t kAttendWarps = kChunkBlocks;
+constexpr uint32_t kAttendWarps = 4;
 constexpr uint32_t kAttendThreads = 32 * kAttendWarps;
 
 // How rows of stored values stand in shared memory, and how they become left factors of products over 16 values each
@@ -22,15 +22,22 @@ constexpr uint32_t kAttendThreads = 32 * kAttendWarps;
 template <CodecId kCodec>
 struct Stored;
 
-// float16: 16-byte piece c of row n stands at c ^ (n % 8), so that eight rows' pieces meet in no bank.
+// float16: 16 bytes c of row n stand at c ^ (n % 8), so that those of eight rows meet in no bank; rows of 64 bytes are two
+// of such a row.
 template <>
 struct Stored<CodecId::kF16> {
   static constexpr uint32_t kBytes = 2;
   static constexpr uint32_t kFirst = 2;   // lane t has values kFirst t, kFirst t + 1 of a step,
   static constexpr uint32_t kSecond = 8;  // and those so far behind
-  static constexpr uint32_t Pitch(uint32_t values) { return (values + 63) / 64 * 128; }
+  static constexpr uint32_t Pitch(uint32_t values) {
+    return values <= 32 ? 64 : (values + 63) / 64 * 128;
+  }
   __device__ static __forceinline__ uint32_t At(uint32_t row, uint32_t piece, uint32_t pitch) {
-    return row * pitch + 16 * (piece ^ (row & 7));
+    return row * pitch + 16 * (piece ^ (pitch == 64 ? row / 2 & 3 : row & 7));
+  }
+  // What `rows` more rows change in the place of a piece beside their pitch, where the rows before are of lower bits.
+  static constexpr uint32_t Swap(uint32_t rows, uint32_t pitch) {
+    return 16 * (pitch == 64 ? rows / 2 & 3 : rows & 7);
   }
   // Of 16 rows, the one that is row r of an mma.
   __device__ static __forceinline__ uint32_t Row(uint32_t r) { return r; }
@@ -59,6 +66,7 @@ struct Stored<CodecId::kI8> {
   __device__ static __forceinline__ uint32_t At(uint32_t row, uint32_t piece, uint32_t pitch) {
     return row * pitch + 16 * piece;
   }
+  static constexpr uint32_t Swap(uint32_t /*rows*/, uint32_t /*pitch*/) { return 0; }
   __device__ static __forceinline__ uint32_t Row(uint32_t r) {
     return 4 * (r % 8 / 2) + r % 2 + 2 * (r / 8);
   }
@@ -85,24 +93,32 @@ struct Stored<CodecId::kI8> {
   }
 };
 
+// cap * tanh(s / cap), as a logarithm of base 2.
+__device__ __forceinline__ float Capped(float s, float cap) {
+  constexpr float kLog2e = 1.44269504F;
+  // tanh(x) = 1 - 2 / (exp(2 x) + 1)
+  return cap * kLog2e * (1 - __fdividef(2.F, Exp2(2 * kLog2e / cap * s) + 1));
+}
+
 // Halves between query vectors in shared memory.
 constexpr uint32_t QueryPitch(uint32_t dim) { return dim + 8; }
 
-// What the warps of a block of threads know of their item.
-template <CodecId kCodec, uint32_t kDim, uint32_t kVectors>
+// What the warps of a block of threads know of their item. kTokens: of a piece.
+template <CodecId kCodec, uint32_t kDim, uint32_t kVectors, uint32_t kTokens>
 struct Attention {
   using S = Stored<kCodec>;
   static constexpr bool kScaled = kCodec == CodecId::kI8;
   static constexpr uint32_t kSteps = kDim / 16;             // also tiles of 16 channels
   static constexpr uint32_t kHalfTiles = (kSteps + 1) / 2;  // of the first half of the values
-  static constexpr uint32_t kTokenTiles = kBlockTokens / 16;
-  static constexpr uint32_t kHalfTokens = kBlockTokens / 2;
+  static constexpr uint32_t kTokenTiles = kTokens / 16;
+  static constexpr uint32_t kHalfTokens = kTokens / 2;
   static constexpr uint32_t kGroups = kVectors / 8;
-  static_assert(kDim % 16 == 0 && kVectors % 8 == 0);
+  static constexpr uint32_t kPieces = kBlockTokens / kTokens;  // of a block
+  static_assert(kDim % 16 == 0 && kTokens % 32 == 0 && kVectors % 8 == 0);
   // A warp's ring. A stage holds keys of half the tokens (and, where there are any, both scales of these) or values of half
-  // the channels: four of them are a block.
+  // the channels: four of them are a piece.
   static constexpr uint32_t kKeyPitch = S::Pitch(kDim);
-  static constexpr uint32_t kValuePitch = S::Pitch(kBlockTokens);
+  static constexpr uint32_t kValuePitch = S::Pitch(kTokens);
   static constexpr uint32_t kScalesAt = kHalfTokens * kKeyPitch;
   static constexpr uint32_t kKeyBytes = kScalesAt + (kScaled ? 2 * kHalfTokens * 4 : 0);
   static constexpr uint32_t kValueBytes = 16 * kHalfTiles * kValuePitch;
@@ -118,14 +134,15 @@ struct Attention {
   __device__ static __forceinline__ uint32_t lane() { return threadIdx.x % 32; }
   __device__ static __forceinline__ uint32_t g() { return lane() / 4; }
   __device__ static __forceinline__ uint32_t t() { return lane() % 4; }
+  // Which of the sequence's rows vector n is of.
+  __device__ __forceinline__ uint32_t RowOf(uint32_t n) const {
+    return static_cast<uint32_t>((uint64_t{item.first + n} * args.inverse_group) >> 31);
+  }
   __device__ uint32_t Head(uint32_t n) const {
-    const uint32_t group = args.heads / args.kv_heads;
-    const uint32_t i = (item.first + n) % group;
-    return args.strided ? i * args.kv_heads + kv_head : kv_head * group + i;
+    const uint32_t i = item.first + n - RowOf(n) * args.group;
+    return args.strided ? i * args.kv_heads + kv_head : kv_head * args.group + i;
   }
-  __device__ uint32_t Row(uint32_t n) const {
-    return item.first_row + (item.first + n) / (args.heads / args.kv_heads);
-  }
+  __device__ uint32_t Row(uint32_t n) const { return item.first_row + RowOf(n); }
   // One past the last position that vector n sees, and the first one.
   __device__ uint32_t End(uint32_t n) const {
     return args.row.position[Row(min(n, item.count - 1))] + 1;
@@ -137,28 +154,44 @@ struct Attention {
     return HeadOf(args.cache, BlockAt(args.cache, item.sequence, block), kv_head);
   }
 
-  // Asks for stage j of the block whose keys of this head stand at `keys`.
+  // Asks for stage j of piece `part` of the block whose keys of this head stand at `keys`.
   template <uint32_t j>
-  __device__ __forceinline__ void Fill(uint8_t* to, const std::byte* keys) const {
+  __device__ __forceinline__ void Fill(uint8_t* to, const std::byte* keys, uint32_t part) const {
     const std::byte* values = keys + args.cache.kv_heads * args.cache.head_bytes;
     constexpr bool kKeys = j < 2;
-    constexpr uint32_t kRowPieces = (kKeys ? kDim : kBlockTokens) * S::kBytes / 16;
+    constexpr uint32_t kRowPieces = (kKeys ? kDim : kTokens) * S::kBytes / 16;
+    constexpr uint32_t kApart = (kKeys ? kDim : kBlockTokens) * S::kBytes;  // rows in the cache
     constexpr uint32_t kFirst = kKeys ? kHalfTokens * j : 16 * kHalfTiles * (j - 2);
     constexpr uint32_t kRows = kKeys ? kHalfTokens : j == 2 ? 16 * kHalfTiles : kDim - kFirst;
     constexpr uint32_t kPitch = kKeys ? kKeyPitch : kValuePitch;
-    const std::byte* from = (kKeys ? keys : values) + 16 * (kFirst * kRowPieces + lane());
+    const std::byte* from =
+        kKeys ? keys + part * (kTokens * kApart) : values + part * (kTokens * S::kBytes);
+    from += kFirst * kApart;
+    const uint32_t at = SharedAddress(to);
+    if constexpr (32 % kRowPieces == 0 && kRows * kRowPieces % 32 == 0) {
+      // A lane's rows are a constant apart.
+      const uint32_t row = lane() / kRowPieces;
+      const uint32_t piece = lane() % kRowPieces;
+      const uint32_t mine = at + S::At(row, piece, kPitch);
+      from += row * kApart + 16 * piece;
 #pragma unroll
-    for (uint32_t i = 0; i < kRows * kRowPieces; i += 32) {
-      const uint32_t row = (i + lane()) / kRowPieces;
-      const uint32_t piece = (i + lane()) % kRowPieces;
-      if ((kRows * kRowPieces) % 32 == 0 || row < kRows)
-        CopyAsync16(to + S::At(row, piece, kPitch), from + 16 * i);
+      for (uint32_t r = 0; r < kRows; r += 32 / kRowPieces)
+        CopyAsync16((mine ^ S::Swap(r, kPitch)) + r * kPitch, from + r * kApart);
+    } else {
+#pragma unroll
+      for (uint32_t i = 0; i < kRows * kRowPieces; i += 32) {
+        const uint32_t row = (i + lane()) / kRowPieces;
+        const uint32_t piece = (i + lane()) % kRowPieces;
+        if ((kRows * kRowPieces) % 32 == 0 || row < kRows)
+          CopyAsync16(at + S::At(row, piece, kPitch), from + row * kApart + 16 * piece);
+      }
     }
     if constexpr (kScaled && kKeys) {
       constexpr uint32_t kEach = kHalfTokens * 4 / 16;
       if (lane() < 2 * kEach) {
         const std::byte* scales = (lane() < kEach ? keys : values) + kBlockTokens * kDim;
-        CopyAsync16(to + kScalesAt + 16 * lane(), scales + 16 * (kEach * j + lane() % kEach));
+        CopyAsync16(to + kScalesAt + 16 * lane(),
+                    scales + 16 * (kEach * (2 * part + j) + lane() % kEach));
       }
     }
   }
@@ -183,8 +216,8 @@ struct Attention {
     }
   }
 
-  // ---- one block ----
-  struct Block {
+  // ---- one piece ----
+  struct Piece {
     uint32_t first;  // position
     bool whole;      // every vector sees all of it
     uint32_t seen;   // tokens that any vector sees
@@ -199,21 +232,22 @@ struct Attention {
 
   // Scores of half h, scaled, as logarithms of base 2.
   template <uint32_t h>
-  __device__ __forceinline__ void Scores(const Queries& queries, uint8_t* stage, Block* b) const {
+  __device__ __forceinline__ void Scores(const Queries& queries, uint8_t* stage, Piece* b) const {
+    constexpr uint32_t kHalf = kTokenTiles / 2;
 #pragma unroll
-    for (uint32_t i = 0; i < 2; ++i) {
-      float(&s)[kGroups][4] = b->s[2 * h + i];
+    for (uint32_t i = 0; i < kHalf; ++i) {
+      float(&s)[kGroups][4] = b->s[kHalf * h + i];
 #pragma unroll
       for (uint32_t n = 0; n < kGroups; ++n) s[n][0] = s[n][1] = s[n][2] = s[n][3] = 0;
     }
     const uint32_t keys = SharedAddress(stage);
 #pragma unroll
-    for (uint32_t i = 0; i < 2; ++i) {
+    for (uint32_t i = 0; i < kHalf; ++i) {
       S::template ForSteps<kSteps>(keys + 16 * i * kKeyPitch, S::Row(lane() % 16), kKeyPitch,
                                    lane(), [&](uint32_t step, const uint32_t(&a)[4]) {
 #pragma unroll
                                      for (uint32_t n = 0; n < kGroups; ++n)
-                                       Mma(b->s[2 * h + i][n], a[0], a[1], a[2], a[3],
+                                       Mma(b->s[kHalf * h + i][n], a[0], a[1], a[2], a[3],
                                            queries[n][step].x, queries[n][step].y);
                                    });
     }
@@ -221,34 +255,34 @@ struct Attention {
     const float factor = args.softcap > 0 ? args.scale : args.scale * kLog2e;
     const auto* scales = reinterpret_cast<const float*>(stage + kScalesAt);
 #pragma unroll
-    for (uint32_t i = 0; i < 2; ++i) {
+    for (uint32_t i = 0; i < kHalf; ++i) {
 #pragma unroll
       for (uint32_t x = 0; x < 2; ++x) {
         float f = factor;
         if constexpr (kScaled) {
           f *= scales[Token(i, x)];
-          b->value_scale[2 * h + i][x] = scales[kHalfTokens + Token(i, x)];
+          b->value_scale[kHalf * h + i][x] = scales[kHalfTokens + Token(i, x)];
         }
 #pragma unroll
         for (uint32_t n = 0; n < kGroups; ++n) {
-          b->s[2 * h + i][n][2 * x] *= f;
-          b->s[2 * h + i][n][2 * x + 1] *= f;
+          b->s[kHalf * h + i][n][2 * x] *= f;
+          b->s[kHalf * h + i][n][2 * x + 1] *= f;
         }
       }
     }
     if (args.softcap <= 0) return;
 #pragma unroll
-    for (uint32_t i = 0; i < 2; ++i) {
+    for (uint32_t i = 0; i < kHalf; ++i) {
 #pragma unroll
       for (uint32_t n = 0; n < kGroups; ++n) {
 #pragma unroll
-        for (float& s : b->s[2 * h + i][n]) s = args.softcap * kLog2e * tanhf(s / args.softcap);
+        for (float& s : b->s[kHalf * h + i][n]) s = Capped(s, args.softcap);
       }
     }
   }
 
   // Scores become weights; maxima and sums of vectors 8 n + 2 t + v.
-  __device__ __forceinline__ void Weigh(Block* b, float (&most)[kGroups][2],
+  __device__ __forceinline__ void Weigh(Piece* b, float (&most)[kGroups][2],
                                         float (&sum)[kGroups][2]) const {
     if (!b->whole) Hide(b);
 #pragma unroll
@@ -287,10 +321,10 @@ struct Attention {
   // Outputs of channels of half h of the values: store(n, tile, sums): of channels 16 tile + g (sums[0], sums[1]) and 8
   // behind, for vectors 8 n + 2 t and the one after it.
   template <uint32_t h, typename Store>
-  __device__ __forceinline__ void Outputs(const Block& b, uint8_t* stage, Store store) const {
+  __device__ __forceinline__ void Outputs(const Piece& b, uint8_t* stage, Store store) const {
     constexpr uint32_t kMine = h == 0 ? kHalfTiles : kSteps - kHalfTiles;
     // 0 times a number that is not one is not 0.
-    if (!kScaled && b.seen < kBlockTokens) ClearUnseen(stage, 16 * kMine, b.seen);
+    if (!kScaled && b.seen < kTokens) ClearUnseen(stage, 16 * kMine, b.seen);
     const uint32_t values = SharedAddress(stage);
 #pragma unroll
     for (uint32_t j = 0; j < kMine; ++j) {
@@ -317,7 +351,7 @@ struct Attention {
     }
   }
   // What vectors do not see; what nobody has written may be no number.
-  __device__ void Hide(Block* b) const {
+  __device__ void Hide(Piece* b) const {
 #pragma unroll
     for (uint32_t n = 0; n < kGroups; ++n) {
 #pragma unroll
@@ -339,19 +373,17 @@ struct Attention {
   }
   // Tokens from `seen` on of so many rows of values become 0.
   __device__ void ClearUnseen(uint8_t* stage, uint32_t rows, uint32_t seen) const {
+#pragma unroll 1
     for (uint32_t row = lane(); row < rows; row += 32) {
-      for (uint32_t piece = seen / 8; piece < kBlockTokens / 8; ++piece) {
+#pragma unroll 1
+      for (uint32_t piece = seen / 8; piece < kTokens / 8; ++piece) {
         auto* at = reinterpret_cast<uint4*>(stage + S::At(row, piece, kValuePitch));
-        uint4 v = {0, 0, 0, 0};
-        if (8 * piece < seen) {
-          v = *at;
-          uint32_t* words = &v.x;
-          for (uint32_t w = 0; w < 4; ++w) {
-            const uint32_t token = 8 * piece + 2 * w;
-            if (token + 1 >= seen) words[w] = token < seen ? words[w] & 0xffffU : 0;
-          }
-        }
-        *at = v;
+        const uint32_t keep = 8 * piece < seen ? seen - 8 * piece : 0;
+        const auto kept = [&](uint32_t v, uint32_t token) {
+          return keep > token + 1 ? v : keep > token ? v & 0xffffU : 0;
+        };
+        const uint4 v = *at;
+        *at = {kept(v.x, 0), kept(v.y, 2), kept(v.z, 4), kept(v.w, 6)};
       }
     }
     __syncwarp();

@@ -1,4 +1,4 @@
-// Parts of attention become the whole. The shape of the sum is fixed by positions alone: the blocks of a chunk by their
+// Parts of attention become the whole. The shape of the sum is fixed by positions alone: the pieces of a chunk by their
 // common maximum, chunks to a span and spans to the whole in order. So a vector's bits depend on no cut.
 #pragma once
 
@@ -29,15 +29,15 @@ struct Partial {
   }
 };
 
-// What the warps leave of the blocks of a chunk.
+// What the warps leave of the pieces of a chunk.
 template <uint32_t kDim>
-struct ChunkBlocks {
+struct ChunkPieces {
   static constexpr uint32_t kPitch = kDim + 4;
   float* outs;   // [warp][count][kPitch]
   float* maxes;  // [warp][count]
   float* sums;   // the same
   uint32_t count;
-  __device__ __forceinline__ ChunkBlocks(uint8_t* memory, uint32_t vectors)
+  __device__ __forceinline__ ChunkPieces(uint8_t* memory, uint32_t vectors)
       : outs(reinterpret_cast<float*>(memory)),
         maxes(outs + kAttendWarps * vectors * kPitch),
         sums(maxes + kAttendWarps * vectors),
@@ -46,7 +46,7 @@ struct ChunkBlocks {
     return kAttendWarps * vectors * (kPitch + 2) * sizeof(float);
   }
 
-  // Channels 4 c .. 4 c + 3 of vector n of the chunk; has(w): whether there is a block w.
+  // Channels 4 c .. 4 c + 3 of vector n of the chunk; has(w): whether there is a piece w.
   template <typename Has>
   __device__ __forceinline__ Partial Fold(uint32_t n, uint32_t c, Has has) const {
     Partial all;
@@ -87,31 +87,65 @@ struct Parts {
     return {both.x, both.y, __ldcg(reinterpret_cast<const float4*>(from + 4 * c))};
   }
 
-  // All of them in order. chunk: which chunk of its span the first one is; spans: they are spans.
-  __device__ __forceinline__ Partial Fold(uint32_t parts, bool spans, uint32_t chunk, uint32_t n,
+  // Parts first .. end - 1, in order.
+  __device__ __forceinline__ Partial Fold(uint32_t first, uint32_t end, uint32_t n,
                                           uint32_t c) const {
-    Partial whole;
-    Partial span;
-    constexpr uint32_t kBatch = 16;  // asked for at once
-    for (uint32_t at = 0; at < parts; at += kBatch) {
+    Partial all;
+    constexpr uint32_t kBatch = 8;  // asked for at once
+    for (uint32_t at = first; at < end; at += kBatch) {
       Partial x[kBatch];
 #pragma unroll
-      for (uint32_t k = 0; k < kBatch; ++k) x[k] = Load(min(at + k, parts - 1), n, c);
+      for (uint32_t k = 0; k < kBatch; ++k) x[k] = Load(min(at + k, end - 1), n, c);
 #pragma unroll
       for (uint32_t k = 0; k < kBatch; ++k) {
-        const uint32_t part = at + k;
-        if (part >= parts) break;
-        if (spans || (chunk + part) % kSpanChunks == 0) {
-          whole.Add(span);
-          span = x[k];
-        } else {
-          span.Add(x[k]);
-        }
+        if (at + k < end) all.Add(x[k]);
       }
     }
-    whole.Add(span);
-    return whole;
+    return all;
   }
 };
+
+// All parts of an item's vectors by a block of threads: spans of `span_parts`, of which the first lacks `before`, then the
+// spans in order. Where there are more threads than values they share out spans. shared: kAttendThreads Partial.
+// store(vector, quarter, whole).
+template <uint32_t kDim, typename Store>
+__device__ __forceinline__ void FoldParts(const Parts<kDim>& parts, uint32_t count, uint32_t all,
+                                          uint32_t span_parts, uint32_t before, uint8_t* shared,
+                                          Store store) {
+  constexpr uint32_t kQuarters = kDim / 4;
+  auto* folded = reinterpret_cast<Partial*>(shared);
+  const uint32_t units = count * kQuarters;
+  const uint32_t sharers = units < kAttendThreads ? kAttendThreads / units : 1;
+  const uint32_t now = sharers > 1 ? units : kAttendThreads;  // units at once
+  const uint32_t mine = threadIdx.x / now;
+  const uint32_t spans = (before + all + span_parts - 1) / span_parts;
+  for (uint32_t first = 0; first < units; first += now) {
+    const uint32_t unit = first + threadIdx.x % now;
+    const uint32_t n = unit / kQuarters;
+    const uint32_t c = unit % kQuarters;
+    Partial whole;
+#pragma unroll 1
+    for (uint32_t s = 0; s < spans; s += sharers) {
+      const uint32_t span = s + mine;
+      Partial x;
+      if (unit < units && mine < sharers && span < spans) {
+        const uint32_t begin = span == 0 ? 0 : span * span_parts - before;
+        x = parts.Fold(begin, min(all, (span + 1) * span_parts - before), n, c);
+      }
+      if (sharers == 1) {
+        whole.Add(x);
+        continue;
+      }
+      folded[threadIdx.x] = x;
+      __syncthreads();
+      if (mine == 0) {
+        for (uint32_t k = 0; k < min(sharers, spans - s); ++k)
+          whole.Add(folded[k * now + threadIdx.x]);
+      }
+      __syncthreads();
+    }
+    if (unit < units && mine == 0) store(n, c, whole);
+  }
+}
 
 }  // namespace wring::cuda

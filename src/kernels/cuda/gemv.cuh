@@ -11,6 +11,7 @@ __device__ __forceinline__ uint32_t XPiece(uint32_t row, uint32_t piece, uint32_
 }
 
 __device__ __forceinline__ void NormInto(const LinearArgs& args, uint32_t strips, uint4* xs) {
+#pragma unroll 1
   for (uint32_t r = 0; r < args.rows; ++r) {
     NormRow<kThreads>(args.norm, r, strips * kStrip, [&](uint32_t c, const float4& v) {
       reinterpret_cast<uint2*>(xs + XPiece(r, c / 8, strips))[c / 4 % 2] = Halves4(v);
@@ -103,6 +104,7 @@ __global__ void __launch_bounds__(kThreads, kGemvBlocks + 1)
     if (args.norm.x != nullptr) {
       NormInto(args, strips, xs);
     } else {
+#pragma unroll 4
       for (uint32_t i = threadIdx.x; i < args.rows * strips * 8; i += kThreads) {
         const uint32_t r = i / (strips * 8);
         const uint32_t piece = i % (strips * 8);

@@ -149,10 +149,11 @@ void Gated(Launcher&, Gate, const float* g, const float* u, uint32_t rows, uint3
 void GatedHalf(Launcher&, Gate, Half* g, const Half* u, uint32_t rows, uint32_t cols, uint32_t ld);
 
 // ---- the cache ----
-// Attention sums up blocks of 64 positions by chunks, at multiples of 256, and those by spans, at multiples of 2,048.
+// Attention sums up blocks of 64 positions by chunks, at multiples of 256, and those by spans, at multiples of 2,048. Short
+// contexts may have small chunks, which is another sum: the shape of sums then depends on the step.
 inline constexpr uint32_t kChunkBlocks = 4;
-inline constexpr uint32_t kSpanChunks = 8;
-inline constexpr uint32_t kSpanBlocks = kSpanChunks * kChunkBlocks;
+inline constexpr uint32_t kSmallChunkBlocks = 2;
+inline constexpr uint32_t kSpanBlocks = 32;
 
 // What is known of every row of a step.
 struct RowsArg {
@@ -213,7 +214,7 @@ struct AttendItem {
   uint32_t part = 0;    // the item's first, among those of this tile
   uint32_t parts = 1;   // of this tile: its chunks, or its spans; 1: the item is all of it
   uint32_t origin = 0;  // the tile's first block
-  uint32_t unit = kChunkBlocks;  // blocks a part: kChunkBlocks or kSpanBlocks
+  uint32_t unit = kChunkBlocks;  // blocks a part: a chunk's or a span's
   // Vectors before those of part 0 of this tile among the partials; part p follows with `count`.
   uint32_t partial = 0;
 };
@@ -232,6 +233,9 @@ struct AttendArgs {
   const uint32_t* item_count = nullptr;  // may be less than grid_items
   uint32_t grid_items = 0;
   uint32_t most = 8;             // vectors that an item has at most
+  uint32_t chunk_blocks = kChunkBlocks;
+  // Filled in by the launch: heads a KV head, and 2^31 over that, rounded up.
+  uint32_t group = 1, inverse_group = 1U << 31;
   float* partials = nullptr;     // of `vectors` x kv_heads vectors, kPartialFloats more than the padded head each
   uint32_t* counters = nullptr;  // [tile][kv head], zero between launches
 };

@@ -123,9 +123,11 @@ __device__ __forceinline__ uint4 LoadStream(const void* p) {
   return v;
 }
 
+__device__ __forceinline__ void CopyAsync16(uint32_t shared, const void* global) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared), "l"(global));
+}
 __device__ __forceinline__ void CopyAsync16(void* shared, const void* global) {
-  const auto to = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(global));
+  CopyAsync16(SharedAddress(shared), global);
 }
 // The first `bytes`, and zeros behind them.
 __device__ __forceinline__ void CopyAsyncUpTo16(void* shared, const void* global, uint32_t bytes) {

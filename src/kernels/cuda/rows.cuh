@@ -43,6 +43,7 @@ __device__ __forceinline__ void NormRow(const NormArgs& a, uint32_t row, uint32_
   };
 #pragma unroll
   for (uint32_t i = 0; i < kKept; ++i) add(kept[i]);
+#pragma unroll 1
   for (uint32_t c = first + kKept * kStep; c < a.cols; c += kStep) add(load(c));
   squares = BlockSum<kThreadCount>(squares);
   const float factor = 1.F / sqrtf(squares / static_cast<float>(a.cols) + a.eps);
@@ -55,6 +56,7 @@ __device__ __forceinline__ void NormRow(const NormArgs& a, uint32_t row, uint32_
     const uint32_t c = first + i * kStep;
     if (c < width) finish(c, kept[i], weights[i]);
   }
+#pragma unroll 1
   for (uint32_t c = first + kKept * kStep; c < width; c += kStep) finish(c, load(c), weight(c));
 }
 

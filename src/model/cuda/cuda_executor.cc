@@ -27,7 +27,7 @@ CudaExecutor::CudaExecutor(const ModelSpec& spec, const Weights& weights, const 
                            PagePool& pool, const ExecutorOptions& options)
     : Executor(spec, weights, layouts, pool, options),
       device_(static_cast<CudaDevice&>(weights.device())),
-      step_(spec_, device_.multiprocessors(), WideCodecs(spec_, options)) {
+      step_(spec_, device_.multiprocessors(), WideCodecs(spec_, options), options.invariant) {
   launcher_.stream = device_.stream();
   launcher_.multiprocessors = device_.multiprocessors();
   gemv_ = device_.shared_bytes() >= cuda::kGemvNeeds;
@@ -348,6 +348,9 @@ Status CudaExecutor::Upload() {
     at.window = p.window;
     at.grid = p.items.empty() ? 0 : std::bit_ceil(static_cast<uint32_t>(p.items.size()));
     at.wide_grid = static_cast<uint32_t>(p.wide.size());
+    at.chunk_blocks = p.chunk_blocks;
+    at.most = 1;
+    for (const cuda::AttendItem& item : p.items) at.most = std::max(at.most, item.count);
     counts.push_back(static_cast<uint32_t>(p.items.size()));
     at.count = add(std::span(&counts.back(), 1), 4);
     at.items = add(p.items, at.grid);

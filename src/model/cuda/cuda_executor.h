@@ -95,6 +95,8 @@ class CudaExecutor final : public Executor {
     CodecId codec;
     uint32_t window;
     uint32_t grid;  // items that the launch has room for
+    uint32_t most;  // vectors an item
+    uint32_t chunk_blocks;
     uint32_t wide_grid;
     uint64_t count, items, wide_items;
   };

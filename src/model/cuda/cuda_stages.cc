@@ -345,8 +345,8 @@ cuda::AttendArgs CudaExecutor::AttendOf(const Op& op, const PlanAt& plan) {
   a.items = table<cuda::AttendItem>(plan.items);
   a.item_count = table<uint32_t>(plan.count);
   a.grid_items = plan.grid;
-  a.most = std::min(cuda::AttendVectors(KvCodec::PaddedHead(spec_.head_dim)),
-                    rows_ * spec_.group());
+  a.most = plan.most;
+  a.chunk_blocks = plan.chunk_blocks;
   a.partials = partials_.as<float>();
   a.counters = counters_.as<uint32_t>();
   return a;

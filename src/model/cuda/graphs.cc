@@ -44,6 +44,8 @@ Result<CUgraphExec_st*> CudaExecutor::GraphOfStep() {
   for (const PlanAt& p : at_.plans) {
     key.push_back(static_cast<uint32_t>(p.codec));
     key.push_back(p.grid);
+    key.push_back(p.most);
+    key.push_back(p.chunk_blocks);
     key.push_back(p.wide_grid);
   }
   auto it = graphs_.find(key);

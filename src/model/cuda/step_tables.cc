@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/checked.h"
+
 namespace wring {
 
 namespace {
@@ -12,10 +14,10 @@ struct Cut {
   uint32_t span;  // units an item
 };
 
-// How many units of `blocks` blocks an item should have. A place, one of `slots`, takes as long as the chunks of its items
-// and some time to begin each; parts are folded one after the other when all are there.
+// How many units of `blocks` blocks an item should have. A multiprocessor takes as long as the chunks of its items and some
+// time to begin each; parts are folded one after the other when all are there.
 Cut BestCut(const std::vector<cuda::AttendItem>& tiles, uint32_t blocks, uint32_t heads,
-            uint32_t slots) {
+            uint32_t multiprocessors) {
   constexpr double kItem = 0.3, kMerge = 0.5, kPart = 0.04;  // in chunks
   const auto units = [&](const cuda::AttendItem& t) {
     return (t.block + t.blocks - 1) / blocks - t.block / blocks + 1;
@@ -23,21 +25,38 @@ Cut BestCut(const std::vector<cuda::AttendItem>& tiles, uint32_t blocks, uint32_
   uint32_t most = 1;
   for (const auto& t : tiles) most = std::max(most, units(t));
   Cut best = {1e30, most};
-  for (uint32_t span = 1;; span = std::min(most, span + (span + 2) / 3)) {
+  for (uint32_t cuts = 1;; cuts = std::min(most, cuts + 1 + cuts / 16)) {
+    const uint32_t span = CeilDiv(most, cuts);
     uint64_t items = 0;
-    for (const auto& t : tiles) items += (units(t) + span - 1) / span;
-    const double rounds = std::max(1.0, std::ceil(static_cast<double>(items * heads) / slots));
+    for (const auto& t : tiles) items += CeilDiv(units(t), span);
+    const auto rounds = static_cast<double>(CeilDiv<uint64_t>(items * heads, multiprocessors));
     const double cost = rounds * (span * (blocks / cuda::kChunkBlocks) + kItem) +
-                        (span == most ? 0 : kMerge + kPart * most);
+                        (cuts == 1 ? 0 : kMerge + kPart * most);
     if (cost < best.cost) best = {cost, span};
-    if (span == most) return best;
+    if (cuts == most) return best;
   }
+}
+
+// Contexts so short that small chunks are all computed at once.
+bool Short(const std::vector<cuda::AttendItem>& tiles, uint32_t heads, uint32_t multiprocessors) {
+  constexpr uint32_t kMostParts = 16;
+  uint64_t chunks = 0;
+  for (const auto& t : tiles) {
+    if (t.blocks > kMostParts * cuda::kSmallChunkBlocks) return false;
+    chunks += CeilDiv(t.blocks, cuda::kSmallChunkBlocks);
+  }
+  return chunks * heads <= 2 * multiprocessors;
 }
 
 }  // namespace
 
-StepTables::StepTables(const ModelSpec& spec, uint32_t slots, const std::bitset<kCodecCount>& wide)
-    : spec_(spec), slots_(slots), wide_(wide), windows_(spec.layer_windows()) {
+StepTables::StepTables(const ModelSpec& spec, uint32_t multiprocessors,
+                       const std::bitset<kCodecCount>& wide, bool fixed)
+    : spec_(spec),
+      multiprocessors_(multiprocessors),
+      wide_(wide),
+      fixed_(fixed),
+      windows_(spec.layer_windows()) {
   std::sort(windows_.begin(), windows_.end());
   windows_.erase(std::unique(windows_.begin(), windows_.end()), windows_.end());
 }
@@ -150,15 +169,25 @@ void StepTables::PlanAttention(const Step& step, Plan* plan) {
   SplitTiles(plan);
 }
 
-// An item is some chunks of a tile, as many as fill the GPU best, or some spans, of which fewer parts are left.
+// An item is a small chunk of a short tile; or some chunks, as many as fill the GPU best, or some spans, of which fewer
+// parts are left.
 void StepTables::SplitTiles(Plan* plan) const {
   std::vector<cuda::AttendItem> tiles;
   tiles.swap(plan->items);
-  const Cut chunks = BestCut(tiles, cuda::kChunkBlocks, spec_.kv_heads, slots_);
-  const Cut spans = BestCut(tiles, cuda::kSpanBlocks, spec_.kv_heads, slots_);
-  const bool by_chunk = chunks.cost < spans.cost;
-  const uint32_t unit = by_chunk ? cuda::kChunkBlocks : cuda::kSpanBlocks;
-  const uint32_t span = unit * (by_chunk ? chunks : spans).span;
+  const bool is_short = !fixed_ && Short(tiles, spec_.kv_heads, multiprocessors_);
+  plan->chunk_blocks = is_short ? cuda::kSmallChunkBlocks : cuda::kChunkBlocks;
+  uint32_t unit = cuda::kSmallChunkBlocks;
+  uint32_t span = unit;
+  if (!is_short) {
+    const auto cut = [&](uint32_t blocks) {
+      return BestCut(tiles, blocks, spec_.kv_heads, multiprocessors_);
+    };
+    const Cut chunks = cut(cuda::kChunkBlocks);
+    const Cut spans = cut(cuda::kSpanBlocks);
+    const bool by_chunk = chunks.cost < spans.cost;
+    unit = by_chunk ? cuda::kChunkBlocks : cuda::kSpanBlocks;
+    span = unit * (by_chunk ? chunks : spans).span;
+  }
   for (cuda::AttendItem item : tiles) {
     const uint32_t first = item.block / unit;
     const uint32_t end = item.block + item.blocks;

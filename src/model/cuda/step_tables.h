@@ -22,11 +22,12 @@ class StepTables {
     std::vector<cuda::AttendItem> wide;  // of AttendWide, the longest first
     uint32_t tiles = 0;                  // that several items share
     uint32_t vectors = 0;                // of partials
+    uint32_t chunk_blocks = cuda::kChunkBlocks;
   };
 
-  // `slots`: items x KV heads that the GPU computes at once.
-  // `wide`: codecs that have AttendWide.
-  StepTables(const ModelSpec& spec, uint32_t slots, const std::bitset<kCodecCount>& wide);
+  // `wide`: codecs that have AttendWide. fixed: chunks are the same whatever the step (the invariant grade).
+  StepTables(const ModelSpec& spec, uint32_t multiprocessors, const std::bitset<kCodecCount>& wide,
+             bool fixed);
 
   // kUnsupported for what no kernel does.
   Status Build(const Step& step);
@@ -52,8 +53,9 @@ class StepTables {
   void SplitTiles(Plan* plan) const;
 
   const ModelSpec& spec_;
-  uint32_t slots_;
+  uint32_t multiprocessors_;
   std::bitset<kCodecCount> wide_;
+  bool fixed_;
   std::vector<uint32_t> windows_;  // that occur
 };
 
