@@ -13,9 +13,12 @@ namespace {
 using testing::MakeMatrix;
 using testing::Noise;
 
-constexpr FormatId kFormats[] = {FormatId::kF32,  FormatId::kF16,  FormatId::kBF16, FormatId::kQ8_0,
-                                 FormatId::kQ4_0, FormatId::kQ4_1, FormatId::kQ5_0, FormatId::kQ5_1,
-                                 FormatId::kQ4_K, FormatId::kQ5_K, FormatId::kQ6_K};
+constexpr FormatId kFormats[] = {
+    FormatId::kF32,     FormatId::kF16,      FormatId::kBF16,   FormatId::kQ8_0,
+    FormatId::kQ4_0,    FormatId::kQ4_1,     FormatId::kQ5_0,   FormatId::kQ5_1,
+    FormatId::kQ4_K,    FormatId::kQ5_K,     FormatId::kQ6_K,   FormatId::kQ2_K,
+    FormatId::kQ3_K,    FormatId::kIQ4_NL,   FormatId::kIQ4_XS, FormatId::kMXFP4,
+    FormatId::kInt4G32, FormatId::kInt4G128, FormatId::kFp8G32, FormatId::kFp8G128};
 
 class LinearGpuTest : public testing::GpuTest, public ::testing::WithParamInterface<FormatId> {
  protected:
@@ -227,7 +230,7 @@ TEST_P(LinearGpuTest, ExpandedAndEmbeddedRowsAreTheWeights) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, LinearGpuTest, ::testing::ValuesIn(kFormats),
-                         [](const auto& p) { return std::string(Format(p.param).name()); });
+                         [](const auto& p) { return testing::NameOf(p.param); });
 
 }  // namespace
 }  // namespace wring

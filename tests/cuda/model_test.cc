@@ -76,7 +76,7 @@ class GoldenGpuTest : public ModelGpuTest, public ::testing::WithParamInterface<
 };
 
 TEST_P(GoldenGpuTest, IsNearTransformersAndSeesAFault) {
-  golden_.Read((testing::TreeDir() / "tests/goldens/models" / GetParam()).string());
+  golden_.Read((testing::TreeDir() / "tests/goldens" / GetParam()).string());
   const double near = Distance(nullptr);
   EXPECT_LE(near, 2e-2);
   const auto sees = [&](const char* what, const std::function<void(ModelSpec&)>& disturb) {
@@ -95,16 +95,36 @@ TEST_P(GoldenGpuTest, IsNearTransformersAndSeesAFault) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Checkpoints, GoldenGpuTest,
-                         ::testing::Values("llama-gqa", "llama-mha-tied", "llama-mha-untied",
-                                           "llama-head-dim", "llama-attention-bias", "llama-odd",
-                                           "llama-bf16", "llama-f16-sharded", "qwen2-tied",
-                                           "qwen2-untied"),
-                         [](const auto& param) {
-                           std::string name = param.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+std::string PathName(const ::testing::TestParamInfo<const char*>& param) {
+  std::string name = param.param;
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return c == '-' || c == '/'; }, '_');
+  return name;
+}
+INSTANTIATE_TEST_SUITE_P(
+    Checkpoints, GoldenGpuTest,
+    ::testing::Values("models/llama-gqa", "models/llama-mha-tied", "models/llama-mha-untied",
+                      "models/llama-head-dim", "models/llama-attention-bias", "models/llama-odd",
+                      "models/llama-bf16", "models/llama-f16-sharded", "models/qwen2-tied",
+                      "models/qwen2-untied", "architectures/gemma2", "architectures/gemma3",
+                      "architectures/llama-dynamic", "architectures/llama-linear",
+                      "architectures/llama-llama3", "architectures/llama-yarn",
+                      "architectures/mistral-window", "architectures/phi3-long",
+                      "architectures/phi3-partial", "architectures/qwen3"),
+    PathName);
+
+class QuantizedGpuTest : public GoldenGpuTest {};
+
+TEST_P(QuantizedGpuTest, IsNearTheDequantisedWeights) {
+  golden_.Read((testing::TreeDir() / "tests/goldens/quantized" / GetParam()).string());
+  EXPECT_LE(Distance(nullptr), 2e-2);
+}
+
+INSTANTIATE_TEST_SUITE_P(Checkpoints, QuantizedGpuTest,
+                         ::testing::Values("gptq", "gptq-act-order", "awq", "w4a16",
+                                           "w4a16-asymmetric", "fp8-tensor", "fp8-channel",
+                                           "fp8-block"),
+                         PathName);
 
 class FormatGpuTest : public ModelGpuTest, public ::testing::WithParamInterface<const char*> {};
 
@@ -130,7 +150,8 @@ TEST_P(FormatGpuTest, IsNearTheCpusFloat32) {
 
 INSTANTIATE_TEST_SUITE_P(Formats, FormatGpuTest,
                          ::testing::Values("F16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K",
-                                           "Q5_K", "Q6_K"));
+                                           "Q5_K", "Q6_K", "Q2_K", "Q3_K", "IQ4_NL", "IQ4_XS",
+                                           "MXFP4"));
 
 TEST_F(ModelGpuTest, InvariantGradeGivesTheSameBitsInAnySteps) {
   for (const char* text : {"layers=2,hidden=512,heads=8,kv=2,ffn=1024,vocab=1000:Q4_K",

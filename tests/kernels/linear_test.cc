@@ -202,10 +202,7 @@ TEST_P(Int8LinearTest, AddsBiasAndResidual) {
 }
 
 std::string CaseName(const ::testing::TestParamInfo<Case>& param) {
-  auto name =
-      fmt::format("{}_{}", cpu::IsaName(param.param.isa), Format(param.param.format).name());
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
+  return fmt::format("{}_{}", cpu::IsaName(param.param.isa), testing::NameOf(param.param.format));
 }
 INSTANTIATE_TEST_SUITE_P(All, LinearTest, ::testing::ValuesIn(Cases(false)), CaseName);
 INSTANTIATE_TEST_SUITE_P(All, Int8LinearTest, ::testing::ValuesIn(Cases(true)), CaseName);

@@ -49,8 +49,12 @@ INSTANTIATE_TEST_SUITE_P(Formats, FragmentsTest,
                          ::testing::Values(FormatId::kF32, FormatId::kF16, FormatId::kBF16,
                                            FormatId::kQ8_0, FormatId::kQ4_0, FormatId::kQ4_1,
                                            FormatId::kQ5_0, FormatId::kQ5_1, FormatId::kQ4_K,
-                                           FormatId::kQ5_K, FormatId::kQ6_K),
-                         [](const auto& p) { return std::string(Format(p.param).name()); });
+                                           FormatId::kQ5_K, FormatId::kQ6_K, FormatId::kQ2_K,
+                                           FormatId::kQ3_K, FormatId::kIQ4_NL, FormatId::kIQ4_XS,
+                                           FormatId::kMXFP4, FormatId::kInt4G32,
+                                           FormatId::kInt4G128, FormatId::kFp8G32,
+                                           FormatId::kFp8G128),
+                         [](const auto& p) { return testing::NameOf(p.param); });
 
 TEST(FragmentsTest, RefuseWeightsThatFloat16CannotHold) {
   auto random = testing::MakeMatrix(FormatId::kF32, 16, 256, 1);

@@ -95,9 +95,7 @@ TEST_P(WeightFormatTest, SeesWeightsThatAreNotFinite) {
 }
 
 std::string FormatName(const ::testing::TestParamInfo<int>& param) {
-  std::string name(Format(static_cast<FormatId>(param.param)).name());
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
+  return testing::NameOf(static_cast<FormatId>(param.param));
 }
 INSTANTIATE_TEST_SUITE_P(All, WeightFormatTest, ::testing::Range(0, static_cast<int>(kFormatCount)),
                          FormatName);

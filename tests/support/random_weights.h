@@ -1,7 +1,9 @@
 // Random matrices in every weight format, as stored and packed.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "base/rng.h"
@@ -81,6 +83,13 @@ inline void FillBlocks(DType dtype, uint64_t seed, std::vector<std::byte>* bytes
       default: half(at, 0.01F * Noise(seed, i)); break;
     }
   }
+}
+
+// A format's name as a test's.
+inline std::string NameOf(FormatId id) {
+  std::string name(Format(id).name());
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
 }
 
 inline RandomMatrix MakeMatrix(FormatId id, uint32_t rows, uint32_t cols, uint64_t seed,

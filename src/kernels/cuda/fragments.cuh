@@ -3,113 +3,12 @@
 // into shared memory without waiting, ReadChunk() takes a strip from there.
 #pragma once
 
-#include "kernels/cuda/mma.cuh"
-#include "quant/fragments/parts.h"
+#include "kernels/cuda/fragment_codes.cuh"
+#include "kernels/cuda/fragments_super.cuh"
 
 namespace wring::cuda {
 
-// a[r][p]: row g + 8 r, columns 8 t + 2 p and 8 t + 2 p + 1 of the block.
-struct BlockWeights {
-  uint32_t a[2][4];
-};
-
-template <FormatId kFormat>
-struct Fragments;
-
-// Weights in device memory, which is read once, and in shared memory, by address.
-struct FromGlobal {
-  using Pointer = const uint8_t*;
-  __device__ static __forceinline__ uint4 Word4(Pointer p) { return LoadStream(p); }
-  __device__ static __forceinline__ uint2 Word2(Pointer p) {
-    return __ldg(reinterpret_cast<const uint2*>(p));
-  }
-  __device__ static __forceinline__ uint32_t Word(Pointer p) {
-    return __ldg(reinterpret_cast<const uint32_t*>(p));
-  }
-};
-struct FromShared {
-  using Pointer = uint32_t;
-  __device__ static __forceinline__ uint4 Word4(Pointer p) { return LoadShared(p); }
-  __device__ static __forceinline__ uint2 Word2(Pointer p) { return LoadShared2(p); }
-  __device__ static __forceinline__ uint32_t Word(Pointer p) {
-    uint32_t v;
-    asm volatile("ld.shared.u32 %0, [%1];" : "=r"(v) : "r"(p));
-    return v;
-  }
-};
-
 namespace detail {
-
-// What the packed formats share: records that follow each other, so that a chunk of strips is contiguous.
-template <typename Format, FormatId kFormat>
-struct Packed {
-  static constexpr FragmentParts kParts = FragmentPartsOf(kFormat);
-  static constexpr uint32_t kChunkStrips = kParts.strips == 1 ? 2 : kParts.strips;
-  static constexpr uint32_t kChunkBytes = kChunkStrips / kParts.strips * kParts.record();
-  static_assert(kParts.record() % 16 == 0);
-
-  // A warp; count: strips that there are of the chunk.
-  __device__ static __forceinline__ void FillChunk(uint8_t* to, const uint8_t* tile, uint32_t strip,
-                                                   uint32_t count, uint32_t lane,
-                                                   uint32_t /*strips*/) {
-    const uint8_t* from = tile + strip / kParts.strips * kParts.record();
-    const uint32_t bytes = count / kParts.strips * kParts.record();
-#pragma unroll
-    for (uint32_t at = 0; at < kChunkBytes; at += 512) {
-      if (at + 16 * lane < bytes) CopyAsync16(to + at + 16 * lane, from + at + 16 * lane);
-    }
-  }
-  __device__ static __forceinline__ auto ReadChunk(uint32_t chunk, uint32_t i, uint32_t lane) {
-    return Format::template Read<FromShared>(chunk + i / kParts.strips * kParts.record(),
-                                             i % kParts.strips, lane);
-  }
-  __device__ static __forceinline__ auto Load(const uint8_t* tile, uint32_t strip, uint32_t lane,
-                                              uint32_t /*strips*/) {
-    return Format::template Read<FromGlobal>(tile + strip / kParts.strips * kParts.record(),
-                                             strip % kParts.strips, lane);
-  }
-};
-
-__device__ __forceinline__ uint32_t Magic() { return 0x64006400; }
-
-// The eight 4-bit codes of a word, as exact float16 minus kOffset; `high` adds bits 4 and 5 (at 4 / 20 for even pairs,
-// 8 / 24 for odd ones). 0x6400 | code is 1024 + code; a nibble four bits up counts 16-fold.
-template <int kOffset, bool kHigh>
-__device__ __forceinline__ void Codes4(uint32_t w, const uint32_t (&high)[4], uint32_t (&q)[4]) {
-  constexpr uint32_t kSixteenth = 0x2c002c00;
-  const uint32_t magic = Magic();
-  const uint32_t up = w >> 8;
-  const auto set = [&](int p) { return kHigh ? magic | high[p] : magic; };
-  q[0] = Sub2(MaskOr(w, 0x000f000f, set(0)), Half2Of(1024 + kOffset));
-  q[1] = Fma2(MaskOr(w, 0x00f000f0, set(1)), kSixteenth, Half2Of(-(64 + kOffset)));
-  q[2] = Sub2(MaskOr(up, 0x000f000f, set(2)), Half2Of(1024 + kOffset));
-  q[3] = Fma2(MaskOr(up, 0x00f000f0, set(3)), kSixteenth, Half2Of(-(64 + kOffset)));
-}
-
-__device__ __forceinline__ uint32_t Shifted(uint32_t w, int to) {
-  return to >= 0 ? w << to : w >> -to;
-}
-// The 5th bits of row r, block b.
-__device__ __forceinline__ void High1(uint32_t w, int r, int b, uint32_t (&high)[4]) {
-#pragma unroll
-  for (int p = 0; p < 4; ++p) {
-    const int target = p % 2 == 0 ? 4 : 8;
-    high[p] = Shifted(w, target - (8 * r + 4 * b + p)) & (0x00010001U << target);
-  }
-}
-// The 5th and 6th bits of block b, of the row's word.
-__device__ __forceinline__ void High2(uint32_t w, int b, uint32_t (&high)[4]) {
-#pragma unroll
-  for (int p = 0; p < 4; ++p) {
-    const int target = p % 2 == 0 ? 4 : 8;
-    high[p] = Shifted(w, target - 2 * (4 * b + p)) & (0x00030003U << target);
-  }
-}
-
-// The word of 4-bit codes of block b, row g + 8 r.
-__device__ __forceinline__ uint32_t WordOf(const uint4& codes, int b, int r) {
-  return b == 0 ? (r == 0 ? codes.x : codes.y) : (r == 0 ? codes.z : codes.w);
-}
 
 // float16 d (and m) a row and block of 32.
 template <FormatId kFormat, int kOffset>
@@ -163,45 +62,106 @@ struct Blocks32 : Packed<Blocks32<kFormat, kOffset>, kFormat> {
   }
 };
 
-// Q4_K and Q5_K: a byte each for scale and min of a block, d and -dmin of 256 columns.
+// A table of 16 values, float16 d a row and block of 32.
 template <FormatId kFormat>
-struct AffineK : Packed<AffineK<kFormat>, kFormat> {
+struct Table : Packed<Table<kFormat>, kFormat> {
   static constexpr FragmentParts kParts = FragmentPartsOf(kFormat);
-  static constexpr bool kFive = kParts.high_bytes != 0;
   struct Raw {
     uint4 codes;
-    uint32_t high;
     uint2 scales;
-    uint2 head;
+  };
+  template <typename From>
+  __device__ static __forceinline__ Raw Read(typename From::Pointer at, uint32_t /*s*/,
+                                             uint32_t lane) {
+    return {From::Word4(at + 16 * lane), From::Word2(at + kParts.scales() + 8 * (lane / 4))};
+  }
+  __device__ static __forceinline__ BlockWeights Dequant(const Raw& raw, int b, uint32_t /*lane*/) {
+    constexpr Table16 kTable =
+        TableOf(kFormat == FormatId::kMXFP4 ? gguf::kMxfp4Values : gguf::kIq4Values);
+    BlockWeights w;
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      uint32_t q[4];
+      Looked(WordOf(raw.codes, b, r), kTable, q);
+      const uint32_t d = Splat(b == 0 ? raw.scales.x : raw.scales.y, r);
+#pragma unroll
+      for (int p = 0; p < 4; ++p) w.a[r][p] = Mul2(q[p], d);
+    }
+    return w;
+  }
+};
+
+// 4-bit integers with a scale and a zero point a group of 32 or 128 columns.
+template <FormatId kFormat>
+struct Int4 : Packed<Int4<kFormat>, kFormat> {
+  static constexpr FragmentParts kParts = FragmentPartsOf(kFormat);
+  struct Raw {
+    uint4 codes;
+    uint4 scales;  // (scale, -zero) of block 0 row g, row g + 8, block 1 row g, row g + 8
   };
   template <typename From>
   __device__ static __forceinline__ Raw Read(typename From::Pointer at, uint32_t s, uint32_t lane) {
     Raw raw;
     raw.codes = From::Word4(at + 512 * s + 16 * lane);
-    raw.high = 0;
-    if constexpr (kFive) raw.high = From::Word(at + kParts.highs() + 128 * s + 4 * lane);
-    const uint32_t g = lane / 4;
-    raw.scales = From::Word2(at + kParts.scales() + 64 * s + 8 * g);
-    raw.head = From::Word2(at + kParts.header() + 8 * g);
+    if constexpr (kParts.header_bytes != 0) {
+      const uint2 of_rows = From::Word2(at + kParts.header() + 8 * (lane / 4));
+      raw.scales = {of_rows.x, of_rows.y, of_rows.x, of_rows.y};
+    } else {
+      raw.scales = From::Word4(at + kParts.scales() + 16 * (lane / 4));
+    }
     return raw;
   }
   __device__ static __forceinline__ BlockWeights Dequant(const Raw& raw, int b, uint32_t /*lane*/) {
     BlockWeights w;
-    const uint32_t bytes = b == 0 ? raw.scales.x : raw.scales.y;
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
-      uint32_t high[4] = {0, 0, 0, 0};
-      if constexpr (kFive) High1(raw.high, r, b, high);
+      const uint32_t none[4] = {0, 0, 0, 0};
       uint32_t q[4];
-      Codes4<0, kFive>(WordOf(raw.codes, b, r), high, q);
-      // (scale, min) as float16, times (d, -dmin).
-      const uint32_t small =
-          Sub2(__byte_perm(bytes, 0x64646464, r == 0 ? 0x4140 : 0x4342), Half2Of(1024));
-      const uint32_t both = Mul2(small, r == 0 ? raw.head.x : raw.head.y);
+      Codes4<0, false>(WordOf(raw.codes, b, r), none, q);
+      const uint32_t both = WordOf(raw.scales, b, r);
       const uint32_t d = Splat(both, 0);
-      const uint32_t m = Splat(both, 1);
+      const uint32_t zero = Splat(both, 1);
 #pragma unroll
-      for (int p = 0; p < 4; ++p) w.a[r][p] = Fma2(q[p], d, m);
+      for (int p = 0; p < 4; ++p) w.a[r][p] = Mul2(Add2(q[p], zero), d);
+    }
+    return w;
+  }
+};
+
+// 8-bit floats with a scale a group of 32 or 128 columns. Their seven bits below the sign, one bit below those of float16,
+// are the value times 2^-8.
+template <FormatId kFormat>
+struct Float8 : Packed<Float8<kFormat>, kFormat> {
+  static constexpr FragmentParts kParts = FragmentPartsOf(kFormat);
+  struct Raw {
+    uint4 codes[2];
+    uint2 scales;  // block 0, block 1: rows g and g + 8
+  };
+  template <typename From>
+  __device__ static __forceinline__ Raw Read(typename From::Pointer at, uint32_t s, uint32_t lane) {
+    Raw raw;
+    raw.codes[0] = From::Word4(at + 1024 * s + 16 * lane);
+    raw.codes[1] = From::Word4(at + 1024 * s + 512 + 16 * lane);
+    if constexpr (kParts.header_bytes != 0) {
+      const uint32_t of_rows = From::Word(at + kParts.header() + 4 * (lane / 4));
+      raw.scales = {of_rows, of_rows};
+    } else {
+      raw.scales = From::Word2(at + kParts.scales() + 8 * (lane / 4));
+    }
+    return raw;
+  }
+  __device__ static __forceinline__ BlockWeights Dequant(const Raw& raw, int b, uint32_t /*lane*/) {
+    BlockWeights w;
+    const uint4 codes = raw.codes[b];
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      const uint32_t words[2] = {r == 0 ? codes.x : codes.z, r == 0 ? codes.y : codes.w};
+      const uint32_t d = Splat(b == 0 ? raw.scales.x : raw.scales.y, r);
+#pragma unroll
+      for (int p = 0; p < 4; ++p) {
+        const uint32_t high = __byte_perm(words[p / 2], 0, p % 2 == 0 ? 0x1404 : 0x3424);
+        w.a[r][p] = Mul2((high & 0x80008000) | (high >> 1 & 0x3f803f80), d);
+      }
     }
     return w;
   }
@@ -210,6 +170,18 @@ struct AffineK : Packed<AffineK<kFormat>, kFormat> {
 }  // namespace detail
 
 template <>
+struct Fragments<FormatId::kIQ4_NL> : detail::Table<FormatId::kIQ4_NL> {};
+template <>
+struct Fragments<FormatId::kMXFP4> : detail::Table<FormatId::kMXFP4> {};
+template <>
+struct Fragments<FormatId::kInt4G32> : detail::Int4<FormatId::kInt4G32> {};
+template <>
+struct Fragments<FormatId::kInt4G128> : detail::Int4<FormatId::kInt4G128> {};
+template <>
+struct Fragments<FormatId::kFp8G32> : detail::Float8<FormatId::kFp8G32> {};
+template <>
+struct Fragments<FormatId::kFp8G128> : detail::Float8<FormatId::kFp8G128> {};
+template <>
 struct Fragments<FormatId::kQ4_0> : detail::Blocks32<FormatId::kQ4_0, 8> {};
 template <>
 struct Fragments<FormatId::kQ4_1> : detail::Blocks32<FormatId::kQ4_1, 0> {};
@@ -217,50 +189,6 @@ template <>
 struct Fragments<FormatId::kQ5_0> : detail::Blocks32<FormatId::kQ5_0, 16> {};
 template <>
 struct Fragments<FormatId::kQ5_1> : detail::Blocks32<FormatId::kQ5_1, 0> {};
-template <>
-struct Fragments<FormatId::kQ4_K> : detail::AffineK<FormatId::kQ4_K> {};
-template <>
-struct Fragments<FormatId::kQ5_K> : detail::AffineK<FormatId::kQ5_K> {};
-
-template <>
-struct Fragments<FormatId::kQ6_K> : detail::Packed<Fragments<FormatId::kQ6_K>, FormatId::kQ6_K> {
-  static constexpr FragmentParts kParts = FragmentPartsOf(FormatId::kQ6_K);
-  struct Raw {
-    uint4 codes;
-    uint2 high;
-    uint32_t scales;
-    uint32_t head;
-  };
-  template <typename From>
-  __device__ static __forceinline__ Raw Read(typename From::Pointer at, uint32_t s, uint32_t lane) {
-    const uint32_t g = lane / 4;
-    Raw raw;
-    raw.codes = From::Word4(at + 512 * s + 16 * lane);
-    raw.high = From::Word2(at + kParts.highs() + 256 * s + 8 * lane);
-    raw.scales = From::Word(at + kParts.scales() + 64 * s + 4 * (2 * g + lane % 4 / 2));
-    raw.head = From::Word(at + kParts.header() + 4 * g);
-    return raw;
-  }
-  __device__ static __forceinline__ BlockWeights Dequant(const Raw& raw, int b, uint32_t /*lane*/) {
-    BlockWeights w;
-    // Scales of rows g and g + 8, times their d.
-    const uint32_t small =
-        Sub2(__byte_perm(raw.scales, 0x64646464, b == 0 ? 0x4140 : 0x4342), Half2Of(1024 + 128));
-    const uint32_t both = Mul2(small, raw.head);
-#pragma unroll
-    for (int r = 0; r < 2; ++r) {
-      uint32_t high[4];
-      detail::High2(r == 0 ? raw.high.x : raw.high.y, b, high);
-      uint32_t q[4];
-      detail::Codes4<32, true>(detail::WordOf(raw.codes, b, r), high, q);
-      const uint32_t d = Splat(both, r);
-#pragma unroll
-      for (int p = 0; p < 4; ++p) w.a[r][p] = Mul2(q[p], d);
-    }
-    return w;
-  }
-};
-
 template <>
 struct Fragments<FormatId::kQ8_0> : detail::Packed<Fragments<FormatId::kQ8_0>, FormatId::kQ8_0> {
   static constexpr FragmentParts kParts = FragmentPartsOf(FormatId::kQ8_0);

@@ -12,6 +12,15 @@ const LinearKernels& LinearQ5_1();
 const LinearKernels& LinearQ4_K();
 const LinearKernels& LinearQ5_K();
 const LinearKernels& LinearQ6_K();
+const LinearKernels& LinearQ2_K();
+const LinearKernels& LinearQ3_K();
+const LinearKernels& LinearIQ4_NL();
+const LinearKernels& LinearIQ4_XS();
+const LinearKernels& LinearMXFP4();
+const LinearKernels& LinearInt4G32();
+const LinearKernels& LinearInt4G128();
+const LinearKernels& LinearFp8G32();
+const LinearKernels& LinearFp8G128();
 
 const LinearKernels& LinearOf(FormatId format) {
   static constexpr LinearKernels kNone = {};
@@ -27,6 +36,15 @@ const LinearKernels& LinearOf(FormatId format) {
     case FormatId::kQ4_K: return LinearQ4_K();
     case FormatId::kQ5_K: return LinearQ5_K();
     case FormatId::kQ6_K: return LinearQ6_K();
+    case FormatId::kQ2_K: return LinearQ2_K();
+    case FormatId::kQ3_K: return LinearQ3_K();
+    case FormatId::kIQ4_NL: return LinearIQ4_NL();
+    case FormatId::kIQ4_XS: return LinearIQ4_XS();
+    case FormatId::kMXFP4: return LinearMXFP4();
+    case FormatId::kInt4G32: return LinearInt4G32();
+    case FormatId::kInt4G128: return LinearInt4G128();
+    case FormatId::kFp8G32: return LinearFp8G32();
+    case FormatId::kFp8G128: return LinearFp8G128();
     default: return kNone;
   }
 }

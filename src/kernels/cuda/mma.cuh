@@ -72,6 +72,9 @@ __device__ __forceinline__ uint32_t Mul2(uint32_t a, uint32_t b) {
 __device__ __forceinline__ uint32_t Fma2(uint32_t a, uint32_t b, uint32_t c) {
   return AsWord(__hfma2(AsHalf2(a), AsHalf2(b), AsHalf2(c)));
 }
+__device__ __forceinline__ uint32_t Add2(uint32_t a, uint32_t b) {
+  return AsWord(__hadd2_rn(AsHalf2(a), AsHalf2(b)));
+}
 __device__ __forceinline__ uint32_t Sub2(uint32_t a, uint32_t b) {
   return AsWord(__hsub2_rn(AsHalf2(a), AsHalf2(b)));
 }

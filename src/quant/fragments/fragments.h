@@ -8,16 +8,19 @@
 //   plain types    float16, row-major, columns padded to 64 (the vendor's GEMM reads the same copy)
 //   4-bit codes    [32 lanes] 16 bytes: block 0 row g, block 0 row g + 8, block 1 row g, block 1 row g + 8; the nibbles of
 //                  a word are columns 0 2 4 6 1 3 5 7, so that one mask gives the two halves of a register
-//   8-bit codes    [2 blocks][32 lanes] 16 bytes: row g, row g + 8; the byte is the signed value + 128
-//   5th bit        [32 lanes] 4 bytes: bits 8 r + 4 b + p (+ 16): row g + 8 r, block b, even (odd) column of pair p
-//   5th, 6th bit   [32 lanes] 8 bytes: a word a row: bits 2 (4 b + p) (+ 16)
+//   8-bit codes    [2 blocks][32 lanes] 16 bytes: row g, row g + 8; the byte is the signed value + 128, or an 8-bit float
+//   2-bit codes    [32 lanes] 8 bytes: a word a row: bits 2 (4 b + p) (+ 16): block b, even (odd) column of pair p
+//   one bit more   (5th, or Q3_K's 3rd) [32 lanes] 4 bytes: bits 8 r + 4 b + p (+ 16): row g + 8 r
+//   two bits more  as 2-bit codes
 //   scales         [8 g] a float16 (with min: two) for block 0 row g, block 0 row g + 8, block 1 row g, block 1 row g + 8
 //   K types        a record is 4 strips: codes, high bits, then a byte each for scale and min, [strip][8 g][2 blocks]
 //                  {scale g, min g, scale g + 8, min g + 8} (Q6_K: [strip][8 g][2 halves of a block] {block 0 g, g + 8,
-//                  block 1 g, g + 8}, scale + 128), then [8 g] d (and -dmin) of rows g and g + 8
+//                  block 1 g, g + 8}, scale + 128; Q3_K the same, Q2_K with scale and min in a byte; IQ4_XS [strip][8 g]
+//                  {block 0 g, g + 8, block 1 g, g + 8}, scale + 128), then [8 g] d (and -dmin) of rows g and g + 8
+//   groups of 128  a record is 2 strips: codes, then [8 g] the scale of rows g and g + 8 (4-bit: each with -zero behind)
 //
 // A weight's value is fixed by this format, not by the kernel that reads it: s = d * scale in float16, then
-// w = code * s - min in one float16 rounding. All but F16 carry a factor of 2^kScaleBits, so that small scales are no
+// w = code * s - min in one float16 rounding; 4-bit integers w = (code - zero) * s. All but F16 carry a factor of 2^kScaleBits, so that small scales are no
 // subnormal numbers; `alpha` takes it off the sum.
 #pragma once
 

@@ -1,12 +1,16 @@
 // Panels become fragments.
 #include <cmath>
 #include <cstring>
+#include <type_traits>
 #include <vector>
 
 #include "quant/codes.h"
+#include "quant/fp8/blocks.h"
 #include "quant/fragments/fragments.h"
 #include "quant/fragments/parts.h"
+#include "quant/fragments/record_writer.h"
 #include "quant/gguf/blocks.h"
+#include "quant/int4/blocks.h"
 #include "tensor/half.h"
 
 namespace wring {
@@ -17,87 +21,13 @@ using namespace gguf;
 constexpr float kFactor = 1 << kScaleBits;
 constexpr float kMaxHalf = 65504;
 
-void StoreHalf(std::byte* p, uint16_t h) { std::memcpy(p, &h, 2); }
-
-// A float16 times the factor; `ok` falls when it does not fit.
-uint16_t Scaled(uint16_t h, bool* ok) {
-  const float v = F16ToF32(h) * kFactor;
-  *ok &= std::abs(v) <= kMaxHalf;
+// A scale times the factor, of codes up to `most`; `ok` falls when a product may not fit.
+uint16_t Scaled(float scale, float most, bool* ok) {
+  const float v = scale * kFactor;
+  *ok &= std::abs(v) * most <= kMaxHalf;
   return F32ToF16(v);
 }
-
-// One record of a tile while it is written: 16 rows, `strips` strips.
-class RecordWriter {
- public:
-  RecordWriter(const FragmentParts& parts, std::byte* out) : p_(parts), out_(out) {}
-
-  // The codes of 32 columns of a row, of up to 6 bits; `block` within the record.
-  void Codes4(uint32_t block, uint32_t row, const Codes& c) {
-    for (uint32_t t = 0; t < 4; ++t) {
-      uint32_t word = 0;
-      for (uint32_t k = 0; k < 8; ++k) {
-        word |= (c.at(8 * t + k) & 15) << (4 * (k / 2 + 4 * (k % 2)));
-      }
-      StoreAt(Code(block) + 16 * Lane(row, t) + 8 * (block % 2) + 4 * (row / 8), word);
-    }
-  }
-  void High1(uint32_t block, uint32_t row, const Codes& c) {
-    for (uint32_t t = 0; t < 4; ++t) {
-      for (uint32_t k = 0; k < 8; ++k) {
-        const uint32_t bit = 8 * (row / 8) + 4 * (block % 2) + k / 2 + 16 * (k % 2);
-        OrAt(High(block) + 4 * Lane(row, t), ((c.at(8 * t + k) >> 4) & 1) << bit);
-      }
-    }
-  }
-  void High2(uint32_t block, uint32_t row, const Codes& c) {
-    for (uint32_t t = 0; t < 4; ++t) {
-      for (uint32_t k = 0; k < 8; ++k) {
-        const uint32_t bit = 2 * (4 * (block % 2) + k / 2) + 16 * (k % 2);
-        OrAt(High(block) + 8 * Lane(row, t) + 4 * (row / 8), ((c.at(8 * t + k) >> 4) & 3) << bit);
-      }
-    }
-  }
-  void Codes8(uint32_t block, uint32_t row, const Codes& c) {
-    for (uint32_t t = 0; t < 4; ++t) {
-      std::byte* at = Code(block) + 512 * (block % 2) + 16 * Lane(row, t) + 8 * (row / 8);
-      for (uint32_t k = 0; k < 8; ++k) at[k] = static_cast<std::byte>(c.at(8 * t + k));
-    }
-  }
-  // `halves` float16 a row and block.
-  void Scale16(uint32_t block, uint32_t row, uint32_t halves, uint32_t which, uint16_t value) {
-    std::byte* at = Scale(block) + (row % 8) * 8 * halves;
-    StoreHalf(at + (2 * (block % 2) + row / 8) * 2 * halves + 2 * which, value);
-  }
-  void ScaleMin8(uint32_t block, uint32_t row, uint8_t scale, uint8_t min) {
-    std::byte* at = Scale(block) + (row % 8) * 8 + 4 * (block % 2) + 2 * (row / 8);
-    at[0] = static_cast<std::byte>(scale);
-    at[1] = static_cast<std::byte>(min);
-  }
-  void Scale8Halves(uint32_t block, uint32_t row, uint32_t half, int8_t scale) {
-    std::byte* at = Scale(block) + ((row % 8) * 2 + half) * 4;
-    at[2 * (block % 2) + row / 8] = static_cast<std::byte>(scale + 128);
-  }
-  void Header(uint32_t row, uint32_t halves, uint32_t which, uint16_t value) {
-    std::byte* at = out_ + p_.header() + (row % 8) * 4 * halves;
-    StoreHalf(at + (row / 8) * 2 * halves + 2 * which, value);
-  }
-
- private:
-  static uint32_t Lane(uint32_t row, uint32_t t) { return 4 * (row % 8) + t; }
-  std::byte* Code(uint32_t block) { return out_ + block / 2 * p_.code_bytes; }
-  std::byte* High(uint32_t block) { return out_ + p_.highs() + block / 2 * p_.high_bytes; }
-  std::byte* Scale(uint32_t block) { return out_ + p_.scales() + block / 2 * p_.scale_bytes; }
-  static void StoreAt(std::byte* p, uint32_t word) { std::memcpy(p, &word, 4); }
-  static void OrAt(std::byte* p, uint32_t bits) {
-    uint32_t word;
-    std::memcpy(&word, p, 4);
-    word |= bits;
-    std::memcpy(p, &word, 4);
-  }
-
-  const FragmentParts p_;
-  std::byte* out_;
-};
+uint16_t Scaled(uint16_t h, bool* ok) { return Scaled(F16ToF32(h), 1, ok); }
 
 // ---- from panels ----
 
@@ -196,6 +126,130 @@ bool PackQ6_K(const FragmentParts& parts, const std::byte* panel, uint32_t cols,
       });
 }
 
+bool PackQ2_K(const FragmentParts& parts, const std::byte* panel, uint32_t cols, std::byte* out) {
+  return PackSuper<PackedQ2_K>(
+      parts, panel, cols, out,
+      [](const PackedQ2_K& p, uint32_t row, RecordWriter& w, bool* ok) {
+        w.Header(row, 2, 0, Scaled(F16ToF32(p.d[row]), 15 * 3, ok));
+        w.Header(row, 2, 1, Scaled(F16ToF32(p.neg_dmin[row]), 15, ok));
+      },
+      [](const PackedQ2_K::Tile& tile, uint32_t row, uint32_t block, RecordWriter& w) {
+        Codes c;
+        GetQ2(tile.q2, row, &c);
+        w.Codes2(block, row, c);
+        for (uint32_t half = 0; half < 2; ++half)
+          w.ByteOfHalf(block, row, half, tile.scale_min[half][row]);
+      });
+}
+
+bool PackQ3_K(const FragmentParts& parts, const std::byte* panel, uint32_t cols, std::byte* out) {
+  return PackSuper<PackedQ3_K>(
+      parts, panel, cols, out,
+      [](const PackedQ3_K& p, uint32_t row, RecordWriter& w, bool* ok) {
+        w.Header(row, 1, 0, Scaled(F16ToF32(p.d[row]), 32 * 4, ok));
+        uint8_t scales[12];
+        for (uint32_t i = 0; i < 12; ++i) scales[i] = p.scales[i][row];
+        for (uint32_t i = 0; i < 16; ++i)
+          w.Scale8Halves(i / 2, row, i % 2, ScaleQ3(scales, static_cast<int>(i)));
+      },
+      [](const PackedQ3_K::Tile& tile, uint32_t row, uint32_t block, RecordWriter& w) {
+        Codes c;
+        GetQ2(tile.q2, row, &c);
+        GetH1Third(tile.h1, row, &c);
+        w.Codes2(block, row, c);
+        w.High1(block, row, c, 2);
+      });
+}
+
+bool PackIQ4_XS(const FragmentParts& parts, const std::byte* panel, uint32_t cols, std::byte* out) {
+  return PackSuper<PackedIQ4_XS>(
+      parts, panel, cols, out,
+      [](const PackedIQ4_XS& p, uint32_t row, RecordWriter& w, bool* ok) {
+        w.Header(row, 1, 0, Scaled(F16ToF32(p.d[row]), 32 * 127, ok));
+      },
+      [](const PackedIQ4_XS::Tile& tile, uint32_t row, uint32_t block, RecordWriter& w) {
+        Codes c;
+        GetQ4(tile.q4, row, &c);
+        w.Codes4(block, row, c);
+        w.Scale8One(block, row, tile.scale[row]);
+      });
+}
+
+// Tables of 16 values with a scale a block.
+template <typename P>
+bool PackTable(const FragmentParts& parts, const std::byte* panel, uint32_t cols, std::byte* out) {
+  return PackBlocks<P>(parts, panel, cols, out,
+                       [](const P& p, uint32_t row, uint32_t block, RecordWriter& w, bool* ok) {
+                         Codes c;
+                         GetQ4(p.q4, row, &c);
+                         w.Codes4(block, row, c);
+                         if constexpr (requires { p.e; }) {
+                           const float scale = std::ldexp(1.F, p.e[row] - 128);
+                           w.Scale16(block, row, 1, 0, Scaled(scale, 12, ok));
+                         } else {
+                           w.Scale16(block, row, 1, 0, Scaled(F16ToF32(p.d[row]), 127, ok));
+                         }
+                       });
+}
+
+// Checkpoints' groups: codes(tile, row, block, writer), scale(packed, row, float16 a row: of a block, or of the record).
+template <typename P, typename C, typename S>
+bool PackGroups(const FragmentParts& parts, const std::byte* panel, uint32_t cols, std::byte* out,
+                const C& codes, const S& scale) {
+  constexpr uint32_t kTiles = std::extent_v<decltype(P::tile)>;
+  bool ok = true;
+  for (uint32_t block = 0; block < cols / 32; ++block) {
+    P p;
+    std::memcpy(&p, panel + block / kTiles * sizeof(P), sizeof(P));
+    const uint32_t in_record = block % (2 * parts.strips);
+    RecordWriter w(parts, out + block / (2 * parts.strips) * parts.record());
+    for (uint32_t row = 0; row < 16; ++row) {
+      codes(p.tile[block % kTiles], row, in_record, w);
+      scale(p, row, &ok, [&](uint32_t halves, uint32_t which, uint16_t value) {
+        if (kTiles == 1) {
+          w.Scale16(in_record, row, halves, which, value);
+        } else {
+          w.Header(row, halves, which, value);
+        }
+      });
+    }
+  }
+  return ok;
+}
+
+template <uint32_t kGroup>
+bool PackInt4(const FragmentParts& parts, const std::byte* panel, uint32_t cols, std::byte* out) {
+  using P = int4::Packed<kGroup>;
+  return PackGroups<P>(
+      parts, panel, cols, out,
+      [](const auto& tile, uint32_t row, uint32_t block, RecordWriter& w) {
+        Codes c;
+        GetQ4(tile.q4, row, &c);
+        w.Codes4(block, row, c);
+      },
+      [](const P& p, uint32_t row, bool* ok, const auto& put) {
+        put(2, 0, Scaled(p.scale[row], 15, ok));
+        put(2, 1, F32ToF16(-static_cast<float>(p.zero[row])));
+      });
+}
+
+template <uint32_t kGroup>
+bool PackFp8(const FragmentParts& parts, const std::byte* panel, uint32_t cols, std::byte* out) {
+  using P = fp8::Packed<kGroup>;
+  return PackGroups<P>(
+      parts, panel, cols, out,
+      [](const auto& tile, uint32_t row, uint32_t block, RecordWriter& w) {
+        Codes c = {};
+        for (uint32_t i = 0; i < 32; ++i)
+          c.group[i / 4] |= static_cast<uint32_t>(tile.q[i][row]) << (8 * (i % 4));
+        w.Codes8(block, row, c);
+      },
+      [](const P& p, uint32_t row, bool* ok, const auto& put) {
+        // 448 is the largest; the codes count 2^-8.
+        put(1, 0, Scaled(p.scale[row] * 256, 448.F / 256, ok));
+      });
+}
+
 bool PackQ8_0(const FragmentParts& parts, const std::byte* panel, uint32_t cols, std::byte* out) {
   return PackBlocks<PackedQ8_0>(
       parts, panel, cols, out,
@@ -235,6 +289,15 @@ bool Pack(FormatId format, const std::byte* panel, uint32_t cols, std::byte* out
     case FormatId::kQ4_K: return PackAffineK<PackedQ4_K>(parts, panel, cols, out);
     case FormatId::kQ5_K: return PackAffineK<PackedQ5_K>(parts, panel, cols, out);
     case FormatId::kQ6_K: return PackQ6_K(parts, panel, cols, out);
+    case FormatId::kQ2_K: return PackQ2_K(parts, panel, cols, out);
+    case FormatId::kQ3_K: return PackQ3_K(parts, panel, cols, out);
+    case FormatId::kIQ4_XS: return PackIQ4_XS(parts, panel, cols, out);
+    case FormatId::kIQ4_NL: return PackTable<PackedIQ4_NL>(parts, panel, cols, out);
+    case FormatId::kMXFP4: return PackTable<PackedMXFP4>(parts, panel, cols, out);
+    case FormatId::kInt4G32: return PackInt4<32>(parts, panel, cols, out);
+    case FormatId::kInt4G128: return PackInt4<128>(parts, panel, cols, out);
+    case FormatId::kFp8G32: return PackFp8<32>(parts, panel, cols, out);
+    case FormatId::kFp8G128: return PackFp8<128>(parts, panel, cols, out);
     default: return PackPlain(format, panel, cols, out);
   }
 }

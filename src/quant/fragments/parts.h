@@ -29,6 +29,15 @@ constexpr FragmentParts FragmentPartsOf(FormatId format) {
     case FormatId::kQ4_1: return {1, 512, 0, 128, 0};
     case FormatId::kQ5_0: return {1, 512, 128, 64, 0};
     case FormatId::kQ5_1: return {1, 512, 128, 128, 0};
+    case FormatId::kIQ4_NL:
+    case FormatId::kMXFP4: return {1, 512, 0, 64, 0};
+    case FormatId::kInt4G32: return {1, 512, 0, 128, 0};
+    case FormatId::kInt4G128: return {2, 512, 0, 0, 64};
+    case FormatId::kFp8G32: return {1, 1024, 0, 64, 0};
+    case FormatId::kFp8G128: return {2, 1024, 0, 0, 32};
+    case FormatId::kQ2_K: return {4, 256, 0, 64, 64};
+    case FormatId::kQ3_K: return {4, 256, 128, 64, 32};
+    case FormatId::kIQ4_XS: return {4, 512, 0, 32, 32};
     case FormatId::kQ4_K: return {4, 512, 0, 64, 64};
     case FormatId::kQ5_K: return {4, 512, 128, 64, 64};
     case FormatId::kQ6_K: return {4, 512, 256, 64, 32};
