@@ -155,7 +155,7 @@ struct Fragments<FormatId::kQ2_K> : detail::Packed<Fragments<FormatId::kQ2_K>, F
       uint32_t q[4];
       detail::Codes2<0>(r == 0 ? raw.codes.x : raw.codes.y, b, none, q);
       // (scale, min) as float16, times (d, -dmin).
-      const uint32_t byte = raw.scales >> (8 * (2 * b + r));
+      const uint32_t byte = raw.scales >> (8 * (2 * b + r)) & 0xff;
       const uint32_t small =
           Sub2(MaskOr(byte | byte << 12, 0x000f000f, detail::Magic()), Half2Of(1024));
       const uint32_t both = Mul2(small, r == 0 ? raw.head.x : raw.head.y);

@@ -14,24 +14,38 @@ struct Cut {
   uint32_t span;  // units an item
 };
 
-// How many units of `blocks` blocks an item should have. A multiprocessor takes as long as the chunks of its items and some
-// time to begin each; parts are folded one after the other when all are there.
+// How many units of `blocks` blocks an item should have. Time is counted in chunks at a multiprocessor's share of the memory:
+// all of them take as long as their bytes, but one item alone, or several on one multiprocessor, at most so much less; then
+// parts are folded one after the other, the more vectors the slower.
 Cut BestCut(const std::vector<cuda::AttendItem>& tiles, uint32_t blocks, uint32_t heads,
             uint32_t multiprocessors) {
-  constexpr double kItem = 0.3, kMerge = 0.5, kPart = 0.04;  // in chunks
-  const auto units = [&](const cuda::AttendItem& t) {
-    return (t.block + t.blocks - 1) / blocks - t.block / blocks + 1;
+  constexpr double kAlone = 0.73, kTogether = 0.55, kUneven = 0.25;
+  constexpr double kItem = 0.3, kMerge = 0.5, kPart = 0.01;
+  const uint32_t chunks = blocks / cuda::kChunkBlocks;
+  const auto units = [](const cuda::AttendItem& t, uint32_t size) {
+    return (t.block + t.blocks - 1) / size - t.block / size + 1;
   };
   uint32_t most = 1;
-  for (const auto& t : tiles) most = std::max(most, units(t));
+  uint32_t vectors = 1;
+  double all = 0;  // chunks a multiprocessor
+  for (const auto& t : tiles) {
+    most = std::max(most, units(t, blocks));
+    vectors = std::max(vectors, t.count);
+    all += units(t, cuda::kChunkBlocks);
+  }
+  all *= static_cast<double>(heads) / multiprocessors;
   Cut best = {1e30, most};
   for (uint32_t cuts = 1;; cuts = std::min(most, cuts + 1 + cuts / 16)) {
     const uint32_t span = CeilDiv(most, cuts);
     uint64_t items = 0;
-    for (const auto& t : tiles) items += CeilDiv(units(t), span);
-    const auto rounds = static_cast<double>(CeilDiv<uint64_t>(items * heads, multiprocessors));
-    const double cost = rounds * (span * (blocks / cuda::kChunkBlocks) + kItem) +
-                        (cuts == 1 ? 0 : kMerge + kPart * most);
+    for (const auto& t : tiles) items += CeilDiv(units(t, blocks), span);
+    items *= heads;
+    const auto rounds = static_cast<double>(CeilDiv<uint64_t>(items, multiprocessors));
+    const double one = rounds * span * chunks;
+    const double cost = std::max(all, one * (rounds > 1 ? kTogether : kAlone)) +
+                        kUneven * std::max(0.0, one - all) +
+                        kItem * static_cast<double>(items) / multiprocessors +
+                        (cuts == 1 ? 0 : kMerge + kPart * vectors * most);
     if (cost < best.cost) best = {cost, span};
     if (cuts == most) return best;
   }
