@@ -1,8 +1,8 @@
 // attend(q, segments) for one codec and padded head size a source file, for up to 16 query vectors of one KV head an item,
 // on tensor cores. A block of threads goes over the chunks of its item; each of its four warps computes one of a chunk's
-// four pieces on its own, from a ring in shared memory that nobody else uses, so that copies never wait for
-// another warp. Then all fold the chunk (attend_fold.cuh). Where an item is only a part of its vectors' positions, who is
-// last to finish folds all parts.
+// four pieces on its own, from a ring in shared memory that nobody else uses, so that copies never wait for another warp.
+// Then all fold the chunk (attend_fold.cuh). Where an item is only a part of its vectors' positions, who is last to finish
+// folds all parts.
 #pragma once
 
 #include <algorithm>
@@ -60,14 +60,18 @@ __device__ __forceinline__ void FinishShared(const A& a, const Parts<kDim>& part
   __syncthreads();
   if (*last == 0) return;
   __threadfence();
-  const uint32_t span_parts = kSpanBlocks / item.unit;
+  // Parts that are spans are folded at once.
+  const bool spans = item.unit == kSpanBlocks;
+  const uint32_t span_parts = spans ? item.parts : kSpanBlocks / item.unit;
+  const uint32_t before = spans ? 0 : item.origin / item.unit % span_parts;
   FoldParts<kDim>(
-      parts, item.count, item.parts, span_parts, item.origin / item.unit % span_parts, ring,
+      parts, item.count, item.parts, span_parts, before, ring,
       [&](uint32_t n, uint32_t c, const Partial& whole) { StoreOutputs<A, kDim>(a, n, c, whole); });
 }
 
 // One item and KV head by a block of threads. ring: kRingBytes; shared: memory for queries, then for what warps leave of
-// their blocks. prepare() puts the queries there; blocks before `known` may be asked for before that. last: a word.
+// their pieces. prepare() puts the queries there; blocks before `known` may be asked for before that. last: a word. few: the
+// next launch starts when this item's parts are done, not before.
 template <CodecId kCodec, uint32_t kDim, uint32_t kVectors, uint32_t kTokens, typename Prepare>
 __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendItem& item,
                                            uint32_t kv_head, uint8_t* ring, uint8_t* shared,
@@ -204,7 +208,7 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
   });
 }
 
-// Shared memory beside the ring: queries and a vector a warp, later what is left of blocks.
+// Shared memory beside the ring: queries and a vector a warp, later what is left of pieces.
 template <uint32_t kDim>
 constexpr uint32_t AttendShared(uint32_t count) {
   const uint32_t queries = count * QueryPitch(kDim) * 2 + kAttendWarps * kDim * sizeof(float);
@@ -223,10 +227,15 @@ constexpr uint32_t AttendMost() {
 // before this one's keys and values.
 constexpr uint32_t kFewBlocks = 64;
 
+// Blocks of threads that a multiprocessor should have room for.
+constexpr int AttendResident(uint32_t vectors, uint32_t dim) {
+  return vectors * dim <= 1024 ? 3 : 1;
+}
+
 // fused: with the cache write of `append`, and queries from there. What does not depend on the launch before this one is
 // asked for before that has ended: tables, and positions that no row of the step writes.
 template <CodecId kCodec, uint32_t kDim, uint32_t kVectors, uint32_t kTokens>
-__global__ void __launch_bounds__(kAttendThreads, kVectors* kDim <= 1024 ? 3 : 1)
+__global__ void __launch_bounds__(kAttendThreads, AttendResident(kVectors, kDim))
     AttendKernel(const __grid_constant__ AttendArgs args, const __grid_constant__ AppendArgs append,
                  bool fused) {
   extern __shared__ __align__(128) uint8_t attend_shared[];
@@ -284,16 +293,17 @@ __global__ void __launch_bounds__(kAttendThreads, kVectors* kDim <= 1024 ? 3 : 1
     }
   };
   const uint32_t known = fused ? args.row.position[item.first_row] / kBlockTokens : 0;
+  const auto prepare = [&] {
+    WaitForPrevious();
+    if (fused) {
+      append_and_turn();
+    } else {
+      copy();
+    }
+    __syncthreads();
+  };
   AttendUnit<kCodec, kDim, kVectors, kTokens>(args, item, kv_head, attend_shared, shared, &last,
-                                              known, few, [&] {
-                                                WaitForPrevious();
-                                                if (fused) {
-                                                  append_and_turn();
-                                                } else {
-                                                  copy();
-                                                }
-                                                __syncthreads();
-                                              });
+                                              known, few, prepare);
 }
 
 template <CodecId kCodec, uint32_t kDim>

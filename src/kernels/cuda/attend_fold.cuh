@@ -105,8 +105,8 @@ struct Parts {
   }
 };
 
-// All parts of an item's vectors by a block of threads: spans of `span_parts`, of which the first lacks `before`, then the
-// spans in order. Where there are more threads than values they share out spans. shared: kAttendThreads Partial.
+// All parts of an item's vectors by a block of threads: spans of `span_parts`, of which the first lacks `before`, then those
+// in order. Where there are more threads than values they share out spans. shared: kAttendThreads Partial.
 // store(vector, quarter, whole).
 template <uint32_t kDim, typename Store>
 __device__ __forceinline__ void FoldParts(const Parts<kDim>& parts, uint32_t count, uint32_t all,

@@ -1,7 +1,6 @@
 #include "model/cuda/step_tables.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/checked.h"
 
