@@ -39,8 +39,8 @@ AttendWideLaunch FindWide(CodecId codec, uint32_t head_dim) {
 
 uint32_t AttendNeeds(CodecId codec, uint32_t head_dim) {
   if (codec == CodecId::kF32) return 0;
-#define WRING_CASE(D)                                                  \
-  if (KvCodec::PaddedHead(head_dim) == D)                              \
+#define WRING_CASE(D)                     \
+  if (KvCodec::PaddedHead(head_dim) == D) \
     return codec == CodecId::kF16 ? AttendMost<CodecId::kF16, D>() : AttendMost<CodecId::kI8, D>();
   WRING_HEAD_SIZES(WRING_CASE)
 #undef WRING_CASE

@@ -36,7 +36,8 @@ __global__ void FillKernel(uint32_t* data, uint64_t words, uint32_t record, uint
 void FillRandom(Launcher& l, FormatId format, std::byte* data, uint64_t size, uint64_t seed) {
   const FragmentParts parts = FragmentPartsOf(format);
   const bool plain = parts.code_bytes == 2048;
-  const uint32_t bytes = parts.scale_bytes != 0 && parts.header_bytes != 0 ? parts.header() : parts.scales();
+  const uint32_t bytes =
+      parts.scale_bytes != 0 && parts.header_bytes != 0 ? parts.header() : parts.scales();
   constexpr uint32_t kHundredth = 0x21202120;  // about 0.01, times 2^8 later
   Launch(l, FillKernel, 2048, 256, 0, reinterpret_cast<uint32_t*>(data), size / 4,
          parts.record() / 4, parts.scales() / 4, bytes / 4, kHundredth, plain, seed);

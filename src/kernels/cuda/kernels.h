@@ -210,10 +210,10 @@ struct AttendItem {
   uint32_t count = 0;      // vectors
   uint32_t block = 0;      // first block of positions
   uint32_t blocks = 0;
-  uint32_t tile = 0;    // which tile of vectors: its counter
-  uint32_t part = 0;    // the item's first, among those of this tile
-  uint32_t parts = 1;   // of this tile: its chunks, or its spans; 1: the item is all of it
-  uint32_t origin = 0;  // the tile's first block
+  uint32_t tile = 0;             // which tile of vectors: its counter
+  uint32_t part = 0;             // the item's first, among those of this tile
+  uint32_t parts = 1;            // of this tile: its chunks, or its spans; 1: the item is all of it
+  uint32_t origin = 0;           // the tile's first block
   uint32_t unit = kChunkBlocks;  // blocks a part: a chunk's or a span's
   // Vectors before those of part 0 of this tile among the partials; part p follows with `count`.
   uint32_t partial = 0;
@@ -232,11 +232,12 @@ struct AttendArgs {
   const AttendItem* items = nullptr;
   const uint32_t* item_count = nullptr;  // may be less than grid_items
   uint32_t grid_items = 0;
-  uint32_t most = 8;             // vectors that an item has at most
+  uint32_t most = 8;  // vectors that an item has at most
   uint32_t chunk_blocks = kChunkBlocks;
   // Filled in by the launch: heads a KV head, and 2^31 over that, rounded up.
   uint32_t group = 1, inverse_group = 1U << 31;
-  float* partials = nullptr;     // of `vectors` x kv_heads vectors, kPartialFloats more than the padded head each
+  float* partials =
+      nullptr;  // of `vectors` x kv_heads vectors, kPartialFloats more than the padded head each
   uint32_t* counters = nullptr;  // [tile][kv head], zero between launches
 };
 // Most vectors an item, of heads padded to `head_dim`: large ones leave room for eight.
