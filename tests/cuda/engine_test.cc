@@ -51,22 +51,6 @@ class EngineGpuTest : public testing::GpuTest {
     }
     return all;
   }
-  static std::vector<testing::Heard> Answer(Engine& engine,
-                                            const std::vector<EngineRequest>& requests,
-                                            bool alone) {
-    std::vector<std::shared_ptr<testing::Recorder>> recorders;
-    for (const auto& r : requests) {
-      recorders.push_back(std::make_shared<testing::Recorder>());
-      EXPECT_FALSE(engine.Submit(r, recorders.back()));
-      if (alone) recorders.back()->Wait();
-    }
-    std::vector<testing::Heard> all;
-    for (const auto& r : recorders) {
-      all.push_back(r->Wait());
-      EXPECT_TRUE(all.back().status.ok()) << all.back().status.message();
-    }
-    return all;
-  }
 };
 
 TEST_F(EngineGpuTest, InTheInvariantGradeNothingButTheRequestDecidesTheAnswer) {
@@ -87,7 +71,7 @@ TEST_F(EngineGpuTest, InTheInvariantGradeNothingButTheRequestDecidesTheAnswer) {
       options.pool_bytes = rows == 7 ? 4 * kSlabBytes : 0;
       auto engine = Engine::Create(*model, options);
       ASSERT_TRUE(engine.ok()) << engine.status().message();
-      const auto answers = Answer(**engine, requests, alone.empty());
+      const auto answers = testing::AnswersTo(**engine, requests, alone.empty());
       if (alone.empty()) alone = answers;
       for (size_t i = 0; i < answers.size(); ++i)
         EXPECT_EQ(answers[i].tokens, alone[i].tokens) << shape << ", request " << i << ", " << rows;
@@ -113,8 +97,8 @@ TEST_F(EngineGpuTest, PrefixesComeBackFromHostMemory) {
     r.max_tokens = 20;
     requests.push_back(r);
   }
-  const auto first = Answer(**engine, requests, true);
-  const auto again = Answer(**engine, requests, true);
+  const auto first = testing::AnswersTo(**engine, requests, true);
+  const auto again = testing::AnswersTo(**engine, requests, true);
   for (size_t i = 0; i < first.size(); ++i) {
     EXPECT_EQ(again[i].tokens, first[i].tokens);
     EXPECT_EQ(again[i].usage.cached_tokens, 640U);

@@ -50,36 +50,14 @@ TEST(PlacementTest, FrontAndBackGiveTheBitsOfTheWhole) {
 // Blocks are shared, copied and given back in both memories alike.
 TEST(PlacementTest, ServesAsTheWholeDoes) {
   for (const char* name : {"models/llama-gqa", "architectures/mistral-window"}) {
-    std::map<uint32_t, std::vector<int32_t>> alone[6];
+    testing::Said alone;
     for (const int32_t back : {-1, 1}) {
       auto model = Open(PathOf(name), back);
       ASSERT_TRUE(model.ok()) << model.status().message();
-      (*model)->spec.context = 512;
-      EngineOptions options;
-      options.rows = 32;
-      options.sequences = 6;
-      options.pool_bytes = 4 * kSlabBytes;
-      auto engine = Engine::Create(**model, options);
-      ASSERT_TRUE(engine.ok()) << engine.status().message();
-      for (int round = 0; round < 2; ++round) {
-        std::vector<std::shared_ptr<testing::Recorder>> heard;
-        for (uint32_t i = 0; i < 6; ++i) {
-          EngineRequest r;
-          r.prompt = testing::RandomTokens((*model)->spec.vocab, 70 + 40 * (i / 2), i / 2);
-          r.choices = i % 2 == 0 ? 2 : 1;
-          r.sampling.temperature = 1;
-          r.sampling.seed = i;
-          r.max_tokens = 100;
-          heard.push_back(std::make_shared<testing::Recorder>());
-          ASSERT_FALSE((*engine)->Submit(r, heard.back()));
-        }
-        for (uint32_t i = 0; i < 6; ++i) {
-          const auto& h = heard[i]->Wait();
-          ASSERT_TRUE(h.status.ok()) << h.status.message();
-          if (alone[i].empty()) alone[i] = h.tokens;
-          EXPECT_EQ(h.tokens, alone[i]) << name << ", " << back;
-        }
-      }
+      const auto said = testing::CrowdedAnswers(**model);
+      ASSERT_EQ(said.size(), 6U);
+      if (alone.empty()) alone = said;
+      EXPECT_EQ(said, alone) << name << ", " << back;
     }
   }
 }

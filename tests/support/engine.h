@@ -69,6 +69,67 @@ class Recorder : public EngineListener {
   size_t total_ = 0;
 };
 
+// Token ids that depend on `seed` only.
+inline std::vector<int32_t> RandomTokens(uint32_t vocab, size_t count, uint32_t seed) {
+  std::vector<int32_t> ids;
+  for (uint32_t i = 0; i < count; ++i) {
+    ids.push_back(static_cast<int32_t>(Philox({i, seed, 0, 0}, 77)[0] % vocab));
+  }
+  return ids;
+}
+
+// What the engine answers; alone: one request after the other.
+inline std::vector<Heard> AnswersTo(Engine& engine, const std::vector<EngineRequest>& requests,
+                                    bool alone = false) {
+  std::vector<std::shared_ptr<Recorder>> recorders;
+  for (const EngineRequest& r : requests) {
+    recorders.push_back(std::make_shared<Recorder>());
+    const auto refusal = engine.Submit(r, recorders.back());
+    EXPECT_FALSE(refusal) << refusal->status.message();
+    if (refusal) return {};
+    if (alone) recorders.back()->Wait();
+  }
+  std::vector<Heard> all;
+  for (const auto& r : recorders) {
+    all.push_back(r->Wait());
+    EXPECT_TRUE(all.back().status.ok()) << all.back().status.message();
+  }
+  return all;
+}
+
+// By request, the tokens of its choices.
+using Said = std::vector<std::map<uint32_t, std::vector<int32_t>>>;
+
+// Several choices of a prompt and prompts twice, in a pool of four slabs, which forces preemption: what is said, twice alike,
+// and wherever the model is computed.
+inline Said CrowdedAnswers(Model& model) {
+  model.spec.context = 512;
+  EngineOptions options;
+  options.rows = 32;
+  options.sequences = 6;
+  options.pool_bytes = 4 * kSlabBytes;
+  auto engine = Engine::Create(model, options);
+  EXPECT_TRUE(engine.ok()) << engine.status().message();
+  if (!engine.ok()) return {};
+  std::vector<EngineRequest> requests(6);
+  for (uint32_t i = 0; i < 6; ++i) {
+    EngineRequest& r = requests[i];
+    r.prompt = RandomTokens(model.spec.vocab, 70 + 40 * (i / 2), i / 2);
+    r.choices = i % 2 == 0 ? 2 : 1;
+    r.sampling.temperature = 1;
+    r.sampling.seed = i;
+    r.max_tokens = 100;
+  }
+  const auto round = [&] {
+    Said said;
+    for (auto& heard : AnswersTo(**engine, requests)) said.push_back(std::move(heard.tokens));
+    return said;
+  };
+  const Said first = round();
+  EXPECT_EQ(round(), first);
+  return first;
+}
+
 // Keeps the last report and the extremes of some.
 class Watcher : public EngineObserver {
  public:
@@ -104,15 +165,6 @@ class Watcher : public EngineObserver {
   uint64_t most_used_ = 0;
   uint32_t most_rows_ = 0, most_running_ = 0, requests_ = 0;
 };
-
-// Token ids that depend on `seed` only.
-inline std::vector<int32_t> RandomTokens(uint32_t vocab, size_t count, uint32_t seed) {
-  std::vector<int32_t> ids;
-  for (uint32_t i = 0; i < count; ++i) {
-    ids.push_back(static_cast<int32_t>(Philox({i, seed, 0, 0}, 77)[0] % vocab));
-  }
-  return ids;
-}
 
 // Runs `work` on the engine's thread and waits for it.
 inline void OnEngine(Engine& engine, const std::function<void()>& work) {
