@@ -66,19 +66,21 @@ struct Reader {
     return F16ToF32(LoadHalf(Scales(block) + (row % 8) * 8 * halves +
                              (2 * (block % 2) + row / 8) * 2 * halves + 2 * which));
   }
+  static uint32_t Byte(const std::byte* from, uint32_t at) {
+    return static_cast<uint32_t>(from[at]);
+  }
   double Scale8(uint32_t block, uint32_t which) const {
-    return static_cast<double>(
-        Scales(block)[(row % 8) * 8 + 4 * (block % 2) + 2 * (row / 8) + which]);
+    return Byte(Scales(block), (row % 8) * 8 + 4 * (block % 2) + 2 * (row / 8) + which);
   }
   uint32_t ByteOfHalf(uint32_t block, uint32_t half) const {
-    return static_cast<uint32_t>(
-        Scales(block)[((row % 8) * 2 + half) * 4 + 2 * (block % 2) + row / 8]);
+    return Byte(Scales(block), ((row % 8) * 2 + half) * 4 + 2 * (block % 2) + row / 8);
   }
   double Scale8Half(uint32_t block, uint32_t half) const {
     return static_cast<double>(ByteOfHalf(block, half)) - 128;
   }
   double Scale8One(uint32_t block) const {
-    return static_cast<double>(Scales(block)[(row % 8) * 4 + 2 * (block % 2) + row / 8]) - 128;
+    return static_cast<double>(Byte(Scales(block), (row % 8) * 4 + 2 * (block % 2) + row / 8)) -
+           128;
   }
   double Header(uint32_t block, uint32_t halves, uint32_t which) const {
     return F16ToF32(LoadHalf(Record(block) + p.header() + (row % 8) * 4 * halves +

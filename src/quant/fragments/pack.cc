@@ -175,7 +175,7 @@ bool PackIQ4_XS(const FragmentParts& parts, const std::byte* panel, uint32_t col
       });
 }
 
-// Tables of 16 values with a scale a block.
+// Tables of 16 values with a scale a block. MXFP4's scales below 2^-32 become 0: float16 has no place for them.
 template <typename P>
 bool PackTable(const FragmentParts& parts, const std::byte* panel, uint32_t cols, std::byte* out) {
   return PackBlocks<P>(parts, panel, cols, out,
