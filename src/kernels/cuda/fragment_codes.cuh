@@ -152,6 +152,37 @@ __device__ __forceinline__ uint32_t WordOf(const uint4& codes, int b, int r) {
   return b == 0 ? (r == 0 ? codes.x : codes.y) : (r == 0 ? codes.z : codes.w);
 }
 
+// Weights code * d of one block: d of rows g and g + 8 are the halves of `scales`, codes(r, q) gives row r's.
+template <typename CodesOf>
+__device__ __forceinline__ BlockWeights Symmetric(uint32_t scales, CodesOf codes) {
+  BlockWeights w;
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    uint32_t q[4];
+    codes(r, q);
+    const uint32_t d = Splat(scales, r);
+#pragma unroll
+    for (int p = 0; p < 4; ++p) w.a[r][p] = Mul2(q[p], d);
+  }
+  return w;
+}
+// Weights code * d + m: scale(r) gives (d, m) of row r.
+template <typename ScaleOf, typename CodesOf>
+__device__ __forceinline__ BlockWeights Affine(ScaleOf scale, CodesOf codes) {
+  BlockWeights w;
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    uint32_t q[4];
+    codes(r, q);
+    const uint32_t both = scale(r);
+    const uint32_t d = Splat(both, 0);
+    const uint32_t m = Splat(both, 1);
+#pragma unroll
+    for (int p = 0; p < 4; ++p) w.a[r][p] = Fma2(q[p], d, m);
+  }
+  return w;
+}
+
 }  // namespace detail
 
 }  // namespace wring::cuda

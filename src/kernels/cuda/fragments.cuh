@@ -38,27 +38,16 @@ struct Blocks32 : Packed<Blocks32<kFormat, kOffset>, kFormat> {
     return raw;
   }
   __device__ static __forceinline__ BlockWeights Dequant(const Raw& raw, int b, uint32_t /*lane*/) {
-    BlockWeights w;
-#pragma unroll
-    for (int r = 0; r < 2; ++r) {
+    const auto codes = [&](int r, uint32_t(&q)[4]) {
       uint32_t high[4] = {0, 0, 0, 0};
       if constexpr (kFive) High1(raw.high, r, b, high);
-      uint32_t q[4];
       Codes4<kOffset, kFive>(WordOf(raw.codes, b, r), high, q);
-      if constexpr (kMin) {
-        const uint32_t both = b == 0 ? (r == 0 ? raw.scales.x : raw.scales.y)
-                                     : (r == 0 ? raw.scales.z : raw.scales.w);
-        const uint32_t d = Splat(both, 0);
-        const uint32_t m = Splat(both, 1);
-#pragma unroll
-        for (int p = 0; p < 4; ++p) w.a[r][p] = Fma2(q[p], d, m);
-      } else {
-        const uint32_t d = Splat(b == 0 ? raw.scales.x : raw.scales.y, r);
-#pragma unroll
-        for (int p = 0; p < 4; ++p) w.a[r][p] = Mul2(q[p], d);
-      }
+    };
+    if constexpr (kMin) {
+      return Affine([&](int r) { return WordOf(raw.scales, b, r); }, codes);
+    } else {
+      return Symmetric(b == 0 ? raw.scales.x : raw.scales.y, codes);
     }
-    return w;
   }
 };
 
@@ -78,16 +67,8 @@ struct Table : Packed<Table<kFormat>, kFormat> {
   __device__ static __forceinline__ BlockWeights Dequant(const Raw& raw, int b, uint32_t /*lane*/) {
     constexpr Table16 kTable =
         TableOf(kFormat == FormatId::kMXFP4 ? gguf::kMxfp4Values : gguf::kIq4Values);
-    BlockWeights w;
-#pragma unroll
-    for (int r = 0; r < 2; ++r) {
-      uint32_t q[4];
-      Looked(WordOf(raw.codes, b, r), kTable, q);
-      const uint32_t d = Splat(b == 0 ? raw.scales.x : raw.scales.y, r);
-#pragma unroll
-      for (int p = 0; p < 4; ++p) w.a[r][p] = Mul2(q[p], d);
-    }
-    return w;
+    return Symmetric(b == 0 ? raw.scales.x : raw.scales.y,
+                     [&](int r, uint32_t(&q)[4]) { Looked(WordOf(raw.codes, b, r), kTable, q); });
   }
 };
 
@@ -151,19 +132,15 @@ struct Float8 : Packed<Float8<kFormat>, kFormat> {
     return raw;
   }
   __device__ static __forceinline__ BlockWeights Dequant(const Raw& raw, int b, uint32_t /*lane*/) {
-    BlockWeights w;
     const uint4 codes = raw.codes[b];
-#pragma unroll
-    for (int r = 0; r < 2; ++r) {
+    return Symmetric(b == 0 ? raw.scales.x : raw.scales.y, [&](int r, uint32_t(&q)[4]) {
       const uint32_t words[2] = {r == 0 ? codes.x : codes.z, r == 0 ? codes.y : codes.w};
-      const uint32_t d = Splat(b == 0 ? raw.scales.x : raw.scales.y, r);
 #pragma unroll
       for (int p = 0; p < 4; ++p) {
         const uint32_t high = __byte_perm(words[p / 2], 0, p % 2 == 0 ? 0x1404 : 0x3424);
-        w.a[r][p] = Mul2((high & 0x80008000) | (high >> 1 & 0x3f803f80), d);
+        q[p] = (high & 0x80008000) | (high >> 1 & 0x3f803f80);
       }
-    }
-    return w;
+    });
   }
 };
 

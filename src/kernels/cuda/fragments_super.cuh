@@ -36,24 +36,18 @@ struct AffineK : Packed<AffineK<kFormat>, kFormat> {
     return raw;
   }
   __device__ static __forceinline__ BlockWeights Dequant(const Raw& raw, int b, uint32_t /*lane*/) {
-    BlockWeights w;
     const uint32_t bytes = b == 0 ? raw.scales.x : raw.scales.y;
-#pragma unroll
-    for (int r = 0; r < 2; ++r) {
-      uint32_t high[4] = {0, 0, 0, 0};
-      if constexpr (kFive) High1(raw.high, r, b, high);
-      uint32_t q[4];
-      Codes4<0, kFive>(WordOf(raw.codes, b, r), high, q);
-      // (scale, min) as float16, times (d, -dmin).
+    // (scale, min) as float16, times (d, -dmin).
+    const auto scale = [&](int r) {
       const uint32_t small =
           Sub2(__byte_perm(bytes, 0x64646464, r == 0 ? 0x4140 : 0x4342), Half2Of(1024));
-      const uint32_t both = Mul2(small, r == 0 ? raw.head.x : raw.head.y);
-      const uint32_t d = Splat(both, 0);
-      const uint32_t m = Splat(both, 1);
-#pragma unroll
-      for (int p = 0; p < 4; ++p) w.a[r][p] = Fma2(q[p], d, m);
-    }
-    return w;
+      return Mul2(small, r == 0 ? raw.head.x : raw.head.y);
+    };
+    return Affine(scale, [&](int r, uint32_t(&q)[4]) {
+      uint32_t high[4] = {0, 0, 0, 0};
+      if constexpr (kFive) High1(raw.high, r, b, high);
+      Codes4<0, kFive>(WordOf(raw.codes, b, r), high, q);
+    });
   }
 };
 
@@ -84,19 +78,12 @@ struct Fragments<FormatId::kQ6_K> : detail::Packed<Fragments<FormatId::kQ6_K>, F
     return raw;
   }
   __device__ static __forceinline__ BlockWeights Dequant(const Raw& raw, int b, uint32_t /*lane*/) {
-    BlockWeights w;
-    const uint32_t both = detail::ScalesOfRows(raw.scales, raw.head, b);
-#pragma unroll
-    for (int r = 0; r < 2; ++r) {
+    const uint32_t scales = detail::ScalesOfRows(raw.scales, raw.head, b);
+    return detail::Symmetric(scales, [&](int r, uint32_t(&q)[4]) {
       uint32_t high[4];
       detail::High2(r == 0 ? raw.high.x : raw.high.y, b, high);
-      uint32_t q[4];
       detail::Codes4<32, true>(detail::WordOf(raw.codes, b, r), high, q);
-      const uint32_t d = Splat(both, r);
-#pragma unroll
-      for (int p = 0; p < 4; ++p) w.a[r][p] = Mul2(q[p], d);
-    }
-    return w;
+    });
   }
 };
 
@@ -118,17 +105,10 @@ struct Fragments<FormatId::kIQ4_XS>
   }
   __device__ static __forceinline__ BlockWeights Dequant(const Raw& raw, int b, uint32_t /*lane*/) {
     constexpr detail::Table16 kTable = detail::TableOf(gguf::kIq4Values);
-    BlockWeights w;
-    const uint32_t both = detail::ScalesOfRows(raw.scales, raw.head, b);
-#pragma unroll
-    for (int r = 0; r < 2; ++r) {
-      uint32_t q[4];
+    const uint32_t scales = detail::ScalesOfRows(raw.scales, raw.head, b);
+    return detail::Symmetric(scales, [&](int r, uint32_t(&q)[4]) {
       detail::Looked(detail::WordOf(raw.codes, b, r), kTable, q);
-      const uint32_t d = Splat(both, r);
-#pragma unroll
-      for (int p = 0; p < 4; ++p) w.a[r][p] = Mul2(q[p], d);
-    }
-    return w;
+    });
   }
 };
 
@@ -148,23 +128,17 @@ struct Fragments<FormatId::kQ2_K> : detail::Packed<Fragments<FormatId::kQ2_K>, F
             From::Word2(at + kParts.header() + 8 * g)};
   }
   __device__ static __forceinline__ BlockWeights Dequant(const Raw& raw, int b, uint32_t /*lane*/) {
-    BlockWeights w;
-#pragma unroll
-    for (int r = 0; r < 2; ++r) {
-      const uint32_t none[4] = {0, 0, 0, 0};
-      uint32_t q[4];
-      detail::Codes2<0>(r == 0 ? raw.codes.x : raw.codes.y, b, none, q);
-      // (scale, min) as float16, times (d, -dmin).
+    // (scale, min) as float16, times (d, -dmin).
+    const auto scale = [&](int r) {
       const uint32_t byte = raw.scales >> (8 * (2 * b + r)) & 0xff;
       const uint32_t small =
           Sub2(MaskOr(byte | byte << 12, 0x000f000f, detail::Magic()), Half2Of(1024));
-      const uint32_t both = Mul2(small, r == 0 ? raw.head.x : raw.head.y);
-      const uint32_t d = Splat(both, 0);
-      const uint32_t m = Splat(both, 1);
-#pragma unroll
-      for (int p = 0; p < 4; ++p) w.a[r][p] = Fma2(q[p], d, m);
-    }
-    return w;
+      return Mul2(small, r == 0 ? raw.head.x : raw.head.y);
+    };
+    return detail::Affine(scale, [&](int r, uint32_t(&q)[4]) {
+      const uint32_t none[4] = {0, 0, 0, 0};
+      detail::Codes2<0>(r == 0 ? raw.codes.x : raw.codes.y, b, none, q);
+    });
   }
 };
 
@@ -186,19 +160,12 @@ struct Fragments<FormatId::kQ3_K> : detail::Packed<Fragments<FormatId::kQ3_K>, F
             From::Word(at + kParts.header() + 4 * g)};
   }
   __device__ static __forceinline__ BlockWeights Dequant(const Raw& raw, int b, uint32_t /*lane*/) {
-    BlockWeights w;
-    const uint32_t both = detail::ScalesOfRows(raw.scales, raw.head, b);
-#pragma unroll
-    for (int r = 0; r < 2; ++r) {
+    const uint32_t scales = detail::ScalesOfRows(raw.scales, raw.head, b);
+    return detail::Symmetric(scales, [&](int r, uint32_t(&q)[4]) {
       uint32_t high[4];
       detail::High1Third(raw.high, r, b, high);
-      uint32_t q[4];
       detail::Codes2<4>(r == 0 ? raw.codes.x : raw.codes.y, b, high, q);
-      const uint32_t d = Splat(both, r);
-#pragma unroll
-      for (int p = 0; p < 4; ++p) w.a[r][p] = Mul2(q[p], d);
-    }
-    return w;
+    });
   }
 };
 
