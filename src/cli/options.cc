@@ -152,7 +152,7 @@ CommandRow BenchCommand() {
       Join(
           {{{"--prefill", "N", Kind::kInteger, "512", 0, 1 << 20, "", "prompt tokens; 0: none"},
             {"--decode", "N", Kind::kInteger, "64", 0, 1 << 20, "", "tokens to generate; 0: none"},
-            {"--depth", "N", Kind::kIntegers, "0", 0, 1 << 20, "",
+            {"--depth", "N", Kind::kIntegers, "0", 0, 1 << 24, "",
              "decode after N positions; a list"},
             {"--repeat", "N", Kind::kInteger, "5", 1, 1000, "", "runs after a warm-up"},
             {"--threads", "N", Kind::kIntegers, "", 1, 1024, "",

@@ -1,9 +1,10 @@
 // attend(q, segments) for many rows, on Hopper's warpgroup products: one head size a source file, float16 cache.
 //
-// A block of threads has 128 query vectors of one KV head. One warpgroup copies keys and values from the pool into shared
-// memory, two stages ahead; two warpgroups hold 64 vectors each and go over all positions once with a running maximum:
-// while the tensor cores multiply P V of a tile, the scores of the next one are turned into P. Values lie [channel][token]
-// in the cache, which is the K-major operand that P V wants.
+// A block of threads has 128 query vectors of one KV head. One warp has the copy engine bring keys and values from the pool
+// into shared memory, two stages; two warpgroups hold 64 vectors each and go over all positions once with a running
+// maximum: while the tensor cores multiply P V of a tile, the scores of the next one are turned into P, and the warpgroups
+// take turns at the tensor cores (Shah et al., FlashAttention-3). Values lie [channel][token] in the cache, which is the
+// K-major operand that P V wants.
 //
 // A vector's bits depend on itself alone, but not the ones of attend.cuh, which merges blocks in a tree: with --invariant
 // that one serves all rows.
@@ -11,6 +12,7 @@
 
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/mma.cuh"
+#include "kernels/cuda/tensor_map.h"
 #include "kernels/cuda/wgmma.cuh"
 
 namespace wring::cuda {
@@ -32,6 +34,15 @@ struct Wide {
   static constexpr uint32_t kOuts = kDim / kOut;
   static_assert(kDim % 16 == 0 && kDim >= 64 && kDim <= 256);
 };
+
+namespace wide {
+
+// Keys and values of a block: of its own rows, [token][channel] and [channel][token].
+struct Maps {
+  CUtensorMap keys, values;
+};
+
+}  // namespace wide
 
 #ifdef WRING_WGMMA
 namespace wide {
@@ -55,106 +66,119 @@ struct Unit {
   }
 };
 
+// Of the stages; `tail`: of the last values.
 struct Barriers {
-  uint64_t keys_full[2], keys_free[2], values_full[2], values_free[2];
+  uint64_t keys_full[2], keys_free[2], values_full[2], values_free[2], tail;
+};
+inline constexpr uint32_t kConsumerWarps = 8;  // arrive at the free ones
+
+// Where the copy engine finds keys and values of the pool (tensor_map.h).
+template <uint32_t kRowBytes>
+struct Place {
+  uint32_t low, high;
+  __device__ explicit Place(uint64_t offset)
+      : low(static_cast<uint32_t>(offset % RowsMapUnit(kRowBytes)) / RowsMapStep(kRowBytes)),
+        high(static_cast<uint32_t>(offset / RowsMapUnit(kRowBytes))) {}
 };
 
+// Positions from `seen` on of a tile's values become zeros: 0 times a number that is not one is not 0, and nobody has
+// written there. By one warp.
 template <uint32_t kDim>
-__device__ __forceinline__ void Produce(const Unit& u, uint8_t* keys, uint8_t* values,
-                                        const Barriers& barriers, uint32_t tiles) {
+__device__ __forceinline__ void ClearTail(uint8_t* values, uint32_t seen) {
+  for (uint32_t i = seen / 8 * kDim + threadIdx.x; i < Wide<kDim>::kTokens / 8 * kDim; i += 32) {
+    const uint32_t tokens = i / kDim * 8;  // the first of this piece
+    const uint32_t row = i % kDim;
+    auto* piece = reinterpret_cast<uint4*>(values + tokens / kBlockTokens * (kDim * 128) + row * 128 +
+                                           (tokens / 8 % 8 ^ row % 8) * 16);
+    const uint32_t kept = seen > tokens ? seen - tokens : 0;
+    uint4 v = {0, 0, 0, 0};
+    if (kept != 0) {
+      v = *piece;
+      uint32_t* words = &v.x;
+#pragma unroll
+      for (uint32_t w = 0; w < 4; ++w)
+        words[w] &= kept >= 2 * w + 2 ? 0xffffffffU : kept == 2 * w + 1 ? 0xffffU : 0U;
+    }
+    *piece = v;
+  }
+  PublishShared();
+  __syncwarp();
+}
+
+// One warp asks the copy engine for tiles, keys one ahead of values.
+template <uint32_t kDim>
+__device__ __forceinline__ void Produce(const Unit& u, const Maps& maps, uint8_t* keys,
+                                        uint8_t* values, const Barriers& barriers, uint32_t tiles) {
   using W = Wide<kDim>;
-  constexpr uint32_t kRowPieces = kDim / 8;  // of a key
-  constexpr uint32_t kPieces = kBlockTokens * kRowPieces;
   const CacheArg& c = u.args.cache;
   const uint64_t* offsets = c.offsets + c.first[u.item.sequence] + c.group;
-  const uint32_t last = u.item.block + u.item.blocks;
+  const uint64_t key_at = c.in_block + u.kv_head * c.head_bytes;
+  const uint64_t value_at = key_at + c.kv_heads * c.head_bytes;
   const uint32_t end = u.End(u.item.count - 1);
-  const auto pool = [&](uint32_t block, uint32_t head) {
-    return reinterpret_cast<const uint8_t*>(c.pool) + offsets[uint64_t{block} * c.groups] +
-           c.in_block + head * c.head_bytes;
+  const bool asks = threadIdx.x == 0;
+  // Offsets of a tile's blocks, those behind the last one the last one's.
+  struct Blocks {
+    uint64_t at[W::kBlocks];
   };
-  const uint8_t* key_at[W::kBlocks];
-  const auto find = [&](uint32_t tile, uint32_t head, const uint8_t*(&at)[W::kBlocks]) {
+  const auto find = [&](uint32_t tile) {
+    Blocks found;
 #pragma unroll
     for (uint32_t b = 0; b < W::kBlocks; ++b) {
-      const uint32_t block = u.item.block + tile * W::kBlocks + b;
-      at[b] = pool(min(block, last - 1), head);
+      const uint32_t block = min(tile * W::kBlocks + b, u.item.blocks - 1);
+      found.at[b] = offsets[uint64_t{u.item.block + block} * c.groups];
     }
+    return found;
   };
-  const uint8_t* value_at[W::kBlocks];
-  // Groups of copies, in the order in which the others wait for them: K0, K1, V0, K2, V1, ...; each is announced when two
-  // more have been asked for.
-  uint32_t announced = 0;
-  const auto announce = [&] {
-    PublishShared();
-    const uint32_t n = announced++;
-    const bool is_keys = n == 0 || (n % 2 == 1 && n / 2 + 1 < tiles);
-    if (is_keys) {
-      BarrierArrive(SharedAddress(&barriers.keys_full[(n == 0 ? 0 : n / 2 + 1) % W::kStages]));
-    } else {
-      BarrierArrive(SharedAddress(
-          &barriers.values_full[((n == 2 * tiles - 1 ? tiles : n / 2) - 1) % W::kStages]));
-    }
-  };
-  uint32_t asked = 0;
-  const auto asked_one = [&] {
-    CommitCopies();
-    if (++asked > 2) {
-      WaitCopies<2>();
-      announce();
-    }
-  };
-  const auto copy_keys = [&](uint32_t tile) {
+  const auto blocks = [&](uint32_t tile) { return min(u.item.blocks - tile * W::kBlocks, W::kBlocks); };
+  const auto copy_keys = [&](uint32_t tile, const Blocks& found) {
     const uint32_t stage = tile % W::kStages;
+    const uint32_t full = SharedAddress(&barriers.keys_full[stage]);
     if (tile >= W::kStages)
       BarrierWait(SharedAddress(&barriers.keys_free[stage]), (tile / W::kStages - 1) % 2);
-    uint8_t* to = keys + stage * W::kKeyBytes;
+    if (!asks) return;
+    const uint32_t to = SharedAddress(keys) + stage * W::kKeyBytes;
+    BarrierArriveExpecting(full, blocks(tile) * (W::kChunks * kBlockTokens * 128));
 #pragma unroll
     for (uint32_t b = 0; b < W::kBlocks; ++b) {
-      const bool there = u.item.block + tile * W::kBlocks + b < last;
-#pragma unroll 8
-      for (uint32_t i = threadIdx.x; i < kPieces; i += 128) {
-        const uint32_t row = b * kBlockTokens + i / kRowPieces;
-        const uint32_t piece = i % kRowPieces;
-        CopyAsyncUpTo16(
-            to + (piece / 8) * (W::kTokens * 128) + row * 128 + ((piece % 8) ^ (row % 8)) * 16,
-            key_at[b] + i * 16, there ? 16 : 0);
+      if (b >= blocks(tile)) break;
+      const Place<kDim * 2> at(found.at[b] + key_at);
+#pragma unroll
+      for (uint32_t chunk = 0; chunk < W::kChunks; ++chunk) {
+        CopyBox(to + (chunk * W::kTokens + b * kBlockTokens) * 128, &maps.keys, full, chunk * 64, at.low,
+                0, at.high);
       }
     }
-    find(tile + 1, u.kv_head, key_at);
-    asked_one();
   };
-  const auto copy_values = [&](uint32_t tile) {
+  const auto copy_values = [&](uint32_t tile, const Blocks& found) {
     const uint32_t stage = tile % W::kStages;
+    const uint32_t base = (u.item.block + tile * W::kBlocks) * kBlockTokens;
+    const bool is_tail = base + W::kTokens > end;
+    const uint32_t full = SharedAddress(is_tail ? &barriers.tail : &barriers.values_full[stage]);
     if (tile >= W::kStages)
       BarrierWait(SharedAddress(&barriers.values_free[stage]), (tile / W::kStages - 1) % 2);
-    uint8_t* to = values + stage * W::kValueBytes;
+    if (asks) {
+      const uint32_t to = SharedAddress(values) + stage * W::kValueBytes;
+      BarrierArriveExpecting(full, blocks(tile) * (kDim * 128));
 #pragma unroll
-    for (uint32_t b = 0; b < W::kBlocks; ++b) {
-      const uint32_t block = u.item.block + tile * W::kBlocks + b;
-      // 0 times a number that is not one is not 0: what nobody has written must not reach the product.
-      const uint32_t seen = block < last ? end - min(end, block * kBlockTokens) : 0;
-#pragma unroll 8
-      for (uint32_t i = threadIdx.x; i < kDim * 8; i += 128) {
-        const uint32_t row = i / 8;
-        const uint32_t piece = i % 8;
-        const uint32_t tokens = seen - min(seen, piece * 8);
-        CopyAsyncUpTo16(to + b * (kDim * 128) + row * 128 + (piece ^ (row % 8)) * 16,
-                        value_at[b] + i * 16, min(tokens, 8U) * 2);
+      for (uint32_t b = 0; b < W::kBlocks; ++b) {
+        if (b >= blocks(tile)) break;
+        const Place<128> at(found.at[b] + value_at);
+        CopyBox(to + b * (kDim * 128), &maps.values, full, 0, at.low, 0, at.high);
       }
     }
-    find(tile + 1, u.args.cache.kv_heads + u.kv_head, value_at);
-    asked_one();
+    if (!is_tail) return;
+    BarrierWait(full, 0);
+    ClearTail<kDim>(values + stage * W::kValueBytes, end - base);
+    if (asks) BarrierArrive(SharedAddress(&barriers.values_full[stage]));
   };
-  find(0, u.kv_head, key_at);
-  find(0, u.args.cache.kv_heads + u.kv_head, value_at);
-  copy_keys(0);
+  Blocks now = find(0);
+  copy_keys(0, now);
   for (uint32_t tile = 0; tile < tiles; ++tile) {
-    if (tile + 1 < tiles) copy_keys(tile + 1);
-    copy_values(tile);
+    const Blocks next = find(tile + 1);
+    if (tile + 1 < tiles) copy_keys(tile + 1, next);
+    copy_values(tile, now);
+    now = next;
   }
-  WaitCopies<0>();
-  while (announced < asked) announce();
 }
 
 template <uint32_t kDim>
@@ -163,7 +187,7 @@ __device__ __forceinline__ void Consume(const Unit& u, uint8_t* queries, uint8_t
   using W = Wide<kDim>;
   constexpr uint32_t kPieces = kDim / 8;
   constexpr uint32_t kScores = W::kTokens / 2;  // of a thread: of two rows
-  const uint32_t group = threadIdx.x / 128 - 1;
+  const uint32_t group = __shfl_sync(0xffffffffU, threadIdx.x / 128 - 1, 0);  // the same in a warp
   const uint32_t in_group = threadIdx.x % 128;
   const uint32_t lane = threadIdx.x % 32;
   const uint32_t t = lane % 4;
@@ -198,23 +222,26 @@ __device__ __forceinline__ void Consume(const Unit& u, uint8_t* queries, uint8_t
   constexpr float kLog2e = 1.44269504F;
   const float scale = u.args.softcap > 0 ? kLog2e : u.args.scale * kLog2e;
 
-  const uint32_t query_at = SharedAddress(queries) + group * (64 * 128);
+  // Descriptors count in steps of 16 bytes.
+  const uint64_t query_at = Swizzled128(SharedAddress(queries) + group * (64 * 128));
+  const uint64_t keys_at = Swizzled128(SharedAddress(keys));
+  const uint64_t values_at = Swizzled128(SharedAddress(values));
   const auto multiply_keys = [&](uint32_t tile, float(&s)[kScores]) {
-    const uint32_t key_at = SharedAddress(keys) + tile % W::kStages * W::kKeyBytes;
+    const uint64_t key_at = keys_at + tile % W::kStages * (W::kKeyBytes / 16);
     WgmmaFence(s);
     WgmmaBegin();
 #pragma unroll
     for (uint32_t k = 0; k < kDim / 16; ++k) {
       Wgmma<W::kTokens>::Shared(
-          s, Swizzled128(query_at + k / 4 * (kWideVectors * 128) + k % 4 * 32),
-          Swizzled128(key_at + k / 4 * (W::kTokens * 128) + k % 4 * 32), k != 0);
+          s, query_at + (k / 4 * (kWideVectors * 128) + k % 4 * 32) / 16,
+          key_at + (k / 4 * (W::kTokens * 128) + k % 4 * 32) / 16, k != 0);
     }
     WgmmaCommit();
   };
   float o[W::kOuts][W::kOut / 2] = {};
   uint32_t p[W::kTokens / 16][4];
   const auto multiply_values = [&](uint32_t tile) {
-    const uint32_t value_at = SharedAddress(values) + tile % W::kStages * W::kValueBytes;
+    const uint64_t value_at = values_at + tile % W::kStages * (W::kValueBytes / 16);
 #pragma unroll
     for (uint32_t i = 0; i < W::kOuts; ++i) WgmmaFence(o[i]);
     WgmmaBegin();
@@ -224,7 +251,7 @@ __device__ __forceinline__ void Consume(const Unit& u, uint8_t* queries, uint8_t
       for (uint32_t i = 0; i < W::kOuts; ++i) {
         Wgmma<W::kOut>::Registers(
             o[i], p[k],
-            Swizzled128(value_at + k / 4 * (kDim * 128) + i * (W::kOut * 128) + k % 4 * 32), 1);
+            value_at + (k / 4 * (kDim * 128) + i * (W::kOut * 128) + k % 4 * 32) / 16, 1);
       }
     }
     WgmmaCommit();
@@ -276,24 +303,33 @@ __device__ __forceinline__ void Consume(const Unit& u, uint8_t* queries, uint8_t
     }
   };
 
+  const auto release = [&](const uint64_t& barrier) {
+    if (lane == 0) BarrierArrive(SharedAddress(&barrier));
+  };
+
   float s[kScores];
   BarrierWait(SharedAddress(&barriers.keys_full[0]), 0);
   multiply_keys(0, s);
   WgmmaWait<0>();
   WgmmaFence(s);
-  BarrierArrive(SharedAddress(&barriers.keys_free[0]));
+  release(barriers.keys_free[0]);
   weigh(0, s);
   pack(s);
+  // The warpgroups take turns at the tensor cores: while one's products run, the other has its exponentials.
+  constexpr uint32_t kTurn = 1 + W::kGroups;
+  if (group == 1 && tiles > 1) ArriveThreads(kTurn, 256);
   for (uint32_t tile = 1; tile < tiles; ++tile) {
     const uint32_t stage = tile % W::kStages;
     const uint32_t before = (tile - 1) % W::kStages;
     BarrierWait(SharedAddress(&barriers.keys_full[stage]), tile / W::kStages % 2);
-    multiply_keys(tile, s);
     BarrierWait(SharedAddress(&barriers.values_full[before]), (tile - 1) / W::kStages % 2);
+    SyncThreads(kTurn + group, 256);
+    multiply_keys(tile, s);
     multiply_values(tile - 1);
+    if (group == 0 || tile + 1 < tiles) ArriveThreads(kTurn + 1 - group, 256);
     WgmmaWait<1>();
     WgmmaFence(s);
-    BarrierArrive(SharedAddress(&barriers.keys_free[stage]));
+    release(barriers.keys_free[stage]);
     weigh(tile, s);
     WgmmaWait<0>();
 #pragma unroll
@@ -302,7 +338,7 @@ __device__ __forceinline__ void Consume(const Unit& u, uint8_t* queries, uint8_t
 #pragma unroll
       for (uint32_t j = 0; j < W::kOut / 2; ++j) o[i][j] *= shrink[j / 2 % 2];
     }
-    BarrierArrive(SharedAddress(&barriers.values_free[before]));
+    release(barriers.values_free[before]);
     pack(s);
   }
   BarrierWait(SharedAddress(&barriers.values_full[(tiles - 1) % W::kStages]),
@@ -345,7 +381,8 @@ __device__ __forceinline__ void Consume(const Unit& u, uint8_t* queries, uint8_t
 
 template <uint32_t kDim>
 __global__ void __launch_bounds__(Wide<kDim>::kThreads, 1)
-    AttendWideKernel(const __grid_constant__ AttendArgs args) {
+    AttendWideKernel(const __grid_constant__ AttendArgs args,
+                     const __grid_constant__ wide::Maps maps) {
 #ifdef WRING_WGMMA
   using W = Wide<kDim>;
   extern __shared__ uint8_t shared[];
@@ -356,20 +393,23 @@ __global__ void __launch_bounds__(Wide<kDim>::kThreads, 1)
   uint8_t* values = keys + W::kStages * W::kKeyBytes;
   if (threadIdx.x == 0) {
     for (uint32_t s = 0; s < W::kStages; ++s) {
-      BarrierInit(SharedAddress(&barriers.keys_full[s]), 128);
-      BarrierInit(SharedAddress(&barriers.values_full[s]), 128);
-      BarrierInit(SharedAddress(&barriers.keys_free[s]), 128 * W::kGroups);
-      BarrierInit(SharedAddress(&barriers.values_free[s]), 128 * W::kGroups);
+      BarrierInit(SharedAddress(&barriers.keys_full[s]), 1);
+      BarrierInit(SharedAddress(&barriers.values_full[s]), 1);
+      BarrierInit(SharedAddress(&barriers.keys_free[s]), wide::kConsumerWarps);
+      BarrierInit(SharedAddress(&barriers.values_free[s]), wide::kConsumerWarps);
     }
+    BarrierInit(SharedAddress(&barriers.tail), 1);
+    PublishShared();
   }
   __syncthreads();
   WaitForPrevious();
-  const AttendItem item = args.items[blockIdx.y];
-  const wide::Unit unit = {args, item, blockIdx.x};
+  // The blocks that run together share heads, so that their keys come from the second-level cache, and long items go first.
+  const AttendItem item = args.items[gridDim.x - 1 - blockIdx.x];
+  const wide::Unit unit = {args, item, blockIdx.y};
   const uint32_t tiles = (item.blocks + W::kBlocks - 1) / W::kBlocks;
   if (threadIdx.x < 128) {
     FewerRegisters<40>();
-    wide::Produce<kDim>(unit, keys, values, barriers, tiles);
+    if (threadIdx.x < 32) wide::Produce<kDim>(unit, maps, keys, values, barriers, tiles);
   } else {
     MoreRegisters<232>();
     wide::Consume<kDim>(unit, queries, keys, values, barriers, tiles);
@@ -379,8 +419,10 @@ __global__ void __launch_bounds__(Wide<kDim>::kThreads, 1)
 
 template <uint32_t kDim>
 void LaunchAttendWide(Launcher& l, const AttendArgs& args) {
-  Launch(l, AttendWideKernel<kDim>, dim3(args.kv_heads, args.grid_items), Wide<kDim>::kThreads,
-         Wide<kDim>::kShared, args);
+  const wide::Maps maps = {RowsMap(l, args.cache.pool, kDim * 2, kBlockTokens),
+                           RowsMap(l, args.cache.pool, kBlockTokens * 2, kDim)};
+  Launch(l, AttendWideKernel<kDim>, dim3(args.grid_items, args.kv_heads), Wide<kDim>::kThreads,
+         Wide<kDim>::kShared, args, maps);
 }
 
 using AttendWideLaunch = void (*)(Launcher&, const AttendArgs&);
