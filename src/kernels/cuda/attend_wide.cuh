@@ -10,272 +10,178 @@
 // that one serves all rows.
 #pragma once
 
-#include "kernels/cuda/launch.h"
+#include "kernels/cuda/attend_wide_copy.cuh"
 #include "kernels/cuda/mma.cuh"
-#include "kernels/cuda/tensor_map.h"
-#include "kernels/cuda/wgmma.cuh"
 
 namespace wring::cuda {
-
-template <uint32_t kDim>
-struct Wide {
-  static constexpr uint32_t kGroups = 2;  // of 64 vectors
-  static constexpr uint32_t kThreads = 128 * (1 + kGroups);
-  static constexpr uint32_t kTokens = kDim <= 128 ? 128 : 64;  // a tile
-  static constexpr uint32_t kBlocks = kTokens / kBlockTokens;
-  static constexpr uint32_t kStages = 2;
-  static constexpr uint32_t kChunks = (kDim + 63) / 64;  // of 64 channels: 128 bytes
-  static constexpr uint32_t kQueryBytes = kChunks * kWideVectors * 128;
-  static constexpr uint32_t kKeyBytes = kChunks * kTokens * 128;  // [chunk][token][64 channels]
-  static constexpr uint32_t kValueBytes = kBlocks * kDim * 128;   // [block][channel][64 tokens]
-  static constexpr uint32_t kShared = 1024 + kQueryBytes + kStages * (kKeyBytes + kValueBytes);
-  // Output columns a product.
-  static constexpr uint32_t kOut = kDim <= 128 ? kDim : kDim / 2;
-  static constexpr uint32_t kOuts = kDim / kOut;
-  static_assert(kDim % 16 == 0 && kDim >= 64 && kDim <= 256);
-};
-
-namespace wide {
-
-// Keys and values of a block: of its own rows, [token][channel] and [channel][token].
-struct Maps {
-  CUtensorMap keys, values;
-};
-
-}  // namespace wide
 
 #ifdef WRING_WGMMA
 namespace wide {
 
-// Which tile and vectors a block of threads has.
-struct Unit {
-  const AttendArgs& args;
-  const AttendItem& item;
-  uint32_t kv_head;
-
-  __device__ uint32_t Group() const { return args.heads / args.kv_heads; }
-  __device__ uint32_t Row(uint32_t n) const { return item.first_row + (item.first + n) / Group(); }
-  __device__ uint32_t Head(uint32_t n) const {
-    const uint32_t i = (item.first + n) % Group();
-    return args.strided ? i * args.kv_heads + kv_head : kv_head * Group() + i;
-  }
-  // One past the last position that vector n sees.
-  __device__ uint32_t End(uint32_t n) const { return args.row.position[Row(n)] + 1; }
-  __device__ uint32_t Begin(uint32_t end) const {
-    return args.window != 0 && end > args.window ? end - args.window : 0;
-  }
-};
-
-// Of the stages; `tail`: of the last values.
-struct Barriers {
-  uint64_t keys_full[2], keys_free[2], values_full[2], values_free[2], tail;
-};
-inline constexpr uint32_t kConsumerWarps = 8;  // arrive at the free ones
-
-// Where the copy engine finds keys and values of the pool (tensor_map.h).
-template <uint32_t kRowBytes>
-struct Place {
-  uint32_t low, high;
-  __device__ explicit Place(uint64_t offset)
-      : low(static_cast<uint32_t>(offset % RowsMapUnit(kRowBytes)) / RowsMapStep(kRowBytes)),
-        high(static_cast<uint32_t>(offset / RowsMapUnit(kRowBytes))) {}
-};
-
-// Positions from `seen` on of a tile's values become zeros: 0 times a number that is not one is not 0, and nobody has
-// written there. By one warp.
+// One thread of a warpgroup that has 64 of the vectors; rows 0 and 1 of it as Wgmma<> says.
 template <uint32_t kDim>
-__device__ __forceinline__ void ClearTail(uint8_t* values, uint32_t seen) {
-  for (uint32_t i = seen / 8 * kDim + threadIdx.x; i < Wide<kDim>::kTokens / 8 * kDim; i += 32) {
-    const uint32_t tokens = i / kDim * 8;  // the first of this piece
-    const uint32_t row = i % kDim;
-    auto* piece = reinterpret_cast<uint4*>(values + tokens / kBlockTokens * (kDim * 128) + row * 128 +
-                                           (tokens / 8 % 8 ^ row % 8) * 16);
-    const uint32_t kept = seen > tokens ? seen - tokens : 0;
-    uint4 v = {0, 0, 0, 0};
-    if (kept != 0) {
-      v = *piece;
-      uint32_t* words = &v.x;
-#pragma unroll
-      for (uint32_t w = 0; w < 4; ++w)
-        words[w] &= kept >= 2 * w + 2 ? 0xffffffffU : kept == 2 * w + 1 ? 0xffffU : 0U;
-    }
-    *piece = v;
-  }
-  PublishShared();
-  __syncwarp();
-}
-
-// One warp asks the copy engine for tiles, keys one ahead of values.
-template <uint32_t kDim>
-__device__ __forceinline__ void Produce(const Unit& u, const Maps& maps, uint8_t* keys,
-                                        uint8_t* values, const Barriers& barriers, uint32_t tiles) {
+class Consumer {
   using W = Wide<kDim>;
-  const CacheArg& c = u.args.cache;
-  const uint64_t* offsets = c.offsets + c.first[u.item.sequence] + c.group;
-  const uint64_t key_at = c.in_block + u.kv_head * c.head_bytes;
-  const uint64_t value_at = key_at + c.kv_heads * c.head_bytes;
-  const uint32_t end = u.End(u.item.count - 1);
-  const bool asks = threadIdx.x == 0;
-  // Offsets of a tile's blocks, those behind the last one the last one's.
-  struct Blocks {
-    uint64_t at[W::kBlocks];
-  };
-  const auto find = [&](uint32_t tile) {
-    Blocks found;
+  static constexpr uint32_t kScores = W::kTokens / 2;
+  static constexpr uint32_t kTurn =
+      1 + W::kGroups;  // barriers of threads: the groups' own, then whose turn it is
+
+ public:
+  __device__ __forceinline__ Consumer(const Unit& unit, const Barriers& barriers, uint8_t* queries,
+                                      uint8_t* keys, uint8_t* values)
+      : u_(unit),
+        barriers_(barriers),
+        group_(__shfl_sync(0xffffffffU, threadIdx.x / 128 - 1, 0)),  // the same in a warp
+        lane_(threadIdx.x % 32),
+        query_at_(Swizzled128(SharedAddress(queries) + group_ * (64 * 128))),
+        keys_at_(Swizzled128(SharedAddress(keys))),
+        values_at_(Swizzled128(SharedAddress(values))),
+        scale_(kLog2e * (unit.args.softcap > 0 ? 1.F : unit.args.scale)) {
+    LoadQueries(queries);
 #pragma unroll
-    for (uint32_t b = 0; b < W::kBlocks; ++b) {
-      const uint32_t block = min(tile * W::kBlocks + b, u.item.blocks - 1);
-      found.at[b] = offsets[uint64_t{u.item.block + block} * c.groups];
+    for (uint32_t r = 0; r < 2; ++r) {
+      const uint32_t n = Vector(r);
+      end_[r] = n < u_.item.count ? u_.End(n) : 0;
+      begin_[r] = u_.Begin(end_[r]);
     }
-    return found;
-  };
-  const auto blocks = [&](uint32_t tile) { return min(u.item.blocks - tile * W::kBlocks, W::kBlocks); };
-  const auto copy_keys = [&](uint32_t tile, const Blocks& found) {
-    const uint32_t stage = tile % W::kStages;
-    const uint32_t full = SharedAddress(&barriers.keys_full[stage]);
-    if (tile >= W::kStages)
-      BarrierWait(SharedAddress(&barriers.keys_free[stage]), (tile / W::kStages - 1) % 2);
-    if (!asks) return;
-    const uint32_t to = SharedAddress(keys) + stage * W::kKeyBytes;
-    BarrierArriveExpecting(full, blocks(tile) * (W::kChunks * kBlockTokens * 128));
+    const uint32_t first = 64 * group_;
+    if (first < u_.item.count) {
+      all_end_ = u_.End(first);
+      all_begin_ = u_.Begin(u_.End(min(first + 63, u_.item.count - 1)));
+    }
+  }
+
+  __device__ __forceinline__ void Run(uint32_t tiles) {
+    float s[kScores];
+    BarrierWait(SharedAddress(&barriers_.keys_full[0]), 0);
+    MultiplyKeys(0, s);
+    WgmmaWait<0>();
+    WgmmaFence(s);
+    Release(barriers_.keys_free[0]);
+    Weigh(0, s);
+    Pack(s);
+    // The warpgroups take turns at the tensor cores: while one's products run, the other has its exponentials.
+    if (group_ == 1 && tiles > 1) ArriveThreads(kTurn, 256);
+    for (uint32_t tile = 1; tile < tiles; ++tile) {
+      const uint32_t stage = tile % W::kStages;
+      const uint32_t before = (tile - 1) % W::kStages;
+      BarrierWait(SharedAddress(&barriers_.keys_full[stage]), tile / W::kStages % 2);
+      BarrierWait(SharedAddress(&barriers_.values_full[before]), (tile - 1) / W::kStages % 2);
+      SyncThreads(kTurn + group_, 256);
+      MultiplyKeys(tile, s);
+      MultiplyValues(tile - 1);
+      if (group_ == 0 || tile + 1 < tiles) ArriveThreads(kTurn + 1 - group_, 256);
+      WgmmaWait<1>();
+      WgmmaFence(s);
+      Release(barriers_.keys_free[stage]);
+      Weigh(tile, s);
+      WgmmaWait<0>();
 #pragma unroll
-    for (uint32_t b = 0; b < W::kBlocks; ++b) {
-      if (b >= blocks(tile)) break;
-      const Place<kDim * 2> at(found.at[b] + key_at);
+      for (uint32_t i = 0; i < W::kOuts; ++i) {
+        WgmmaFence(o_[i]);
 #pragma unroll
-      for (uint32_t chunk = 0; chunk < W::kChunks; ++chunk) {
-        CopyBox(to + (chunk * W::kTokens + b * kBlockTokens) * 128, &maps.keys, full, chunk * 64, at.low,
-                0, at.high);
+        for (uint32_t j = 0; j < W::kOut / 2; ++j) o_[i][j] *= shrink_[j / 2 % 2];
+      }
+      Release(barriers_.values_free[before]);
+      Pack(s);
+    }
+    BarrierWait(SharedAddress(&barriers_.values_full[(tiles - 1) % W::kStages]),
+                (tiles - 1) / W::kStages % 2);
+    MultiplyValues(tiles - 1);
+#pragma unroll
+    for (uint32_t r = 0; r < 2; ++r) {
+      sum_[r] += __shfl_xor_sync(0xffffffffU, sum_[r], 1);
+      sum_[r] += __shfl_xor_sync(0xffffffffU, sum_[r], 2);
+    }
+    WgmmaWait<0>();
+#pragma unroll
+    for (uint32_t i = 0; i < W::kOuts; ++i) WgmmaFence(o_[i]);
+    Store(0);
+    Store(1);
+  }
+
+ private:
+  static constexpr float kLog2e = 1.44269504F;
+
+  __device__ uint32_t Vector(uint32_t r) const {
+    return 64 * group_ + threadIdx.x % 128 / 32 * 16 + lane_ / 4 + 8 * r;
+  }
+  __device__ void Release(const uint64_t& barrier) const {
+    if (lane_ == 0) BarrierArrive(SharedAddress(&barrier));
+  }
+
+  __device__ __forceinline__ void LoadQueries(uint8_t* queries) const {
+    constexpr uint32_t kPieces = kDim / 8;    // of a vector
+    constexpr uint32_t kLoads = kPieces / 2;  // all on their way at once
+    uint4 q[kLoads];
+#pragma unroll
+    for (uint32_t i = 0; i < kLoads; ++i) {
+      const uint32_t at = threadIdx.x % 128 + i * 128;
+      const uint32_t n = 64 * group_ + at / kPieces;
+      q[i] = {0, 0, 0, 0};
+      if (n < u_.item.count) {
+        q[i] = *reinterpret_cast<const uint4*>(u_.args.q + uint64_t{u_.Row(n)} * u_.args.ldq +
+                                               u_.Head(n) * kDim + at % kPieces * 8);
       }
     }
-  };
-  const auto copy_values = [&](uint32_t tile, const Blocks& found) {
-    const uint32_t stage = tile % W::kStages;
-    const uint32_t base = (u.item.block + tile * W::kBlocks) * kBlockTokens;
-    const bool is_tail = base + W::kTokens > end;
-    const uint32_t full = SharedAddress(is_tail ? &barriers.tail : &barriers.values_full[stage]);
-    if (tile >= W::kStages)
-      BarrierWait(SharedAddress(&barriers.values_free[stage]), (tile / W::kStages - 1) % 2);
-    if (asks) {
-      const uint32_t to = SharedAddress(values) + stage * W::kValueBytes;
-      BarrierArriveExpecting(full, blocks(tile) * (kDim * 128));
 #pragma unroll
-      for (uint32_t b = 0; b < W::kBlocks; ++b) {
-        if (b >= blocks(tile)) break;
-        const Place<128> at(found.at[b] + value_at);
-        CopyBox(to + b * (kDim * 128), &maps.values, full, 0, at.low, 0, at.high);
-      }
+    for (uint32_t i = 0; i < kLoads; ++i) {
+      const uint32_t at = threadIdx.x % 128 + i * 128;
+      const uint32_t n = 64 * group_ + at / kPieces;
+      const uint32_t piece = at % kPieces;
+      *reinterpret_cast<uint4*>(queries + (piece / 8) * (kWideVectors * 128) + n * 128 +
+                                ((piece % 8) ^ (n % 8)) * 16) = q[i];
     }
-    if (!is_tail) return;
-    BarrierWait(full, 0);
-    ClearTail<kDim>(values + stage * W::kValueBytes, end - base);
-    if (asks) BarrierArrive(SharedAddress(&barriers.values_full[stage]));
-  };
-  Blocks now = find(0);
-  copy_keys(0, now);
-  for (uint32_t tile = 0; tile < tiles; ++tile) {
-    const Blocks next = find(tile + 1);
-    if (tile + 1 < tiles) copy_keys(tile + 1, next);
-    copy_values(tile, now);
-    now = next;
+    PublishShared();
+    SyncThreads(1 + group_, 128);
   }
-}
-
-template <uint32_t kDim>
-__device__ __forceinline__ void Consume(const Unit& u, uint8_t* queries, uint8_t* keys,
-                                        uint8_t* values, const Barriers& barriers, uint32_t tiles) {
-  using W = Wide<kDim>;
-  constexpr uint32_t kPieces = kDim / 8;
-  constexpr uint32_t kScores = W::kTokens / 2;  // of a thread: of two rows
-  const uint32_t group = __shfl_sync(0xffffffffU, threadIdx.x / 128 - 1, 0);  // the same in a warp
-  const uint32_t in_group = threadIdx.x % 128;
-  const uint32_t lane = threadIdx.x % 32;
-  const uint32_t t = lane % 4;
-  for (uint32_t i = in_group; i < 64 * kPieces; i += 128) {
-    const uint32_t n = 64 * group + i / kPieces;
-    const uint32_t piece = i % kPieces;
-    uint4 q = {0, 0, 0, 0};
-    if (n < u.item.count) {
-      q = *reinterpret_cast<const uint4*>(u.args.q + uint64_t{u.Row(n)} * u.args.ldq +
-                                          u.Head(n) * kDim + piece * 8);
-    }
-    *reinterpret_cast<uint4*>(queries + (piece / 8) * (kWideVectors * 128) + n * 128 +
-                              ((piece % 8) ^ (n % 8)) * 16) = q;
-  }
-  PublishShared();
-  SyncThreads(1 + group, 128);
-
-  // Positions that rows 0 and 1 of this thread see.
-  uint32_t begin[2];
-  uint32_t end[2];
-#pragma unroll
-  for (uint32_t r = 0; r < 2; ++r) {
-    const uint32_t n = 64 * group + in_group / 32 * 16 + lane / 4 + 8 * r;
-    end[r] = n < u.item.count ? u.End(n) : 0;
-    begin[r] = u.Begin(end[r]);
-  }
-  // What all vectors of this warpgroup see needs no mask.
-  const uint32_t first = 64 * group;
-  const uint32_t final = min(first + 63, u.item.count - 1);
-  const uint32_t all_end = first < u.item.count ? u.End(first) : 0;
-  const uint32_t all_begin = first < u.item.count ? u.Begin(u.End(final)) : 0;
-  constexpr float kLog2e = 1.44269504F;
-  const float scale = u.args.softcap > 0 ? kLog2e : u.args.scale * kLog2e;
 
   // Descriptors count in steps of 16 bytes.
-  const uint64_t query_at = Swizzled128(SharedAddress(queries) + group * (64 * 128));
-  const uint64_t keys_at = Swizzled128(SharedAddress(keys));
-  const uint64_t values_at = Swizzled128(SharedAddress(values));
-  const auto multiply_keys = [&](uint32_t tile, float(&s)[kScores]) {
-    const uint64_t key_at = keys_at + tile % W::kStages * (W::kKeyBytes / 16);
+  __device__ __forceinline__ void MultiplyKeys(uint32_t tile, float (&s)[kScores]) const {
+    const uint64_t key_at = keys_at_ + tile % W::kStages * (W::kKeyBytes / 16);
     WgmmaFence(s);
     WgmmaBegin();
 #pragma unroll
     for (uint32_t k = 0; k < kDim / 16; ++k) {
-      Wgmma<W::kTokens>::Shared(
-          s, query_at + (k / 4 * (kWideVectors * 128) + k % 4 * 32) / 16,
-          key_at + (k / 4 * (W::kTokens * 128) + k % 4 * 32) / 16, k != 0);
+      Wgmma<W::kTokens>::Shared(s, query_at_ + (k / 4 * (kWideVectors * 128) + k % 4 * 32) / 16,
+                                key_at + (k / 4 * (W::kTokens * 128) + k % 4 * 32) / 16, k != 0);
     }
     WgmmaCommit();
-  };
-  float o[W::kOuts][W::kOut / 2] = {};
-  uint32_t p[W::kTokens / 16][4];
-  const auto multiply_values = [&](uint32_t tile) {
-    const uint64_t value_at = values_at + tile % W::kStages * (W::kValueBytes / 16);
+  }
+  __device__ __forceinline__ void MultiplyValues(uint32_t tile) {
+    const uint64_t value_at = values_at_ + tile % W::kStages * (W::kValueBytes / 16);
 #pragma unroll
-    for (uint32_t i = 0; i < W::kOuts; ++i) WgmmaFence(o[i]);
+    for (uint32_t i = 0; i < W::kOuts; ++i) WgmmaFence(o_[i]);
     WgmmaBegin();
 #pragma unroll
     for (uint32_t k = 0; k < W::kTokens / 16; ++k) {
 #pragma unroll
       for (uint32_t i = 0; i < W::kOuts; ++i) {
         Wgmma<W::kOut>::Registers(
-            o[i], p[k],
-            value_at + (k / 4 * (kDim * 128) + i * (W::kOut * 128) + k % 4 * 32) / 16, 1);
+            o_[i], p_[k], value_at + (k / 4 * (kDim * 128) + i * (W::kOut * 128) + k % 4 * 32) / 16,
+            1);
       }
     }
     WgmmaCommit();
-  };
-  float most[2] = {-INFINITY, -INFINITY};
-  float sum[2] = {0, 0};
-  float shrink[2];
-  // Scores of a tile become their weights; shrink: of what was summed before.
-  const auto weigh = [&](uint32_t tile, float(&s)[kScores]) {
-    const uint32_t base = (u.item.block + tile * W::kBlocks) * kBlockTokens;
-    if (u.args.softcap > 0) {
+  }
+
+  // Scores of a tile become their weights; shrink_: of what was summed before.
+  __device__ __forceinline__ void Weigh(uint32_t tile, float (&s)[kScores]) {
+    const uint32_t base = (u_.item.block + tile * W::kBlocks) * kBlockTokens;
+    if (u_.args.softcap > 0) {
 #pragma unroll
       for (uint32_t i = 0; i < kScores; ++i)
-        s[i] = u.args.softcap * tanhf(s[i] * u.args.scale / u.args.softcap);
+        s[i] = u_.args.softcap * tanhf(s[i] * u_.args.scale / u_.args.softcap);
     }
-    if (base + W::kTokens > all_end || base < all_begin) {
+    if (base + W::kTokens > all_end_ || base < all_begin_) {
 #pragma unroll
       for (uint32_t i = 0; i < kScores; ++i) {
-        const uint32_t at = base + 8 * (i / 4) + 2 * t + i % 2;
+        const uint32_t at = base + 8 * (i / 4) + 2 * (lane_ % 4) + i % 2;
         const uint32_t r = i / 2 % 2;
-        if (at < begin[r] || at >= end[r]) s[i] = -INFINITY;
+        if (at < begin_[r] || at >= end_[r]) s[i] = -INFINITY;
       }
     }
-    float next[2] = {most[0], most[1]};
+    float next[2] = {most_[0], most_[1]};
 #pragma unroll
     for (uint32_t i = 0; i < kScores; ++i) next[i / 2 % 2] = fmaxf(next[i / 2 % 2], s[i]);
     float down[2];  // the maximum, scaled
@@ -283,98 +189,61 @@ __device__ __forceinline__ void Consume(const Unit& u, uint8_t* queries, uint8_t
     for (uint32_t r = 0; r < 2; ++r) {
       next[r] = fmaxf(next[r], __shfl_xor_sync(0xffffffffU, next[r], 1));
       next[r] = fmaxf(next[r], __shfl_xor_sync(0xffffffffU, next[r], 2));
-      down[r] = next[r] == -INFINITY ? 0.F : next[r] * scale;
-      shrink[r] = exp2f(most[r] * scale - down[r]);
-      most[r] = next[r];
-      sum[r] *= shrink[r];
+      down[r] = next[r] == -INFINITY ? 0.F : next[r] * scale_;
+      shrink_[r] = exp2f(most_[r] * scale_ - down[r]);
+      most_[r] = next[r];
+      sum_[r] *= shrink_[r];
     }
 #pragma unroll
     for (uint32_t i = 0; i < kScores; ++i) {
-      s[i] = Exp2(__fmaf_rn(s[i], scale, -down[i / 2 % 2]));
-      sum[i / 2 % 2] += s[i];
+      s[i] = Exp2(__fmaf_rn(s[i], scale_, -down[i / 2 % 2]));
+      sum_[i / 2 % 2] += s[i];
     }
-  };
-  const auto pack = [&](const float(&s)[kScores]) {
+  }
+  __device__ __forceinline__ void Pack(const float (&s)[kScores]) {
 #pragma unroll
     for (uint32_t k = 0; k < W::kTokens / 16; ++k) {
 #pragma unroll
       for (uint32_t i = 0; i < 4; ++i)
-        p[k][i] = AsWord(__floats2half2_rn(s[8 * k + 2 * i], s[8 * k + 2 * i + 1]));
+        p_[k][i] = AsWord(__floats2half2_rn(s[8 * k + 2 * i], s[8 * k + 2 * i + 1]));
     }
-  };
-
-  const auto release = [&](const uint64_t& barrier) {
-    if (lane == 0) BarrierArrive(SharedAddress(&barrier));
-  };
-
-  float s[kScores];
-  BarrierWait(SharedAddress(&barriers.keys_full[0]), 0);
-  multiply_keys(0, s);
-  WgmmaWait<0>();
-  WgmmaFence(s);
-  release(barriers.keys_free[0]);
-  weigh(0, s);
-  pack(s);
-  // The warpgroups take turns at the tensor cores: while one's products run, the other has its exponentials.
-  constexpr uint32_t kTurn = 1 + W::kGroups;
-  if (group == 1 && tiles > 1) ArriveThreads(kTurn, 256);
-  for (uint32_t tile = 1; tile < tiles; ++tile) {
-    const uint32_t stage = tile % W::kStages;
-    const uint32_t before = (tile - 1) % W::kStages;
-    BarrierWait(SharedAddress(&barriers.keys_full[stage]), tile / W::kStages % 2);
-    BarrierWait(SharedAddress(&barriers.values_full[before]), (tile - 1) / W::kStages % 2);
-    SyncThreads(kTurn + group, 256);
-    multiply_keys(tile, s);
-    multiply_values(tile - 1);
-    if (group == 0 || tile + 1 < tiles) ArriveThreads(kTurn + 1 - group, 256);
-    WgmmaWait<1>();
-    WgmmaFence(s);
-    release(barriers.keys_free[stage]);
-    weigh(tile, s);
-    WgmmaWait<0>();
-#pragma unroll
-    for (uint32_t i = 0; i < W::kOuts; ++i) {
-      WgmmaFence(o[i]);
-#pragma unroll
-      for (uint32_t j = 0; j < W::kOut / 2; ++j) o[i][j] *= shrink[j / 2 % 2];
-    }
-    release(barriers.values_free[before]);
-    pack(s);
   }
-  BarrierWait(SharedAddress(&barriers.values_full[(tiles - 1) % W::kStages]),
-              (tiles - 1) / W::kStages % 2);
-  multiply_values(tiles - 1);
-#pragma unroll
-  for (uint32_t r = 0; r < 2; ++r) {
-    sum[r] += __shfl_xor_sync(0xffffffffU, sum[r], 1);
-    sum[r] += __shfl_xor_sync(0xffffffffU, sum[r], 2);
-  }
-  WgmmaWait<0>();
-#pragma unroll
-  for (uint32_t i = 0; i < W::kOuts; ++i) WgmmaFence(o[i]);
-#pragma unroll
-  for (uint32_t r = 0; r < 2; ++r) {
-    const uint32_t n = 64 * group + in_group / 32 * 16 + lane / 4 + 8 * r;
-    if (n >= u.item.count) continue;
-    const float factor = 1.F / sum[r];
-    __half* to = reinterpret_cast<__half*>(u.args.out) + uint64_t{u.Row(n)} * u.args.ld_out +
-                 u.Head(n) * u.args.head_dim;
+
+  __device__ __forceinline__ void Store(uint32_t r) const {
+    const uint32_t n = Vector(r);
+    if (n >= u_.item.count) return;
+    const float factor = 1.F / sum_[r];
+    __half* to = reinterpret_cast<__half*>(u_.args.out) + uint64_t{u_.Row(n)} * u_.args.ld_out +
+                 u_.Head(n) * u_.args.head_dim;
 #pragma unroll
     for (uint32_t j = 0; j < kDim / 8; ++j) {
       const uint32_t i = j / (W::kOut / 8);
       const uint32_t d = 4 * (j % (W::kOut / 8)) + 2 * r;
-      const uint32_t channel = 8 * j + 2 * t;
-      const __half a = Saturated(o[i][d] * factor);
-      const __half b = Saturated(o[i][d + 1] * factor);
-      if (u.args.head_dim == kDim) {
+      const uint32_t channel = 8 * j + 2 * (lane_ % 4);
+      const __half a = Saturated(o_[i][d] * factor);
+      const __half b = Saturated(o_[i][d + 1] * factor);
+      if (u_.args.head_dim == kDim) {
         *reinterpret_cast<__half2*>(to + channel) = __halves2half2(a, b);
       } else {
-        if (channel < u.args.head_dim) to[channel] = a;
-        if (channel + 1 < u.args.head_dim) to[channel + 1] = b;
+        if (channel < u_.args.head_dim) to[channel] = a;
+        if (channel + 1 < u_.args.head_dim) to[channel + 1] = b;
       }
     }
   }
-}
+
+  const Unit& u_;
+  const Barriers& barriers_;
+  const uint32_t group_, lane_;
+  const uint64_t query_at_, keys_at_, values_at_;  // descriptors
+  const float scale_;
+  uint32_t begin_[2], end_[2];            // positions that the rows see
+  uint32_t all_begin_ = 0, all_end_ = 0;  // that all vectors of the warpgroup see: no mask needed
+  float most_[2] = {-INFINITY, -INFINITY};
+  float sum_[2] = {0, 0};
+  float shrink_[2];
+  float o_[W::kOuts][W::kOut / 2] = {};
+  uint32_t p_[W::kTokens / 16][4];
+};
 
 }  // namespace wide
 #endif
@@ -412,7 +281,7 @@ __global__ void __launch_bounds__(Wide<kDim>::kThreads, 1)
     if (threadIdx.x < 32) wide::Produce<kDim>(unit, maps, keys, values, barriers, tiles);
   } else {
     MoreRegisters<232>();
-    wide::Consume<kDim>(unit, queries, keys, values, barriers, tiles);
+    wide::Consumer<kDim>(unit, barriers, queries, keys, values).Run(tiles);
   }
 #endif
 }
