@@ -81,6 +81,7 @@ Result<server::BackendOptions> BackendFrom(const Arguments& a) {
   o.loading.threads = static_cast<uint32_t>(a.Integer("--threads"));
   o.engine.context = static_cast<uint32_t>(a.Integer("--context"));
   o.engine.pool_bytes = static_cast<uint64_t>(a.Integer("--pool")) << 20;
+  o.loading.pool_bytes = o.engine.pool_bytes;
   o.engine.codec = CodecByName(a.Text("--kv"))->id;
   o.engine.exact = a.Has("--exact");
   o.engine.invariant = a.Has("--invariant");

@@ -27,7 +27,7 @@ std::vector<uint64_t> BytesByLayer(const ModelSpec& spec, const Weights::Source&
 }  // namespace
 
 Result<uint32_t> HostLayers(const ModelSpec& spec, const Weights::Source& source,
-                            const Device& device, int32_t gpu_layers) {
+                            const Device& device, int32_t gpu_layers, uint64_t pool_bytes) {
   if (spec.sharding.divided()) return 0U;
   if (device.kind() == DeviceKind::kHost && gpu_layers < 0) return 0U;
   if (gpu_layers == 0) {
@@ -36,8 +36,8 @@ Result<uint32_t> HostLayers(const ModelSpec& spec, const Weights::Source& source
   if (gpu_layers > 0) return spec.layers - std::min(spec.layers, static_cast<uint32_t>(gpu_layers));
   const std::vector<uint64_t> bytes = BytesByLayer(spec, source);
   WRING_ASSIGN(const KvLayout layout, CacheLayout(spec, CodecId::kF16));
-  const uint64_t cache =
-      layout.bytes_per_token() * std::min(spec.context, kCacheTokens) / spec.layers;
+  const uint64_t moderate = layout.bytes_per_token() * std::min(spec.context, kCacheTokens);
+  const uint64_t cache = (pool_bytes != 0 ? pool_bytes : moderate) / spec.layers;
   const uint64_t free = device.memory().free;
   uint64_t needed = kActivations + bytes[spec.layers];
   uint32_t host = spec.layers;

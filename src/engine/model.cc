@@ -209,8 +209,8 @@ Status Finish(Model& model, Opened opened, const ModelOptions& options, Progress
   // An encoder's ops have no GPU kernels.
   Device& device = options.device != nullptr && model.spec.causal ? *options.device : HostDevice();
   const bool repack = options.repack || device.kind() != DeviceKind::kHost;
-  WRING_ASSIGN(model.spec.host_layers,
-               HostLayers(model.spec, opened.source, device, options.gpu_layers));
+  WRING_ASSIGN(model.spec.host_layers, HostLayers(model.spec, opened.source, device,
+                                                  options.gpu_layers, options.pool_bytes));
   auto weights = LoadWeights(model, opened.source, repack, progress, device);
   Status text_status;
   if (options.need_text) {

@@ -146,8 +146,8 @@ TEST_P(EngineInvarianceTest, PreemptionChangesNothing) {
 INSTANTIATE_TEST_SUITE_P(Models, EngineInvarianceTest,
                          ::testing::Values("models/llama-gqa", "architectures/gemma3",
                                            "architectures/mistral-window"),
-                         [](const auto& info) {
-                           std::string name = info.param;
+                         [](const auto& model) {
+                           std::string name = model.param;
                            for (char& c : name) c = std::isalnum(c) != 0 ? c : '_';
                            return name;
                          });

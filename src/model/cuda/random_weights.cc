@@ -11,8 +11,7 @@ Result<std::unique_ptr<Weights>> RandomWeights::Make(const ModelSpec& spec, Form
                                                      CudaDevice& device) {
   if (cuda::LinearOf(format).gemv == nullptr) {
     return Error(Code::kUnsupported,
-                 "{} has no GPU kernel: use F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, "
-                 "Q5_1, Q4_K, Q5_K or Q6_K",
+                 "{} has no GPU kernel: use F16 or a packed type as Q8_0, Q4_K or IQ4_XS",
                  Format(format).name());
   }
   std::unique_ptr<Weights> w(new Weights());
