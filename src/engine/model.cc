@@ -10,6 +10,7 @@
 #include "base/siphash.h"
 #include "engine/config_view.h"
 #include "engine/host_layers.h"
+#include "engine/outline.h"
 #include "formats/gguf.h"
 #include "formats/hf_config.h"
 #include "formats/llama2c.h"
@@ -22,13 +23,6 @@ namespace wring {
 namespace {
 
 namespace fs = std::filesystem;
-
-// What a file told before its weights are read.
-struct Opened {
-  ModelSpec spec;
-  Weights::Source source;
-  TensorFile files;
-};
 
 struct Rank {
   uint32_t index = 0, count = 1;
@@ -58,15 +52,6 @@ std::string TokenAt(const std::vector<std::string>* tokens, std::optional<int64_
 
 // ---- GGUF ----
 
-Result<Opened> OpenGgufModel(const std::string& path, GgufFile& gguf) {
-  Opened o;
-  WRING_ASSIGN(o.spec, GgufSpec(gguf, path));
-  o.source.weights = WeightsOf(o.spec, ConfigView::Naming::kGguf);
-  o.source.what = path;
-  o.files = gguf.tensors;
-  return o;
-}
-
 Result<Text> GgufText(const GgufMetadata& m) {
   if (!m.Has("tokenizer.ggml.tokens")) return Text();
   WRING_ASSIGN(auto tokenizer, Tokenizer::FromGguf(m));
@@ -79,18 +64,6 @@ Result<Text> GgufText(const GgufMetadata& m) {
 }
 
 // ---- Hugging Face ----
-
-Result<Opened> OpenHfModel(const std::string& path, HfDirectory& hf) {
-  Opened o;
-  WRING_ASSIGN(o.spec, HfSpec(hf, path));
-  if (hf.config.Has("quantization_config")) {
-    WRING_ASSIGN(o.source.method, OpenQuantMethod(hf.config.Object("quantization_config"), path));
-  }
-  o.source.weights = WeightsOf(o.spec, ConfigView::Naming::kHuggingFace);
-  o.source.what = path;
-  o.files = hf.tensors;
-  return o;
-}
 
 Result<Text> HfText(const HfDirectory& hf) {
   const std::string pieces = hf.path + "/tokenizer.model";
@@ -116,33 +89,6 @@ Result<Text> HfText(const HfDirectory& hf) {
 
 // ---- llama2.c ----
 
-Result<Opened> OpenLlama2cModel(const std::string& path, const Llama2cFile& file) {
-  Opened o;
-  const Llama2cConfig& c = file.config;
-  ModelSpec& s = o.spec;
-  s.architecture = "llama";
-  s.layers = c.layers;
-  s.hidden = c.hidden_size;
-  s.heads = c.heads;
-  s.kv_heads = c.kv_heads;
-  s.head_dim = c.head_dim();
-  s.ffn = c.intermediate_size;
-  s.vocab = c.vocab_size;
-  s.context = c.max_positions;
-  s.tied_head = c.tied;
-  s.attention_scale = 1.0F / std::sqrt(static_cast<float>(s.head_dim));
-  // Its tensors carry Hugging Face's names, and rotary pairs as GGUF's llama has them.
-  o.source.weights = WeightsOf(s, ConfigView::Naming::kHuggingFace);
-  for (WeightDecl& d : o.source.weights) {
-    if (d.ref.role == WeightRole::kQ || d.ref.role == WeightRole::kK) {
-      d.order = RowOrder::kInterleavedPairs;
-    }
-  }
-  o.source.what = path;
-  o.files = file.tensors;
-  return o;
-}
-
 // The tokenizer stands beside the checkpoint: tokenizer.bin, or tok*.bin.
 Result<Text> Llama2cText(const std::string& path, uint32_t vocab) {
   std::error_code ignored;
@@ -156,12 +102,6 @@ Result<Text> Llama2cText(const std::string& path, uint32_t vocab) {
     return t;
   }
   return Text();
-}
-
-bool IsGguf(const std::string& path) {
-  auto file = MappedFile::Open(path);
-  return file.ok() && (*file)->bytes().size() >= 4 &&
-         std::memcmp((*file)->bytes().data(), "GGUF", 4) == 0;
 }
 
 // Tells models apart that were put under one name one after the other.
@@ -195,13 +135,13 @@ Result<std::unique_ptr<Weights>> LoadWeights(Model& model, const Weights::Source
 
 // Weights and text load side by side: both are a few hundred milliseconds for a large model.
 template <typename LoadText>
-Status Finish(Model& model, Opened opened, const ModelOptions& options, Progress* progress,
+Status Finish(Model& model, Outline outline, const ModelOptions& options, Progress* progress,
               const Rank& rank, const LoadText& load_text) {
-  model.spec = opened.spec;
+  model.spec = outline.spec;
   WRING_ASSIGN(model.spec.sharding, Shard(model.spec, rank.index, rank.count, options.reduce));
-  opened.source.weights = ShardWeights(std::move(opened.source.weights), model.spec);
-  model.files = std::move(opened.files);
-  opened.source.file = &model.files;
+  outline.source.weights = ShardWeights(std::move(outline.source.weights), model.spec);
+  model.files = std::move(outline.files);
+  outline.source.file = &model.files;
   for (const auto& file : model.files.files) model.file_bytes += file->bytes().size();
   model.fingerprint = FingerprintOf(model.files);
   std::future<Result<Text>> text;
@@ -209,9 +149,9 @@ Status Finish(Model& model, Opened opened, const ModelOptions& options, Progress
   // An encoder's ops have no GPU kernels.
   Device& device = options.device != nullptr && model.spec.causal ? *options.device : HostDevice();
   const bool repack = options.repack || device.kind() != DeviceKind::kHost;
-  WRING_ASSIGN(model.spec.host_layers, HostLayers(model.spec, opened.source, device,
+  WRING_ASSIGN(model.spec.host_layers, HostLayers(model.spec, outline.source, device,
                                                   options.gpu_layers, options.pool_bytes));
-  auto weights = LoadWeights(model, opened.source, repack, progress, device);
+  auto weights = LoadWeights(model, outline.source, repack, progress, device);
   Status text_status;
   if (options.need_text) {
     Result<Text> t = text.get();
@@ -243,32 +183,24 @@ Status OpenInto(Model& model, const ModelOptions& options, const Rank& rank, Pro
   std::error_code ignored;  // a path that cannot be looked at is one that is not there
   if (fs::is_directory(path, ignored)) {
     WRING_ASSIGN(HfDirectory hf, OpenHfDirectory(path));
-    WRING_ASSIGN(Opened opened, OpenHfModel(path, hf));
-    return Finish(model, std::move(opened), options, progress, rank, [&] { return HfText(hf); });
-  }
-  if (!fs::exists(path, ignored)) {
-    return Error(Code::kNotFound,
-                 "{}: there is no such file or directory: check the path, or fetch the model first",
-                 path);
+    WRING_ASSIGN(Outline outline, OutlineOfHf(path, hf));
+    return Finish(model, std::move(outline), options, progress, rank, [&] { return HfText(hf); });
   }
   if (IsGguf(path)) {
     WRING_ASSIGN(GgufFile gguf, OpenGguf(path));
-    WRING_ASSIGN(Opened opened, OpenGgufModel(path, gguf));
+    WRING_ASSIGN(Outline outline, OutlineOfGguf(path, gguf));
     if (const auto* name = gguf.metadata.String("general.name")) model.name = Printable(*name, 96);
-    return Finish(model, std::move(opened), options, progress, rank,
+    return Finish(model, std::move(outline), options, progress, rank,
                   [&] { return GgufText(gguf.metadata); });
   }
   if (path.ends_with(".bin")) {
     WRING_ASSIGN(Llama2cFile file, OpenLlama2c(path));
-    WRING_ASSIGN(Opened opened, OpenLlama2cModel(path, file));
-    const uint32_t vocab = opened.spec.vocab;
-    return Finish(model, std::move(opened), options, progress, rank,
+    WRING_ASSIGN(Outline outline, OutlineOfLlama2c(path, file));
+    const uint32_t vocab = outline.spec.vocab;
+    return Finish(model, std::move(outline), options, progress, rank,
                   [&] { return Llama2cText(path, vocab); });
   }
-  return Error(Code::kUnsupported,
-               "{}: this is no model that can be read: give a Hugging Face directory, a GGUF file "
-               "or a llama2.c .bin",
-               path);
+  return NoModel(path);
 }
 
 }  // namespace

@@ -1,0 +1,281 @@
+#include "analyze/cost.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "quant/fragments/fragments.h"
+
+namespace wring::analyze {
+namespace {
+
+// Operations an element, of what is no product: a max, a subtraction, an exponential, a sum and a division of the softmax,
+// and so on. They say which op is small, not how fast it is.
+constexpr double kSoftmaxOps = 5;
+constexpr double kNormOps = 4;
+constexpr double kLayerNormOps = 7;
+constexpr double kActivationOps = 8;
+constexpr double kRopeOps = 3;  // an element: two multiplications, one sum
+
+std::string_view NameOf(WeightRole role) {
+  switch (role) {
+    case WeightRole::kQ: return "q";
+    case WeightRole::kK: return "k";
+    case WeightRole::kV: return "v";
+    case WeightRole::kO: return "o";
+    case WeightRole::kGate: return "gate";
+    case WeightRole::kUp: return "up";
+    case WeightRole::kDown: return "down";
+    default: return "head";
+  }
+}
+
+// Prices the ops of one step.
+class Pricer {
+ public:
+  Pricer(const ModelSpec& spec, const Matrices& matrices, const Workload& work,
+         const CostOptions& options)
+      : spec_(spec),
+        matrices_(matrices),
+        work_(work),
+        o_(options),
+        codec_(options.codec != nullptr ? *options.codec : Codec(CodecId::kF16)),
+        rows_(static_cast<double>(work.rows())) {}
+
+  OpCost Of(const Op& op) const {
+    OpCost c;
+    c.kind = op.kind;
+    c.name = OpName(op.kind);
+    switch (op.kind) {
+      case OpKind::kEmbed: Embed(op, &c); break;
+      case OpKind::kLinear: Linear(op, &c); break;
+      case OpKind::kAttend: Attend(op, &c); break;
+      case OpKind::kKvAppend: Append(&c); break;
+      case OpKind::kRmsNorm: Elements(op, kNormOps, 1, &c); break;
+      case OpKind::kHeadNorm: Elements(op, kNormOps, 1, &c); break;
+      case OpKind::kLayerNorm: Elements(op, kLayerNormOps, 1, &c); break;
+      case OpKind::kRope: Elements(op, kRopeOps, 1, &c); break;
+      case OpKind::kSiluMul:
+      case OpKind::kGeluMul: Elements(op, kActivationOps, 2, &c); break;
+      case OpKind::kGelu: Elements(op, kActivationOps, 1, &c); break;
+      case OpKind::kAdd: Elements(op, 1, 2, &c); break;
+      case OpKind::kSoftCap: Elements(op, kActivationOps, 1, &c); break;
+      case OpKind::kSelect:
+      case OpKind::kPool:
+      case OpKind::kGather:
+      case OpKind::kReduce: Elements(op, 0, 1, &c); break;
+    }
+    return c;
+  }
+
+ private:
+  double Rows(Slot slot) const {
+    const bool selected = slot == Slot::kSelected || slot == Slot::kLogits;
+    return selected ? static_cast<double>(work_.logits()) : rows_;
+  }
+  double Bytes(Slot slot) const {
+    return Rows(slot) * SlotWidth(spec_, slot) * o_.activation_bytes;
+  }
+
+  void Embed(const Op& op, OpCost* c) const {
+    const auto& m = matrices_.of(op.weight);
+    c->name = "embed";
+    c->cost.weights = rows_ * m.bytes / m.rows;
+    c->cost.out = Bytes(op.out);
+    if (op.add_to_out) c->cost.in = Bytes(op.out);
+  }
+
+  void Linear(const Op& op, OpCost* c) const {
+    c->unit = Unit::kMatrix;
+    c->name.clear();
+    const double rows = Rows(op.parts[0].out);
+    c->rows = static_cast<uint64_t>(rows);
+    c->cost.in = rows * SlotWidth(spec_, op.in) * o_.activation_bytes;
+    const bool of_layer = op.parts[0].weight.role != WeightRole::kHead;
+    for (const LinearPart& p : op.parts) {
+      const auto& m = matrices_.of(p.weight);
+      c->name += fmt::format("{}{}", c->name.empty() ? "" : ", ", NameOf(p.weight.role));
+      c->cost.flops += 2 * rows * m.rows * m.cols;
+      c->cost.weights += m.bytes;
+      c->cost.out += rows * m.rows * o_.activation_bytes;
+      if (op.add_to_out) c->cost.in += rows * m.rows * o_.activation_bytes;
+      if (o_.lora_rank == 0 || !of_layer) continue;
+      const double width = static_cast<double>(m.rows) + m.cols;
+      c->cost.flops += 2 * rows * o_.lora_rank * width;
+      c->cost.weights += 2.0 * o_.lora_adapters * o_.lora_rank * width;  // float16
+      c->cost.in += rows * o_.lora_rank * o_.activation_bytes;
+      c->cost.out += rows * o_.lora_rank * o_.activation_bytes;
+    }
+  }
+
+  // Keys and values are read once by so many query vectors of their head as the kernel holds at once.
+  void Attend(const Op& op, OpCost* c) const {
+    c->unit = Unit::kAttention;
+    const uint32_t window = spec_.layer_window(op.layer);
+    if (window != 0) c->name = fmt::format("attend, window {}", window);
+    const bool budgeted = o_.budget != 0 && window == 0 && spec_.causal;
+    for (const SequenceWork& s : work_.sequences) {
+      double pairs = Pairs(s, spec_.causal, window);
+      double seen = s.cached + s.rows;  // positions that the last query sees
+      if (const double budget = o_.budget; budgeted && seen > budget) {
+        const double centroids = o_.centroids * seen;
+        pairs = std::min(pairs, budget * s.rows);
+        seen = budget;
+        c->cost.flops += 2 * centroids * spec_.q_width() * s.rows;
+        c->cost.kv_read += centroids * KeyBytes();
+      }
+      c->cost.flops += 4 * pairs * spec_.q_width() + kSoftmaxOps * pairs * spec_.heads;
+      c->cost.kv_read += 2 * KeyBytes() * (budgeted ? Passes(s) * seen : PositionsRead(s, window));
+    }
+    c->cost.in = Bytes(Slot::kQ);
+    c->cost.out = Bytes(Slot::kAttention);
+  }
+  uint32_t Passes(const SequenceWork& s) const {
+    const uint64_t vectors = uint64_t{s.rows} * spec_.group();
+    return o_.attention_tile == 0
+               ? 1
+               : static_cast<uint32_t>(CeilDiv<uint64_t>(vectors, o_.attention_tile));
+  }
+  // Of all passes: each reads from what its first query sees first to what its last one sees last.
+  double PositionsRead(const SequenceWork& s, uint32_t window) const {
+    const uint32_t passes = Passes(s);
+    if (!spec_.causal) return static_cast<double>(passes) * (s.cached + s.rows);
+    double read = 0;
+    for (uint32_t i = 0; i < passes; ++i) {
+      const uint64_t tile = passes == 1 ? uint64_t{s.rows} * spec_.group() : o_.attention_tile;
+      const uint64_t first = s.cached + i * tile / spec_.group();
+      const uint64_t end =
+          s.cached + std::min<uint64_t>(s.rows, CeilDiv<uint64_t>((i + 1) * tile, spec_.group()));
+      const uint64_t begin = window != 0 && first + 1 > window ? first + 1 - window : 0;
+      read += static_cast<double>(end - begin);
+    }
+    return read;
+  }
+  // Of one position's keys (or values), all heads of a layer.
+  double KeyBytes() const {
+    return static_cast<double>(spec_.kv_heads) * codec_.head_bytes(spec_.head_dim) / kBlockTokens;
+  }
+
+  void Append(OpCost* c) const {
+    c->cost.flops = spec_.rotary ? kRopeOps * rows_ * spec_.kv_width() : 0;
+    c->cost.in = 2 * rows_ * spec_.kv_width() * o_.activation_bytes;
+    c->cost.kv_written = 2 * rows_ * KeyBytes();
+  }
+
+  void Elements(const Op& op, double ops, double inputs, OpCost* c) const {
+    const Slot out = op.out == Slot::kNone ? op.in : op.out;
+    const double elements = Rows(out) * SlotWidth(spec_, out);
+    c->cost.flops = ops * elements;
+    c->cost.in = inputs * elements * o_.activation_bytes;
+    c->cost.out = elements * o_.activation_bytes;
+  }
+
+  const ModelSpec& spec_;
+  const Matrices& matrices_;
+  const Workload& work_;
+  const CostOptions& o_;
+  const KvCodec& codec_;
+  const double rows_;
+};
+
+double HeldBytes(const WeightFormat& format, uint32_t rows, uint32_t cols, bool fragments) {
+  if (fragments && FragmentsOf(format.id()).record_strips != 0) {
+    const FragmentMatrix m = {format.id(), rows, cols, nullptr};
+    return static_cast<double>(m.bytes());
+  }
+  return static_cast<double>(CeilDiv(rows, kPanelRows)) *
+         static_cast<double>(RoundUp<uint64_t>(format.panel_bytes(cols), 64));
+}
+
+}  // namespace
+
+Cost& Cost::operator+=(const Cost& o) {
+  flops += o.flops;
+  weights += o.weights;
+  in += o.in;
+  out += o.out;
+  kv_read += o.kv_read;
+  kv_written += o.kv_written;
+  return *this;
+}
+
+Cost OpCost::total() const {
+  Cost c = cost;
+  for (double* v : {&c.flops, &c.weights, &c.in, &c.out, &c.kv_read, &c.kv_written}) *v *= layers;
+  return c;
+}
+
+Matrices::Matrices(const ModelSpec& spec, const std::vector<WeightDecl>& decls,
+                   const std::vector<const WeightFormat*>& formats, bool fragments)
+    : spec_(spec), matrices_(size_t{kWeightRoles} * spec.layers) {
+  for (size_t i = 0; i < decls.size(); ++i) Add(decls[i], formats[i], fragments);
+}
+
+Matrices::Matrices(const ModelSpec& spec, const WeightFormat& format, bool fragments)
+    : spec_(spec), matrices_(size_t{kWeightRoles} * spec.layers) {
+  for (const WeightDecl& d : WeightsOf(spec, ConfigView::Naming::kHuggingFace))
+    Add(d, &format, fragments);
+}
+
+void Matrices::Add(const WeightDecl& d, const WeightFormat* format, bool fragments) {
+  const double elements = static_cast<double>(d.rows) * d.cols;
+  parameters_ += elements;
+  const bool looked_up =
+      IsGathered(d.ref.role) && !(d.ref.role == WeightRole::kEmbedding && spec_.tied_head);
+  if (!looked_up) active_ += elements;
+  if (!IsMatrix(d.ref.role)) {
+    bytes_ += elements * sizeof(float);
+    return;
+  }
+  Matrix& m = matrices_[static_cast<size_t>(d.ref.role) * spec_.layers + d.ref.layer];
+  m = {d.rows, d.cols, format, HeldBytes(*format, d.rows, d.cols, fragments)};
+  bytes_ += m.bytes;
+}
+
+const Matrices::Matrix& Matrices::of(WeightRef ref) const {
+  if (ref.role == WeightRole::kHead && spec_.tied_head) ref.role = WeightRole::kEmbedding;
+  return matrices_[static_cast<size_t>(ref.role) * spec_.layers + ref.layer];
+}
+
+double Pairs(const SequenceWork& s, bool causal, uint32_t window) {
+  const double rows = s.rows;
+  if (!causal) return rows * (s.cached + rows);
+  const auto up_to = [](double n) { return n * (n + 1) / 2; };  // 1 + 2 + ... + n
+  const double all = up_to(s.cached + rows) - up_to(s.cached);
+  if (window == 0 || s.cached + s.rows <= window) return all;
+  const double w = window;
+  const double inside =
+      std::max(0.0, std::min(rows, w - s.cached));  // queries that see less than a window
+  return up_to(s.cached + inside) - up_to(s.cached) + (rows - inside) * w;
+}
+
+std::vector<OpCost> Price(const ModelSpec& spec, const Matrices& matrices, const Workload& work,
+                          const CostOptions& options) {
+  const Pricer pricer(spec, matrices, work, options);
+  std::vector<OpCost> priced;
+  for (const Op& op : Fuse(BuildOps(spec))) {
+    OpCost c = pricer.Of(op);
+    const auto same = std::find_if(priced.begin(), priced.end(), [&](const OpCost& p) {
+      return p.name == c.name && p.rows == c.rows && p.cost.flops == c.cost.flops &&
+             p.cost.bytes() == c.cost.bytes();
+    });
+    if (same != priced.end()) {
+      ++same->layers;
+    } else {
+      priced.push_back(std::move(c));
+    }
+  }
+  return priced;
+}
+
+Cost Total(const std::vector<OpCost>& ops) {
+  Cost total;
+  for (const OpCost& op : ops) total += op.total();
+  return total;
+}
+
+double CacheBytes(const ModelSpec& spec, const KvCodec& codec) {
+  return static_cast<double>(spec.layers) * codec.layer_bytes(spec.kv_heads, spec.head_dim) /
+         kBlockTokens;
+}
+
+}  // namespace wring::analyze

@@ -1,0 +1,100 @@
+// What the ops of a step cost: operations and bytes, op by op, of the engine's own op list (model/op_list.h), fused as it
+// runs. An architecture that can be run can be priced; nothing here describes a model again.
+//
+// An operation is a multiply or an add, 2 a multiply-add; bytes are those that must move once between memory and the
+// processor: a step's weights, what ops read and write beside, keys and values.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "analyze/workload.h"
+#include "base/result.h"
+#include "kv/codec/codec.h"
+#include "model/arch/architecture.h"
+#include "model/op_list.h"
+
+namespace wring::analyze {
+
+struct Cost {
+  double flops = 0;
+  double weights = 0;  // bytes read
+  double in = 0;       // activations read, bytes
+  double out = 0;      // activations written
+  double kv_read = 0;  // of the cache
+  double kv_written = 0;
+
+  double bytes() const { return weights + in + out + kv_read + kv_written; }
+  double intensity() const { return bytes() > 0 ? flops / bytes() : 0; }
+  Cost& operator+=(const Cost& o);
+};
+
+// Which arithmetic of a machine an op uses.
+enum class Unit : uint8_t { kMatrix, kAttention, kVector };
+
+struct OpCost {
+  OpKind kind = OpKind::kEmbed;
+  Unit unit = Unit::kVector;
+  std::string name;     // "q, k, v", "attend", "rms_norm"
+  uint32_t layers = 1;  // how often a step runs it; `cost` is of one
+  uint64_t rows = 0;    // of a product
+  Cost cost;
+
+  Cost total() const;
+};
+
+// The matrices of a model, by weight.
+class Matrices {
+ public:
+  struct Matrix {
+    uint32_t rows = 0, cols = 0;
+    const WeightFormat* format = nullptr;
+    double bytes = 0;  // all of it, as the engine holds it
+  };
+  // `formats` as the declarations; null for vectors. `fragments`: as a GPU holds them.
+  Matrices(const ModelSpec& spec, const std::vector<WeightDecl>& decls,
+           const std::vector<const WeightFormat*>& formats, bool fragments);
+  // Every matrix in one format.
+  Matrices(const ModelSpec& spec, const WeightFormat& format, bool fragments);
+
+  // The output matrix is the embedding where the model ties them.
+  const Matrix& of(WeightRef ref) const;
+  double parameters() const { return parameters_; }  // of matrices and vectors
+  double bytes() const { return bytes_; }
+  // Parameters and bytes that every token meets: all but rows of embeddings that it does not take.
+  double active_parameters() const { return active_; }
+
+ private:
+  void Add(const WeightDecl& d, const WeightFormat* format, bool fragments);
+  const ModelSpec& spec_;
+  std::vector<Matrix> matrices_;  // [role][layer]
+  double parameters_ = 0, bytes_ = 0, active_ = 0;
+};
+
+struct CostOptions {
+  double activation_bytes = 4;
+  const KvCodec* codec = nullptr;  // null: float16
+  // Query vectors of one KV head that share one reading of keys and values: a property of the attention kernel. 0: all of
+  // a sequence.
+  uint32_t attention_tile = 0;
+  // Positions that a query of global attention reads at most, with a budget; the centroids it chooses them by, a share of
+  // the context. 0: all, none.
+  uint32_t budget = 0;
+  double centroids = 0;
+  // Adapters of this rank on every product of a layer; how many distinct ones the step holds. 0: none.
+  uint32_t lora_rank = 0, lora_adapters = 0;
+};
+
+// Every op of Fuse(BuildOps(spec)), those that are alike in all layers as one.
+std::vector<OpCost> Price(const ModelSpec& spec, const Matrices& matrices, const Workload& work,
+                          const CostOptions& options);
+Cost Total(const std::vector<OpCost>& ops);
+
+// (query, key) pairs of a sequence: causal, of a window where it is not 0; an encoder's all see all.
+double Pairs(const SequenceWork& s, bool causal, uint32_t window);
+
+// Bytes of keys and values of one position in all layers.
+double CacheBytes(const ModelSpec& spec, const KvCodec& codec);
+
+}  // namespace wring::analyze

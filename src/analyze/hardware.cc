@@ -1,0 +1,145 @@
+#include "analyze/hardware.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "formats/mapped_file.h"
+#include "formats/printable.h"
+
+namespace wring::analyze {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::string_view kTable =
+#include "analyze/hardware.inc"
+    ;
+
+Result<double> Number(const Json& object, const char* key, std::string_view what) {
+  const auto at = object.find(key);
+  if (at == object.end() || !at->is_number() || !(at->get<double>() > 0)) {
+    return Error(Code::kInvalid, "{}: a machine needs \"{}\", a number above 0", what, key);
+  }
+  return at->get<double>();
+}
+
+Result<Hardware> Read(const Json& object, std::string_view what) {
+  if (!object.is_object() || !object.contains("name") || !object["name"].is_string()) {
+    return Error(Code::kInvalid, "{}: a machine is an object with a \"name\"", what);
+  }
+  Hardware h;
+  h.name = object["name"];
+  h.title = object.value("title", h.name);
+  h.source = object.value("source", "");
+  h.fitted = object.value("fitted", "");
+  WRING_ASSIGN(const double memory, Number(object, "memory_gb", what));
+  WRING_ASSIGN(const double bandwidth, Number(object, "bandwidth_gb_s", what));
+  h.memory = memory * 1e9;
+  h.bandwidth = bandwidth * 1e9;
+  h.cache = object.value("cache_mb", 0.0) * 1e6;
+  const auto peaks = object.find("tflops");
+  if (peaks == object.end() || !peaks->is_object() || peaks->empty()) {
+    return Error(Code::kInvalid, "{}: {} needs \"tflops\", rates by arithmetic as {{\"f16\": 312}}",
+                 what, h.name);
+  }
+  for (const auto& [arithmetic, rate] : peaks->items()) {
+    WRING_ASSIGN(const double tera, Number(*peaks, arithmetic.c_str(), what));
+    h.peaks[arithmetic] = tera * 1e12;
+  }
+  if (const auto e = object.find("efficiency"); e != object.end() && e->is_object()) {
+    WRING_ASSIGN(h.constants.compute, Number(*e, "compute", what));
+    WRING_ASSIGN(h.constants.memory, Number(*e, "memory", what));
+    h.constants.start = e->value("start_us", 0.0) * 1e-6;
+    h.constants.tile = std::max(1U, e->value("tile", 1U));
+  }
+  return h;
+}
+
+std::string Names() {
+  std::string names;
+  for (const Hardware& h : AllHardware()) names += (names.empty() ? "" : ", ") + h.name;
+  return names;
+}
+
+}  // namespace
+
+double Hardware::Peak(const std::vector<std::string>& arithmetics) const {
+  for (const std::string& a : arithmetics) {
+    if (const auto at = peaks.find(a); at != peaks.end()) return at->second;
+  }
+  return 0;
+}
+
+Result<std::vector<Hardware>> ParseHardware(std::string_view json, std::string_view what) {
+  const Json all = Json::parse(json, nullptr, false);
+  if (all.is_discarded()) return Error(Code::kInvalid, "{}: this is no JSON", what);
+  std::vector<Hardware> machines;
+  const Json list = all.is_array() ? all : Json::array({all});
+  for (const Json& one : list) {
+    try {
+      WRING_ASSIGN(Hardware h, Read(one, what));
+      machines.push_back(std::move(h));
+    } catch (const Json::exception&) {  // a value of another type than it must have
+      return Error(Code::kInvalid, "{}: a field of a machine has the wrong type", what);
+    }
+  }
+  return machines;
+}
+
+const std::vector<Hardware>& AllHardware() {
+  static const std::vector<Hardware> all = [] {
+    auto machines = *ParseHardware(kTable, "hardware.json");
+    std::sort(machines.begin(), machines.end(),
+              [](const Hardware& a, const Hardware& b) { return a.name < b.name; });
+    return machines;
+  }();
+  return all;
+}
+
+Result<Hardware> FindHardware(const std::string& name_or_file) {
+  for (const Hardware& h : AllHardware()) {
+    if (h.name == name_or_file) return h;
+  }
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(name_or_file, ignored)) {
+    return Error(Code::kNotFound,
+                 "there is no machine {}: use {}, or a JSON file of one (wring analyze --help)",
+                 Quoted(name_or_file), Names());
+  }
+  WRING_ASSIGN(const auto file, MappedFile::Open(name_or_file));
+  const auto bytes = file->bytes();
+  WRING_ASSIGN(
+      auto machines,
+      ParseHardware({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, name_or_file));
+  if (machines.empty()) {
+    return Error(Code::kInvalid, "{}: it lists no machine: give one object", name_or_file);
+  }
+  return std::move(machines[0]);
+}
+
+std::string_view BoundName(Bound bound) {
+  constexpr std::string_view kNames[] = {"compute", "memory", "start"};
+  return kNames[static_cast<size_t>(bound)];
+}
+
+Predicted Predict(const OpCost& op, const Hardware& hardware, double peak) {
+  const Constants& c = hardware.constants;
+  const double rounded =
+      op.unit == Unit::kMatrix && op.rows > 0
+          ? static_cast<double>(RoundUp<uint64_t>(op.rows, c.tile)) / static_cast<double>(op.rows)
+          : 1;
+  const double memory = op.cost.bytes() / hardware.bandwidth;
+  const double compute = peak > 0 ? op.cost.flops / peak : 0;
+  const double slow_memory = memory / c.memory;
+  const double slow_compute = compute * rounded / c.compute;
+  Predicted p;
+  p.roofline = op.layers * std::max(memory, compute);
+  p.seconds = op.layers * (std::max(slow_memory, slow_compute) + c.start);
+  p.bound = c.start > std::max(slow_memory, slow_compute) ? Bound::kStart
+            : slow_compute > slow_memory                  ? Bound::kCompute
+                                                          : Bound::kMemory;
+  return p;
+}
+
+}  // namespace wring::analyze

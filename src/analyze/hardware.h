@@ -1,0 +1,50 @@
+// Machines by name, and how long an op takes on one: the roofline, with four constants where they were fitted.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "analyze/cost.h"
+
+namespace wring::analyze {
+
+// What turns a roofline into a prediction: shares of the peaks that kernels reach, what an op costs beside, and rows that
+// a product is rounded up to. 1, 1, 0, 1: the plain roofline.
+struct Constants {
+  double compute = 1, memory = 1;
+  double start = 0;  // seconds an op
+  uint32_t tile = 1;
+};
+
+struct Hardware {
+  std::string name, title, source;
+  std::string fitted;    // what the constants were fitted on; empty: the plain roofline
+  double memory = 0;     // bytes
+  double bandwidth = 0;  // bytes a second
+  double cache = 0;      // bytes of the last level
+  std::map<std::string, double> peaks;  // operations a second by arithmetic: "f16", "int8"
+  Constants constants;
+
+  // The peak of the first of `arithmetics` that the machine has; 0: none.
+  double Peak(const std::vector<std::string>& arithmetics) const;
+};
+
+// Named machines, sorted.
+const std::vector<Hardware>& AllHardware();
+// By name, or from a JSON file of one such object; kNotFound lists the names.
+Result<Hardware> FindHardware(const std::string& name_or_file);
+Result<std::vector<Hardware>> ParseHardware(std::string_view json, std::string_view what);
+
+enum class Bound : uint8_t { kCompute, kMemory, kStart };
+std::string_view BoundName(Bound bound);
+
+struct Predicted {
+  double seconds = 0;   // of all layers
+  double roofline = 0;  // without constants
+  Bound bound = Bound::kMemory;
+};
+// `peak`: operations a second of the op's arithmetic.
+Predicted Predict(const OpCost& op, const Hardware& hardware, double peak);
+
+}  // namespace wring::analyze
