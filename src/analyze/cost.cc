@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "analyze/gpu_merge.h"
 #include "quant/fragments/fragments.h"
 
 namespace wring::analyze {
@@ -251,9 +252,11 @@ double Pairs(const SequenceWork& s, bool causal, uint32_t window) {
 std::vector<OpCost> Price(const ModelSpec& spec, const Matrices& matrices, const Workload& work,
                           const CostOptions& options) {
   const Pricer pricer(spec, matrices, work, options);
+  std::vector<OpCost> ops;
+  for (const Op& op : Fuse(BuildOps(spec))) ops.push_back(pricer.Of(op));
+  if (options.gpu) ops = MergedAsOnGpu(std::move(ops), work);
   std::vector<OpCost> priced;
-  for (const Op& op : Fuse(BuildOps(spec))) {
-    OpCost c = pricer.Of(op);
+  for (OpCost& c : ops) {
     const auto same = std::find_if(priced.begin(), priced.end(), [&](const OpCost& p) {
       return p.name == c.name && p.rows == c.rows && p.cost.flops == c.cost.flops &&
              p.cost.bytes() == c.cost.bytes();

@@ -74,6 +74,7 @@ class Matrices {
 
 struct CostOptions {
   double activation_bytes = 4;
+  bool gpu = false;                // ops merged as the GPU's executor runs them
   const KvCodec* codec = nullptr;  // null: float16
   // Query vectors of one KV head that share one reading of keys and values: a property of the attention kernel. 0: all of
   // a sequence.
@@ -86,7 +87,7 @@ struct CostOptions {
   uint32_t lora_rank = 0, lora_adapters = 0;
 };
 
-// Every op of Fuse(BuildOps(spec)), those that are alike in all layers as one.
+// Every op of Fuse(BuildOps(spec)), or of what the GPU makes of it; those that are alike in all layers as one.
 std::vector<OpCost> Price(const ModelSpec& spec, const Matrices& matrices, const Workload& work,
                           const CostOptions& options);
 Cost Total(const std::vector<OpCost>& ops);

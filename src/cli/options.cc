@@ -191,6 +191,59 @@ CommandRow BenchCommand() {
       Bench};
 }
 
+CommandRow AnalyzeCommand() {
+  return {
+      "analyze",
+      "predict what a model costs on a machine, op by op",
+      "Operations, bytes and time of each op of a step, what binds it, and where that changes; no "
+      "weight is read. "
+      "`wring analyze trends` fits how fast arithmetic, memory and models grew (Gholami et al. "
+      "2024). A machine of your own "
+      "is a JSON object: {\"name\": \"mine\", \"memory_gb\": 64, \"bandwidth_gb_s\": 80, "
+      "\"tflops\": {\"f32\": 1.5, "
+      "\"int8\": 6}}.",
+      {{"MODEL", false,
+        "a GGUF file, a Hugging Face directory, a llama2.c .bin, the name of a pulled model, or "
+        "trends"}},
+      {{"--shape", "SHAPE:TYPE", Kind::kText, "", 0, 0, "",
+        "a shape instead of MODEL, as for wring bench"},
+       {"--on", "MACHINE", Kind::kText, "", 0, 0, "",
+        "a100, a100-40gb, a40, epyc-9654, h100, h200, l40s, m4, rtx-4090, xeon-8480, or a JSON "
+        "file; by default this machine, "
+        "measured"},
+       {"--threads", "N", Kind::kInteger, "0", 0, 1024, "",
+        "of this machine; 0: every processor of the process"},
+       {"--phase", "PHASE", Kind::kChoice, "all", 0, 0,
+        "all|prefill|decode|chunk|verify|encoder|train",
+        "what is computed; all: a prompt, and decode. chunk: --prompt tokens of a prompt beside "
+        "--batch sequences that decode; "
+        "verify: --draft proposed tokens a sequence; train: --batch texts of --prompt tokens"},
+       {"--batch", "N", Kind::kIntegers, "1", 1, 65536, "", "sequences; a list"},
+       {"--prompt", "N", Kind::kInteger, "2048", 1, 1 << 24, "", "tokens of a prompt or text"},
+       {"--context", "N", Kind::kIntegers, "2048", 0, 1 << 24, "",
+        "positions before a decode step; a list"},
+       {"--draft", "N", Kind::kInteger, "4", 1, 256, "", "proposed tokens of --phase verify"},
+       {"--weights", "TYPE", Kind::kText, "", 0, 0, "", "as if every matrix were of this type"},
+       {"--kv", "TYPE", Kind::kChoice, "f16", 0, 0, "f16|f32|int8",
+        "how keys and values are stored"},
+       {"--tp", "N", Kind::kInteger, "1", 1, 64, "", "one of N ranks among which the model is cut"},
+       {"--budget", "N", Kind::kInteger, "0", 0, 1 << 24, "",
+        "positions that a query of global attention reads at most; 0: all"},
+       {"--centroids", "SHARE", Kind::kNumber, "0", 0, 1, "",
+        "keys read to choose those of --budget, a share of the context"},
+       {"--lora-rank", "N", Kind::kInteger, "0", 0, 4096, "",
+        "adapters of this rank on every product of a layer; 0: none"},
+       {"--adapters", "N", Kind::kInteger, "1", 1, 65536, "", "different adapters in a step"},
+       {"--points", "FILE", Kind::kText, "", 0, 0, "",
+        "trends: a CSV of series,year,value instead of the paper's"},
+       {"--format", "TYPE", Kind::kChoice, "table", 0, 0, "table|json|csv", "what to print"},
+       {"--json", "FILE", Kind::kText, "", 0, 0, "", "write JSON to FILE as well"},
+       {"--html", "FILE", Kind::kText, "", 0, 0, "",
+        "write a report with plots, one file, as well"},
+       {"--svg", "FILE", Kind::kText, "", 0, 0, "", "trends: write the plot"}},
+      Analyze};
+}
+
 CommandRow PerplexityCommand() {
   return {
       "perplexity",
@@ -322,6 +375,7 @@ std::vector<CommandRow> MakeCommands() {
       ChatCommand(),
       ServeCommand(),
       BenchCommand(),
+      AnalyzeCommand(),
       PerplexityCommand(),
       {"embed",
        "turn texts into vectors with an encoder model",

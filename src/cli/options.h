@@ -60,6 +60,7 @@ std::string RangeText(const OptionRow& option);
 Status Run(const Arguments& arguments);
 Status Chat(const Arguments& arguments);
 Status Bench(const Arguments& arguments);
+Status Analyze(const Arguments& arguments);
 Status Perplexity(const Arguments& arguments);
 Status Inspect(const Arguments& arguments);
 Status Logits(const Arguments& arguments);

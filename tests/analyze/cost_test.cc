@@ -126,6 +126,24 @@ TEST_F(CostTest, ABudgetReadsThatManyPositionsAndTheCentroids) {
   EXPECT_EQ(c.kv_read, 2 * 1000 * 128 * 2.0 + 0.05 * 10000 * 128 * 2.0);
 }
 
+// A decode step of a llama is five launches a layer, and merging changes no operation and no weight.
+TEST_F(CostTest, AGpuRunsADecodeStepAsFiveLaunchesALayer) {
+  CostOptions gpu;
+  gpu.gpu = true;
+  const auto merged = Price(spec_, matrices_, Decode(3, 100), gpu);
+  uint32_t launches = 0;
+  for (const OpCost& op : merged) launches += op.layers == 4 ? 1 : 0;
+  EXPECT_EQ(launches, 5U);
+  EXPECT_EQ(Named(merged, "norm, q, k, v").rows, 3U);
+  EXPECT_EQ(Named(merged, "norm, gate, up, gate").layers, 4U);
+  const Cost a = Total(merged);
+  const Cost b = Total(Price(spec_, matrices_, Decode(3, 100), {}));
+  EXPECT_DOUBLE_EQ(a.flops, b.flops);
+  EXPECT_DOUBLE_EQ(a.weights, b.weights);
+  EXPECT_DOUBLE_EQ(a.kv_read, b.kv_read);
+  EXPECT_LT(a.in + a.out, b.in + b.out);
+}
+
 TEST(CostOfModelsTest, MatricesAreAsLargeAsTheEngineHoldsThem) {
   for (const char* name : {"models/llama-gqa", "models/llama-mha-tied", "models/qwen2-untied",
                            "architectures/gemma3", "architectures/phi3-long"}) {

@@ -74,14 +74,11 @@ TEST_P(FitTest, ConstantsOfLlama7BPredictLlama70B) {
   fmt::print(
       "{}: fitted {:.3f} of the arithmetic, {:.3f} of the bandwidth, {:.1f} us, rows in {}; mean "
       "error {:.1f} %, median {:.1f} %, "
-      "90th percentile {:.1f} %; plain roofline {:.1f} %; shipped constants {:.1f} %\n",
+      "90th percentile {:.1f} %; plain roofline {:.1f} %\n",
       GetParam().name, fitted.compute, fitted.memory, 1e6 * fitted.start, fitted.tile,
-      100 * error.mape, 100 * error.median, 100 * error.p90, 100 * plain.mape,
-      100 * ErrorOf(large, machine->constants, peak, machine->bandwidth).mape);
+      100 * error.mape, 100 * error.median, 100 * error.p90, 100 * plain.mape);
   EXPECT_LE(error.mape, GetParam().mape);
   EXPECT_GE(plain.mape, GetParam().plain_low);
-  EXPECT_LE(ErrorOf(large, machine->constants, peak, machine->bandwidth).mape, GetParam().mape)
-      << "the shipped constants";
 }
 
 INSTANTIATE_TEST_SUITE_P(Vidur, FitTest,

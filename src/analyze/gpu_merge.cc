@@ -1,0 +1,62 @@
+#include "analyze/gpu_merge.h"
+
+#include <algorithm>
+
+namespace wring::analyze {
+namespace {
+
+constexpr uint64_t kNormRows = 8;       // kGemvRows of kernels/cuda
+constexpr uint32_t kAttentionRows = 8;  // kFusedRows
+
+// `first` and then `op` in one launch: what lies between them is neither written nor read.
+OpCost Joined(const OpCost& first, OpCost op, std::string name) {
+  const double between = std::min(first.cost.out, op.cost.in);
+  op.name = std::move(name);
+  op.cost += first.cost;
+  op.cost.in -= between;
+  op.cost.out -= std::min(first.cost.out, between);
+  return op;
+}
+
+bool IsNorm(const OpCost& op) {
+  return op.kind == OpKind::kRmsNorm || op.kind == OpKind::kLayerNorm;
+}
+bool BeforeCache(const OpCost& op) {
+  return op.kind == OpKind::kHeadNorm || op.kind == OpKind::kRope || op.kind == OpKind::kKvAppend;
+}
+
+}  // namespace
+
+std::vector<OpCost> MergedAsOnGpu(std::vector<OpCost> ops, const Workload& work) {
+  const bool few = std::all_of(work.sequences.begin(), work.sequences.end(),
+                               [](const SequenceWork& s) { return s.rows <= kAttentionRows; });
+  std::vector<OpCost> launches;
+  for (OpCost& op : ops) {
+    if (launches.empty()) {
+      launches.push_back(std::move(op));
+      continue;
+    }
+    OpCost& last = launches.back();
+    const bool gate = op.kind == OpKind::kSiluMul || op.kind == OpKind::kGeluMul;
+    if (op.kind == OpKind::kLinear && IsNorm(last) && op.rows <= kNormRows) {
+      last = Joined(last, std::move(op), "norm, " + op.name);
+    } else if (IsNorm(op) && last.kind == OpKind::kSelect) {
+      last = Joined(last, std::move(op), op.name);
+    } else if (gate && last.kind == OpKind::kLinear) {
+      const uint64_t rows = last.rows;
+      last = Joined(last, std::move(op), last.name + ", gate");
+      last.unit = Unit::kMatrix;
+      last.kind = OpKind::kLinear;
+      last.rows = rows;
+    } else if (BeforeCache(op) && BeforeCache(last)) {
+      last = Joined(last, std::move(op), "rope, append");
+    } else if (op.kind == OpKind::kAttend && BeforeCache(last) && few) {
+      last = Joined(last, std::move(op), "append, " + op.name);
+    } else {
+      launches.push_back(std::move(op));
+    }
+  }
+  return launches;
+}
+
+}  // namespace wring::analyze

@@ -1,0 +1,203 @@
+// The report as one HTML file.
+#include <algorithm>
+#include <cmath>
+
+#include "analyze/paper.h"
+#include "analyze/report.h"
+#include "analyze/svg.h"
+
+namespace wring::analyze {
+namespace {
+
+constexpr std::string_view kStyle =
+    "body{font:15px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
+    "table{border-collapse:collapse;margin:.5rem 0 1.5rem}th,td{padding:.2rem "
+    ".7rem;text-align:right;border-bottom:1px solid "
+    "#ddd;white-space:nowrap}th:first-child,td:first-child{text-align:left}svg{max-width:100%;"
+    "height:auto}"
+    "h2{margin-top:2.5rem}.note{color:#555}.scroll{overflow-x:auto}";
+
+std::string Row(const std::vector<std::string>& cells, const char* tag = "td") {
+  std::string row = "<tr>";
+  for (const std::string& c : cells) row += fmt::format("<{0}>{1}</{0}>", tag, EscapeXml(c));
+  return row + "</tr>\n";
+}
+
+std::string Table(const PhaseReport& p) {
+  std::string t = "<div class=\"scroll\"><table>" + Row({"op", "layers", "rows", "FLOP", "bytes",
+                                                         "FLOP/byte", "bound by", "time", "share"},
+                                                        "th");
+  for (size_t i = 0; i < p.ops.size(); ++i) {
+    const Cost c = p.ops[i].total();
+    t += Row({p.ops[i].name, std::to_string(p.ops[i].layers),
+              p.ops[i].rows != 0 ? std::to_string(p.ops[i].rows) : "", CountText(c.flops),
+              BytesText(c.bytes()), fmt::format("{:.2f}", c.intensity()),
+              std::string(BoundName(p.times[i].bound)), SecondsText(p.times[i].seconds),
+              fmt::format("{:.1f} %", 100 * p.times[i].seconds / p.seconds)});
+  }
+  t += Row({"all", "", "", CountText(p.total.flops), BytesText(p.total.bytes()),
+            fmt::format("{:.2f}", p.total.intensity()), "", SecondsText(p.seconds), ""},
+           "th");
+  return t + "</table></div>\n";
+}
+
+// What each op would reach, under the roofs of the machine.
+std::string Roofline(const Report& r) {
+  Plot plot;
+  plot.title = "Roofline of " + r.hardware.title;
+  plot.x = {"operations a byte", true};
+  plot.y = {"10^9 operations a second", true};
+  double low = 1;
+  double high = 1000;
+  int color = 0;
+  for (const PhaseReport& p : r.phases) {
+    Series s;
+    s.name = p.work.name;
+    s.dots = true;
+    s.color = ++color;
+    std::vector<size_t> order(p.ops.size());
+    for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+    std::sort(order.begin(), order.end(),
+              [&](size_t a, size_t b) { return p.times[a].seconds > p.times[b].seconds; });
+    for (const size_t i : order) {
+      const Cost c = p.ops[i].total();
+      if (c.flops <= 0 || c.intensity() <= 0 || p.ops[i].unit == Unit::kVector) continue;
+      s.points.emplace_back(c.intensity(), c.flops / p.times[i].seconds / 1e9);
+      // The ops that take the most time are named; more names would lie over each other.
+      s.labels.push_back(s.labels.size() < 4 ? p.ops[i].name : "");
+      low = std::min(low, c.intensity());
+      high = std::max(high, c.intensity());
+    }
+    plot.series.push_back(std::move(s));
+  }
+  for (const auto& [name, peak] : r.hardware.peaks) {
+    Series roof;
+    roof.line = true;
+    roof.dashed = name != "f16" && name != "int8";
+    roof.color = 6;
+    const double ridge = peak / r.hardware.bandwidth;
+    roof.points = {{low / 2, low / 2 * r.hardware.bandwidth / 1e9},
+                   {ridge, peak / 1e9},
+                   {std::max(high * 2, ridge * 4), peak / 1e9}};
+    plot.series.push_back(roof);
+    Series label;
+    label.dots = true;
+    label.color = 6;
+    label.points = {{ridge, peak / 1e9}};
+    label.labels = {name};
+    plot.series.push_back(label);
+  }
+  return SvgOf(plot);
+}
+
+std::string TimeBars(const Report& r) {
+  BarPlot plot;
+  plot.title = "Where the time of a token goes";
+  plot.unit = "s";
+  for (const PhaseReport& p : r.phases) {
+    for (const OpCost& op : p.ops) {
+      const std::string name = op.unit == Unit::kVector ? "other" : op.name;
+      if (std::find(plot.parts.begin(), plot.parts.end(), name) == plot.parts.end())
+        plot.parts.push_back(name);
+    }
+  }
+  for (const PhaseReport& p : r.phases) {
+    Bar bar;
+    bar.name = p.work.name;
+    bar.parts.assign(plot.parts.size(), 0);
+    for (size_t i = 0; i < p.ops.size(); ++i) {
+      const std::string name = p.ops[i].unit == Unit::kVector ? "other" : p.ops[i].name;
+      const auto at = std::find(plot.parts.begin(), plot.parts.end(), name) - plot.parts.begin();
+      bar.parts[static_cast<size_t>(at)] += p.times[i].seconds / static_cast<double>(p.work.rows());
+    }
+    plot.bars.push_back(std::move(bar));
+  }
+  return SvgOf(plot);
+}
+
+// The paper's case: an encoder reads a text at once, a decoder of the same shape makes one token after the other.
+std::string CaseStudy(const Report& r) {
+  struct Named {
+    const char* name;
+    ModelSpec spec;
+  };
+  const Named models[] = {{"BERT-Base", PlainTransformer(12, 768, 12, 3072, false)},
+                          {"BERT-Large", PlainTransformer(24, 1024, 16, 4096, false)},
+                          {"GPT-2", PlainTransformer(12, 768, 12, 3072, true)}};
+  std::string html =
+      "<h2>Encoder and decoder</h2>\n<p>As in <i>AI and Memory Wall</i> (Gholami et al. 2024): "
+      "operations and elements moved of the "
+      "matrix products alone, batch 1. GPT-2 has BERT-Base's shape and about its operations, and "
+      "moves a hundred times as much.</p>\n"
+      "<div class=\"scroll\"><table>" +
+      Row({"model", "tokens", "FLOP", "elements moved", "FLOP/element", "at least, float32"}, "th");
+  Plot plot;
+  plot.title = "Time for a text, roofline of " + r.hardware.title + " in float32";
+  plot.x = {"tokens", true};
+  plot.y = {"milliseconds", true};
+  const double peak = r.hardware.Peak({"f32", "f16"});
+  int color = 0;
+  for (const Named& m : models) {
+    Series s;
+    s.name = m.name;
+    s.dots = s.line = true;
+    s.color = color++;
+    for (const uint32_t length : {128U, 512U, 4096U}) {
+      const PaperCosts costs = CountAsPaper(m.spec, length);
+      double seconds = 0;
+      for (const PaperCost& c : {costs.projections, costs.attention, costs.ffn})
+        seconds += std::max(c.flops / peak, 4 * c.mops / r.hardware.bandwidth);
+      const PaperCost all = costs.all();
+      html += Row({m.name, std::to_string(length), CountText(all.flops), CountText(all.mops),
+                   fmt::format("{:.2f}", all.intensity()), SecondsText(seconds)});
+      s.points.emplace_back(length, 1e3 * seconds);
+    }
+    plot.series.push_back(std::move(s));
+  }
+  return html + "</table></div>\n" + SvgOf(plot);
+}
+
+}  // namespace
+
+std::string ReportHtml(const Report& r) {
+  std::string html = fmt::format(
+      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+      "content=\"width=device-width\">"
+      "<title>{0} on {1}</title><style>{2}</style></head><body>\n<h1>{0} on {1}</h1>\n",
+      EscapeXml(r.model), EscapeXml(r.hardware.title), kStyle);
+  html += fmt::format(
+      "<p>{} parameters, {} of weights ({}), {} of cache a position ({}). The machine: {}, {} a "
+      "second; {}.</p>\n",
+      CountText(r.parameters), BytesText(r.weight_bytes), EscapeXml(r.weights),
+      BytesText(r.cache_bytes), r.codec, BytesText(r.hardware.memory),
+      BytesText(r.hardware.bandwidth), EscapeXml(r.hardware.source));
+  html += fmt::format(
+      "<p class=\"note\">Times are predicted: {}. Operations and bytes are those of the engine's "
+      "own ops.</p>\n",
+      r.hardware.fitted.empty()
+          ? "the plain roofline, which real kernels do not reach"
+          : "a roofline with constants fitted on " + EscapeXml(r.hardware.fitted));
+  if (r.turning_batch > 0) {
+    html += fmt::format(
+        "<p>Products of decode are bound by arithmetic from batch {:.0f}; the cache of one "
+        "sequence is more bytes than the "
+        "weights from {:.0f} positions.</p>\n",
+        std::ceil(r.turning_batch), r.turning_context);
+  }
+  if (!r.phases.empty()) html += Roofline(r) + TimeBars(r);
+  for (const PhaseReport& p : r.phases) {
+    html += fmt::format("<h2>{}</h2>\n<p>{}, {:.0f} tokens/s; plain roofline {}.</p>\n",
+                        EscapeXml(p.work.name), SecondsText(p.seconds),
+                        static_cast<double>(p.work.rows()) / p.seconds, SecondsText(p.roofline)) +
+            Table(p);
+    html += fmt::format(
+        "<p class=\"note\">10 % more bandwidth: {:+.1f} % of the time; 10 % more arithmetic: "
+        "{:+.1f} %; weights 10 % smaller: "
+        "{:+.1f} %; cache 10 % smaller: {:+.1f} %.</p>\n",
+        100 * (p.with_bandwidth - 1), 100 * (p.with_arithmetic - 1), 100 * (p.with_weights - 1),
+        100 * (p.with_cache - 1));
+  }
+  return html + CaseStudy(r) + "</body></html>\n";
+}
+
+}  // namespace wring::analyze

@@ -1,0 +1,212 @@
+// wring analyze: what a model costs on a machine, op by op; and how fast machines and models grew.
+#include <algorithm>
+#include <filesystem>
+#include <map>
+
+#include "analyze/report.h"
+#include "analyze/this_machine.h"
+#include "analyze/trends.h"
+#include "base/atomic_file.h"
+#include "bench/random_model.h"
+#include "cli/models.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "engine/outline.h"
+#include "formats/mapped_file.h"
+#include "kernels/cpu/attend.h"
+#include "model/shard.h"
+
+namespace wring::cli {
+namespace {
+
+using analyze::Report;
+using analyze::Workload;
+
+// A model as far as prices need it.
+struct Priced {
+  std::string name, weights;
+  ModelSpec spec;
+  std::vector<WeightDecl> decls;
+  std::vector<const WeightFormat*> formats;
+};
+
+// "Q4_K, Q6_K": the types of the matrices, the one with most weights first.
+std::string TypesOf(const Priced& m) {
+  std::map<std::string_view, uint64_t> weights;
+  for (size_t i = 0; i < m.decls.size(); ++i) {
+    if (m.formats[i] != nullptr)
+      weights[m.formats[i]->name()] += uint64_t{m.decls[i].rows} * m.decls[i].cols;
+  }
+  std::vector<std::pair<uint64_t, std::string_view>> sorted;
+  for (const auto& [name, count] : weights) sorted.emplace_back(count, name);
+  std::sort(sorted.rbegin(), sorted.rend());
+  std::string text;
+  for (const auto& [count, name] : sorted)
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", name);
+  return text;
+}
+
+Result<const WeightFormat*> FormatNamed(const std::string& name) {
+  std::string names;
+  for (size_t i = 0; i < kFormatCount; ++i) {
+    const WeightFormat& f = Format(static_cast<FormatId>(i));
+    if (f.name() == name) return &f;
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", f.name());
+  }
+  return Error(Code::kInvalid, "there is no weight type \"{}\": use {}", name, names);
+}
+
+Result<Priced> ModelOf(const Arguments& a) {
+  Priced m;
+  if (a.Has("--shape")) {
+    WRING_ASSIGN(const auto shape, bench::ParseShape(a.Text("--shape")));
+    m.name = shape.name;
+    m.spec = shape.spec;
+    m.decls = WeightsOf(m.spec, ConfigView::Naming::kHuggingFace);
+    for (const WeightDecl& d : m.decls)
+      m.formats.push_back(IsMatrix(d.ref.role) ? shape.format : nullptr);
+  } else {
+    WRING_ASSIGN(const std::string path, FindModel(a.Text("MODEL")));
+    WRING_ASSIGN(Outline outline, OutlineOf(path));
+    WRING_ASSIGN(m.formats, FormatsOf(outline));
+    m.name = std::filesystem::path(path).filename().string();
+    m.spec = outline.spec;
+    m.decls = std::move(outline.source.weights);
+  }
+  if (a.Has("--weights")) {
+    WRING_ASSIGN(const WeightFormat* format, FormatNamed(a.Text("--weights")));
+    for (size_t i = 0; i < m.decls.size(); ++i) {
+      if (m.formats[i] == nullptr) continue;
+      if (m.decls[i].cols % format->block_cols() != 0) {
+        return Error(
+            Code::kInvalid,
+            "{} has rows of {} columns, no whole blocks of {} ({}): choose another --weights",
+            m.name, m.decls[i].cols, format->block_cols(), format->name());
+      }
+      m.formats[i] = format;
+    }
+  }
+  m.weights = TypesOf(m);
+  return m;
+}
+
+Result<analyze::Hardware> HardwareOf(const Arguments& a) {
+  if (a.Has("--on")) return analyze::FindHardware(a.Text("--on"));
+  Bar bar;
+  return analyze::MeasureThisMachine(static_cast<uint32_t>(a.Integer("--threads")), &bar);
+}
+
+// The phases that --phase asks for, each with every batch and context.
+Result<std::vector<Workload>> PhasesOf(const Arguments& a, const ModelSpec& spec) {
+  const std::string phase = a.Text("--phase");
+  const auto prompt = static_cast<uint32_t>(a.Integer("--prompt"));
+  const auto draft = static_cast<uint32_t>(a.Integer("--draft"));
+  const std::vector<uint32_t> batches = a.Integers("--batch");
+  const std::vector<uint32_t> contexts = a.Integers("--context");
+  std::vector<Workload> all;
+  if (!spec.causal) {
+    if (phase != "all" && phase != "encoder" && phase != "train") {
+      return Error(Code::kInvalid,
+                   "this model is an encoder, which has no --phase {}: use encoder or train",
+                   phase);
+    }
+    for (const uint32_t b : batches)
+      all.push_back(analyze::Prefill(b, std::min(prompt, spec.context)));
+    return phase == "train" ? std::vector<Workload>() : all;
+  }
+  if (phase == "encoder") {
+    return Error(Code::kInvalid,
+                 "this model is no encoder: use --phase prefill, decode, chunk, verify or train");
+  }
+  for (const uint32_t b : batches) {
+    if (phase == "prefill" || phase == "all") all.push_back(analyze::Prefill(b, prompt));
+    for (const uint32_t c : contexts) {
+      if (phase == "decode" || phase == "all") all.push_back(analyze::Decode(b, c));
+      if (phase == "chunk") all.push_back(analyze::Chunk(prompt, 0, b, c));
+      if (phase == "verify") all.push_back(analyze::Verify(b, c, draft));
+    }
+  }
+  return all;
+}
+
+Result<Report> ReportOf(const Arguments& a) {
+  WRING_ASSIGN(Priced m, ModelOf(a));
+  WRING_ASSIGN(const analyze::Hardware hardware, HardwareOf(a));
+  const bool gpu = hardware.Peak({"f16"}) > 0;
+  const auto ranks = static_cast<uint32_t>(a.Integer("--tp"));
+  WRING_ASSIGN(m.spec.sharding, Shard(m.spec, 0, ranks, gpu));
+  const std::vector<WeightDecl> decls = ShardWeights(m.decls, m.spec);
+  const ModelSpec spec = LocalSpec(m.spec);
+  const analyze::Matrices matrices(spec, decls, m.formats, gpu);
+
+  analyze::ReportOptions options;
+  options.cost.activation_bytes = gpu ? 2 : 4;
+  options.cost.gpu = gpu;
+  options.cost.codec = CodecByName(a.Text("--kv"));
+  options.cost.attention_tile = gpu ? 128 : cpu::kAttendTile;
+  options.cost.budget = static_cast<uint32_t>(a.Integer("--budget"));
+  options.cost.centroids = a.Number("--centroids");
+  options.cost.lora_rank = static_cast<uint32_t>(a.Integer("--lora-rank"));
+  options.cost.lora_adapters = static_cast<uint32_t>(a.Integer("--adapters"));
+  WRING_ASSIGN(options.phases, PhasesOf(a, spec));
+  if (a.Text("--phase") == "train") {
+    if (ranks > 1) return Error(Code::kInvalid, "--phase train prices one machine: leave --tp out");
+    options.training.emplace();
+    options.training->batch = a.Integers("--batch")[0];
+    options.training->length = static_cast<uint32_t>(a.Integer("--prompt"));
+  }
+  Report report = analyze::Analyze(spec, matrices, hardware, options);
+  report.model = m.name;
+  report.weights = m.weights;
+  report.ranks = ranks;
+  return report;
+}
+
+Status Written(const std::string& file, const std::string& text) {
+  return file.empty() ? Status() : WriteFileAtomically(file, text);
+}
+
+Status Trends(const Arguments& a) {
+  std::vector<analyze::Trend> trends = analyze::PublishedTrends();
+  if (a.Has("--points")) {
+    WRING_ASSIGN(const auto file, MappedFile::Open(a.Text("--points")));
+    const auto bytes = file->bytes();
+    WRING_ASSIGN(trends,
+                 analyze::ParseTrends({reinterpret_cast<const char*>(bytes.data()), bytes.size()},
+                                      a.Text("--points")));
+  }
+  WRING_TRY(Written(a.Text("--svg"), analyze::TrendsSvg(trends)));
+  if (a.Text("--format") == "json") return Print(analyze::TrendsJson(trends));
+  if (a.Text("--format") == "csv") {
+    std::string csv = "series,points,growth_2_years,growth_20_years,r2,low,high\n";
+    for (const analyze::Trend& t : trends)
+      csv += fmt::format("{},{},{:.6g},{:.6g},{:.4f},{:.6g},{:.6g}\n", t.name, t.points.size(),
+                         t.fit.growth(2), t.fit.growth(20), t.fit.r2, t.low, t.high);
+    return Print(csv);
+  }
+  return Print(analyze::TrendsText(trends));
+}
+
+}  // namespace
+
+Status Analyze(const Arguments& a) {
+  for (const char* file : {"--html", "--svg", "--json"}) WRING_TRY(CheckWritable(a.Text(file)));
+  if (a.Text("MODEL") == "trends") return Trends(a);
+  if (a.Has("--svg") || a.Has("--points")) {
+    return Error(
+        Code::kInvalid,
+        "--svg and --points belong to wring analyze trends: use --html for a model's report");
+  }
+  if (a.Has("MODEL") == a.Has("--shape")) {
+    return Error(Code::kInvalid,
+                 "analyze needs one of MODEL, --shape and trends: see wring analyze --help");
+  }
+  WRING_ASSIGN(const Report report, ReportOf(a));
+  WRING_TRY(Written(a.Text("--html"), analyze::ReportHtml(report)));
+  WRING_TRY(Written(a.Text("--json"), analyze::ReportJson(report)));
+  if (a.Text("--format") == "json") return Print(analyze::ReportJson(report));
+  if (a.Text("--format") == "csv") return Print(analyze::ReportCsv(report));
+  return Print(analyze::ReportText(report));
+}
+
+}  // namespace wring::cli
