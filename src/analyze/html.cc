@@ -70,6 +70,8 @@ std::string Roofline(const Report& r) {
     }
     plot.series.push_back(std::move(s));
   }
+  // Their names first: the ops' give way.
+  std::vector<Series> roofs;
   for (const auto& [name, peak] : r.hardware.peaks) {
     Series roof;
     roof.line = true;
@@ -79,15 +81,23 @@ std::string Roofline(const Report& r) {
     roof.points = {{low / 2, low / 2 * r.hardware.bandwidth / 1e9},
                    {ridge, peak / 1e9},
                    {std::max(high * 2, ridge * 4), peak / 1e9}};
-    plot.series.push_back(roof);
+    roofs.push_back(roof);
     Series label;
-    label.dots = true;
-    label.color = 6;
-    label.points = {{ridge, peak / 1e9}};
+    label.points = {{roof.points[2].first, peak / 1e9 * 1.25}};  // above the roof's end
     label.labels = {name};
-    plot.series.push_back(label);
+    roofs.push_back(label);
   }
+  plot.series.insert(plot.series.begin(), roofs.begin(), roofs.end());
   return SvgOf(plot);
+}
+
+// One name for an op whatever it is merged with: "norm, gate, up, gate" and "gate, up" are one.
+std::string PartOf(const OpCost& op) {
+  if (op.unit == Unit::kAttention) return "attend";
+  if (op.unit == Unit::kVector) return "other";
+  std::string name = op.name.starts_with("norm, ") ? op.name.substr(6) : op.name;
+  if (name.ends_with(", gate") && name != "up, gate") name.resize(name.size() - 6);
+  return name;
 }
 
 std::string TimeBars(const Report& r) {
@@ -96,7 +106,7 @@ std::string TimeBars(const Report& r) {
   plot.unit = "s";
   for (const PhaseReport& p : r.phases) {
     for (const OpCost& op : p.ops) {
-      const std::string name = op.unit == Unit::kVector ? "other" : op.name;
+      const std::string name = PartOf(op);
       if (std::find(plot.parts.begin(), plot.parts.end(), name) == plot.parts.end())
         plot.parts.push_back(name);
     }
@@ -106,7 +116,7 @@ std::string TimeBars(const Report& r) {
     bar.name = p.work.name;
     bar.parts.assign(plot.parts.size(), 0);
     for (size_t i = 0; i < p.ops.size(); ++i) {
-      const std::string name = p.ops[i].unit == Unit::kVector ? "other" : p.ops[i].name;
+      const std::string name = PartOf(p.ops[i]);
       const auto at = std::find(plot.parts.begin(), plot.parts.end(), name) - plot.parts.begin();
       bar.parts[static_cast<size_t>(at)] += p.times[i].seconds / static_cast<double>(p.work.rows());
     }

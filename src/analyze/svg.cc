@@ -83,6 +83,30 @@ std::string Open(double width, double height, const std::string& title) {
       width, height, EscapeXml(title));
 }
 
+// Names beside points; one that would lie over another, or over a point, is left out.
+class Labels {
+ public:
+  void Block(double x, double y) { placed_.push_back({x - 4, y - 4, 8, 8}); }
+  std::string Place(double x, double y, const std::string& text) {
+    const double width = 6.2 * static_cast<double>(text.size());
+    const bool right = x + 7 + width < kWidth - kRight;
+    const Box box = {right ? x + 7 : x - 7 - width, y - 6, width, 13};
+    for (const Box& b : placed_) {
+      if (box.x < b.x + b.width && b.x < box.x + box.width && box.y < b.y + b.height &&
+          b.y < box.y + box.height)
+        return "";
+    }
+    placed_.push_back(box);
+    return Text(x + (right ? 7 : -7), y + 4, right ? "start" : "end", text, 11);
+  }
+
+ private:
+  struct Box {
+    double x, y, width, height;
+  };
+  std::vector<Box> placed_;
+};
+
 std::string Axes(const Plot& plot, const Scale& x, const Scale& y) {
   std::string svg;
   for (const double v : x.Ticks()) {
@@ -143,6 +167,12 @@ std::string SvgOf(const Plot& plot) {
   const Scale y(plot.y, low[1], high[1], kHeight - kBottom, kTop);
   std::string svg = Open(kWidth, kHeight, plot.title) + Axes(plot, x, y);
   double legend = kTop + 14;
+  Labels labels;
+  for (const Series& s : plot.series) {
+    for (const auto& [px, py] : s.points) {
+      if (s.dots) labels.Block(x.At(px), y.At(py));
+    }
+  }
   for (const Series& s : plot.series) {
     if (s.line) {
       std::string path;
@@ -151,16 +181,15 @@ std::string SvgOf(const Plot& plot) {
       svg += fmt::format("<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.8\"{}/>\n",
                          path, Color(s.color), s.dashed ? " stroke-dasharray=\"5 4\"" : "");
     }
-    for (size_t i = 0; s.dots && i < s.points.size(); ++i) {
+    for (size_t i = 0; i < s.points.size(); ++i) {
       const double px = x.At(s.points[i].first);
       const double py = y.At(s.points[i].second);
-      svg += fmt::format(
-          "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4\" fill=\"{}\" fill-opacity=\"0.8\"/>\n", px,
-          py, Color(s.color));
-      if (i < s.labels.size()) {
-        const bool right = px < kWidth - 160;
-        svg += Text(px + (right ? 7 : -7), py + 4, right ? "start" : "end", s.labels[i], 11);
+      if (s.dots) {
+        svg += fmt::format(
+            "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4\" fill=\"{}\" fill-opacity=\"0.8\"/>\n", px,
+            py, Color(s.color));
       }
+      if (i < s.labels.size() && !s.labels[i].empty()) svg += labels.Place(px, py, s.labels[i]);
     }
     if (s.name.empty()) continue;
     svg += fmt::format("<rect x=\"{:g}\" y=\"{:g}\" width=\"12\" height=\"12\" fill=\"{}\"/>\n",

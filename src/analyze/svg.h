@@ -15,7 +15,7 @@ struct Axis {
 struct Series {
   std::string name;  // in the legend; empty: not there
   std::vector<std::pair<double, double>> points;
-  std::vector<std::string> labels;  // of the points, or empty
+  std::vector<std::string> labels;  // beside the points, or empty
   bool dots = false, line = false, dashed = false;
   int color = 0;
 };
