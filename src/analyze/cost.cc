@@ -17,19 +17,6 @@ constexpr double kLayerNormOps = 7;
 constexpr double kActivationOps = 8;
 constexpr double kRopeOps = 3;  // an element: two multiplications, one sum
 
-std::string_view NameOf(WeightRole role) {
-  switch (role) {
-    case WeightRole::kQ: return "q";
-    case WeightRole::kK: return "k";
-    case WeightRole::kV: return "v";
-    case WeightRole::kO: return "o";
-    case WeightRole::kGate: return "gate";
-    case WeightRole::kUp: return "up";
-    case WeightRole::kDown: return "down";
-    default: return "head";
-  }
-}
-
 // Prices the ops of one step.
 class Pricer {
  public:
@@ -86,7 +73,8 @@ class Pricer {
   }
 
   void Linear(const Op& op, OpCost* c) const {
-    c->unit = Unit::kMatrix;
+    const WeightFormat* format = matrices_.of(op.parts[0].weight).format;
+    c->unit = format != nullptr && format->block_cols() > 1 ? Unit::kMatrix : Unit::kPlainMatrix;
     c->name.clear();
     const double rows = Rows(op.parts[0].out);
     c->rows = static_cast<uint64_t>(rows);
@@ -94,7 +82,7 @@ class Pricer {
     const bool of_layer = op.parts[0].weight.role != WeightRole::kHead;
     for (const LinearPart& p : op.parts) {
       const auto& m = matrices_.of(p.weight);
-      c->name += fmt::format("{}{}", c->name.empty() ? "" : ", ", NameOf(p.weight.role));
+      c->name += fmt::format("{}{}", c->name.empty() ? "" : ", ", MatrixName(p.weight.role));
       c->cost.flops += 2 * rows * m.rows * m.cols;
       c->cost.weights += m.bytes;
       c->cost.out += rows * m.rows * o_.activation_bytes;
@@ -249,14 +237,18 @@ double Pairs(const SequenceWork& s, bool causal, uint32_t window) {
   return up_to(s.cached + inside) - up_to(s.cached) + (rows - inside) * w;
 }
 
-std::vector<OpCost> Price(const ModelSpec& spec, const Matrices& matrices, const Workload& work,
-                          const CostOptions& options) {
+std::vector<OpCost> PriceEach(const ModelSpec& spec, const Matrices& matrices, const Workload& work,
+                              const CostOptions& options) {
   const Pricer pricer(spec, matrices, work, options);
   std::vector<OpCost> ops;
   for (const Op& op : Fuse(BuildOps(spec))) ops.push_back(pricer.Of(op));
-  if (options.gpu) ops = MergedAsOnGpu(std::move(ops), work);
+  return options.gpu ? MergedAsOnGpu(std::move(ops), work) : ops;
+}
+
+std::vector<OpCost> Price(const ModelSpec& spec, const Matrices& matrices, const Workload& work,
+                          const CostOptions& options) {
   std::vector<OpCost> priced;
-  for (OpCost& c : ops) {
+  for (OpCost& c : PriceEach(spec, matrices, work, options)) {
     const auto same = std::find_if(priced.begin(), priced.end(), [&](const OpCost& p) {
       return p.name == c.name && p.rows == c.rows && p.cost.flops == c.cost.flops &&
              p.cost.bytes() == c.cost.bytes();

@@ -30,8 +30,10 @@ struct Cost {
   Cost& operator+=(const Cost& o);
 };
 
-// Which arithmetic of a machine an op uses.
-enum class Unit : uint8_t { kMatrix, kAttention, kVector };
+// What an op's speed goes by: products of packed weights, of plain ones, attention, and everything else.
+enum class Unit : uint8_t { kMatrix, kPlainMatrix, kAttention, kVector };
+inline constexpr size_t kUnits = 4;
+inline bool IsProduct(Unit unit) { return unit == Unit::kMatrix || unit == Unit::kPlainMatrix; }
 
 struct OpCost {
   OpKind kind = OpKind::kEmbed;
@@ -87,6 +89,9 @@ struct CostOptions {
   uint32_t lora_rank = 0, lora_adapters = 0;
 };
 
+// Every op in order, on its own.
+std::vector<OpCost> PriceEach(const ModelSpec& spec, const Matrices& matrices, const Workload& work,
+                              const CostOptions& options);
 // Every op of Fuse(BuildOps(spec)), or of what the GPU makes of it; those that are alike in all layers as one.
 std::vector<OpCost> Price(const ModelSpec& spec, const Matrices& matrices, const Workload& work,
                           const CostOptions& options);

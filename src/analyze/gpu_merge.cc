@@ -44,8 +44,9 @@ std::vector<OpCost> MergedAsOnGpu(std::vector<OpCost> ops, const Workload& work)
       last = Joined(last, std::move(op), op.name);
     } else if (gate && last.kind == OpKind::kLinear) {
       const uint64_t rows = last.rows;
+      const Unit unit = last.unit;
       last = Joined(last, std::move(op), last.name + ", gate");
-      last.unit = Unit::kMatrix;
+      last.unit = unit;
       last.kind = OpKind::kLinear;
       last.rows = rows;
     } else if (BeforeCache(op) && BeforeCache(last)) {

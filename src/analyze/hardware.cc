@@ -24,6 +24,18 @@ Result<double> Number(const Json& object, const char* key, std::string_view what
   return at->get<double>();
 }
 
+constexpr const char* kUnitKeys[kUnits] = {"packed_products", "plain_products", "attention",
+                                           "other"};
+
+Result<Constants> ReadConstants(const Json& object, std::string_view what) {
+  Constants c;
+  WRING_ASSIGN(c.compute, Number(object, "compute", what));
+  WRING_ASSIGN(c.memory, Number(object, "memory", what));
+  c.start = object.value("start_us", 0.0) * 1e-6;
+  c.tile = std::max(1U, object.value("tile", 1U));
+  return c;
+}
+
 Result<Hardware> Read(const Json& object, std::string_view what) {
   if (!object.is_object() || !object.contains("name") || !object["name"].is_string()) {
     return Error(Code::kInvalid, "{}: a machine is an object with a \"name\"", what);
@@ -48,10 +60,14 @@ Result<Hardware> Read(const Json& object, std::string_view what) {
     h.peaks[arithmetic] = tera * 1e12;
   }
   if (const auto e = object.find("efficiency"); e != object.end() && e->is_object()) {
-    WRING_ASSIGN(h.constants.compute, Number(*e, "compute", what));
-    WRING_ASSIGN(h.constants.memory, Number(*e, "memory", what));
-    h.constants.start = e->value("start_us", 0.0) * 1e-6;
-    h.constants.tile = std::max(1U, e->value("tile", 1U));
+    if (e->contains("compute")) {  // the same for all
+      WRING_ASSIGN(const Constants c, ReadConstants(*e, what));
+      h.constants.fill(c);
+    }
+    for (size_t u = 0; u < kUnits; ++u) {
+      if (!e->contains(kUnitKeys[u])) continue;
+      WRING_ASSIGN(h.constants[u], ReadConstants((*e)[kUnitKeys[u]], what));
+    }
   }
   return h;
 }
@@ -69,6 +85,25 @@ double Hardware::Peak(const std::vector<std::string>& arithmetics) const {
     if (const auto at = peaks.find(a); at != peaks.end()) return at->second;
   }
   return 0;
+}
+
+std::string HardwareJson(const Hardware& h) {
+  Json o = {{"name", h.name},
+            {"title", h.title},
+            {"source", h.source},
+            {"fitted", h.fitted},
+            {"memory_gb", h.memory / 1e9},
+            {"bandwidth_gb_s", h.bandwidth / 1e9},
+            {"cache_mb", h.cache / 1e6}};
+  for (const auto& [arithmetic, rate] : h.peaks) o["tflops"][arithmetic] = rate / 1e12;
+  for (size_t u = 0; u < kUnits; ++u) {
+    const Constants& c = h.constants[u];
+    o["efficiency"][kUnitKeys[u]] = {{"compute", c.compute},
+                                     {"memory", c.memory},
+                                     {"start_us", c.start * 1e6},
+                                     {"tile", c.tile}};
+  }
+  return o.dump(2) + "\n";
 }
 
 Result<std::vector<Hardware>> ParseHardware(std::string_view json, std::string_view what) {
@@ -123,10 +158,17 @@ std::string_view BoundName(Bound bound) {
   return kNames[static_cast<size_t>(bound)];
 }
 
-Predicted Predict(const OpCost& op, const Hardware& hardware, double peak) {
-  const Constants& c = hardware.constants;
+double PeakOf(Unit unit, const Hardware& hardware) {
+  if (unit == Unit::kVector) return hardware.Peak({"f32"});
+  if (unit == Unit::kMatrix && hardware.Peak({"f16"}) == 0) return hardware.Peak({"int8", "f32"});
+  return hardware.Peak({"f16", "f32"});
+}
+
+Predicted Predict(const OpCost& op, const Hardware& hardware) {
+  const Constants& c = hardware.of(op.unit);
+  const double peak = PeakOf(op.unit, hardware);
   const double rounded =
-      op.unit == Unit::kMatrix && op.rows > 0
+      IsProduct(op.unit) && op.rows > 0
           ? static_cast<double>(RoundUp<uint64_t>(op.rows, c.tile)) / static_cast<double>(op.rows)
           : 1;
   const double memory = op.cost.bytes() / hardware.bandwidth;

@@ -1,6 +1,7 @@
 // Machines by name, and how long an op takes on one: the roofline, with four constants where they were fitted.
 #pragma once
 
+#include <array>
 #include <map>
 #include <string>
 #include <vector>
@@ -23,9 +24,10 @@ struct Hardware {
   double memory = 0;     // bytes
   double bandwidth = 0;  // bytes a second
   double cache = 0;      // bytes of the last level
-  std::map<std::string, double> peaks;  // operations a second by arithmetic: "f16", "int8"
-  Constants constants;
+  std::map<std::string, double> peaks;      // operations a second by arithmetic: "f16", "int8"
+  std::array<Constants, kUnits> constants;  // by Unit
 
+  const Constants& of(Unit unit) const { return constants[static_cast<size_t>(unit)]; }
   // The peak of the first of `arithmetics` that the machine has; 0: none.
   double Peak(const std::vector<std::string>& arithmetics) const;
 };
@@ -34,6 +36,8 @@ struct Hardware {
 const std::vector<Hardware>& AllHardware();
 // By name, or from a JSON file of one such object; kNotFound lists the names.
 Result<Hardware> FindHardware(const std::string& name_or_file);
+// A machine as the JSON that FindHardware() reads.
+std::string HardwareJson(const Hardware& hardware);
 Result<std::vector<Hardware>> ParseHardware(std::string_view json, std::string_view what);
 
 enum class Bound : uint8_t { kCompute, kMemory, kStart };
@@ -44,7 +48,10 @@ struct Predicted {
   double roofline = 0;  // without constants
   Bound bound = Bound::kMemory;
 };
-// `peak`: operations a second of the op's arithmetic.
-Predicted Predict(const OpCost& op, const Hardware& hardware, double peak);
+Predicted Predict(const OpCost& op, const Hardware& hardware);
+
+// The arithmetic that the engine computes such an op in, operations a second: float16 on a GPU; on a processor int8 for packed
+// weights, else float32.
+double PeakOf(Unit unit, const Hardware& hardware);
 
 }  // namespace wring::analyze

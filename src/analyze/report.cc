@@ -8,43 +8,35 @@
 namespace wring::analyze {
 namespace {
 
-bool IsPacked(const Matrices& matrices, const ModelSpec& spec) {
-  const WeightFormat* f =
-      matrices.of({spec.layers > 0 ? WeightRole::kUp : WeightRole::kHead, 0}).format;
-  return f != nullptr && f->block_cols() > 1;
-}
-
-double Seconds(const std::vector<OpCost>& ops, const Hardware& hardware, bool packed) {
+double Seconds(const std::vector<OpCost>& ops, const Hardware& hardware) {
   double seconds = 0;
-  for (const OpCost& op : ops)
-    seconds += Predict(op, hardware, PeakOf(op, hardware, packed)).seconds;
+  for (const OpCost& op : ops) seconds += Predict(op, hardware).seconds;
   return seconds;
 }
 
 PhaseReport PhaseOf(const ModelSpec& spec, const Matrices& matrices, const Hardware& hardware,
                     const CostOptions& options, const Workload& work) {
-  const bool packed = IsPacked(matrices, spec);
   PhaseReport phase;
   phase.work = work;
   phase.ops = Price(spec, matrices, work, options);
   for (const OpCost& op : phase.ops) {
-    phase.times.push_back(Predict(op, hardware, PeakOf(op, hardware, packed)));
+    phase.times.push_back(Predict(op, hardware));
     phase.total += op.total();
     phase.seconds += phase.times.back().seconds;
     phase.roofline += phase.times.back().roofline;
   }
   Hardware other = hardware;
   other.bandwidth *= 1.1;
-  phase.with_bandwidth = Seconds(phase.ops, other, packed) / phase.seconds;
+  phase.with_bandwidth = Seconds(phase.ops, other) / phase.seconds;
   other = hardware;
   for (auto& [name, peak] : other.peaks) peak *= 1.1;
-  phase.with_arithmetic = Seconds(phase.ops, other, packed) / phase.seconds;
+  phase.with_arithmetic = Seconds(phase.ops, other) / phase.seconds;
   std::vector<OpCost> smaller = phase.ops;
   for (OpCost& op : smaller) op.cost.weights *= 0.9;
-  phase.with_weights = Seconds(smaller, hardware, packed) / phase.seconds;
+  phase.with_weights = Seconds(smaller, hardware) / phase.seconds;
   smaller = phase.ops;
   for (OpCost& op : smaller) op.cost.kv_read *= 0.9;
-  phase.with_cache = Seconds(smaller, hardware, packed) / phase.seconds;
+  phase.with_cache = Seconds(smaller, hardware) / phase.seconds;
   return phase;
 }
 
@@ -68,7 +60,8 @@ std::string TrainingText(const Report& r) {
   line("activations", t.activation_bytes, t.rematerialized_bytes);
   const double beside = t.parameter_bytes + t.gradient_bytes + t.optimizer_bytes;
   line("all", beside + t.activation_bytes, beside + t.rematerialized_bytes);
-  const double peak = r.hardware.Peak({"bf16", "f16", "f32"}) * r.hardware.constants.compute;
+  const double peak =
+      r.hardware.Peak({"bf16", "f16", "f32"}) * r.hardware.of(Unit::kPlainMatrix).compute;
   text += fmt::format("  {:<22}{:>12}{:>22}\n", "operations", CountText(t.flops) + "FLOP",
                       CountText(t.rematerialized_flops) + "FLOP");
   text += fmt::format("  {:<22}{:>12}{:>22}\n", "at least", SecondsText(t.flops / peak),
@@ -89,13 +82,6 @@ nlohmann::json JsonOf(const Cost& c) {
 
 }  // namespace
 
-double PeakOf(const OpCost& op, const Hardware& hardware, bool packed) {
-  if (op.unit == Unit::kVector) return hardware.Peak({"f32"});
-  if (op.unit == Unit::kMatrix && packed && hardware.Peak({"f16"}) == 0)
-    return hardware.Peak({"int8", "f32"});
-  return hardware.Peak({"f16", "f32"});
-}
-
 Report Analyze(const ModelSpec& spec, const Matrices& matrices, const Hardware& hardware,
                const ReportOptions& options) {
   const KvCodec& codec = options.cost.codec != nullptr ? *options.cost.codec : Codec(CodecId::kF16);
@@ -114,15 +100,15 @@ Report Analyze(const ModelSpec& spec, const Matrices& matrices, const Hardware& 
   }
   if (!spec.causal) return r;
   // Of one token: products alone, whose bytes are weights.
-  const bool packed = IsPacked(matrices, spec);
   Cost products;
-  double peak = 0;
+  Unit unit = Unit::kMatrix;
   for (const OpCost& op : Price(spec, matrices, Decode(1, 0), options.cost)) {
-    if (op.unit != Unit::kMatrix) continue;
+    if (!IsProduct(op.unit)) continue;
     products += op.total();
-    peak = PeakOf(op, hardware, packed);
+    unit = op.unit;
   }
-  const Constants& c = hardware.constants;
+  const Constants& c = hardware.of(unit);
+  const double peak = PeakOf(unit, hardware);
   if (products.flops > 0 && peak > 0)
     r.turning_batch =
         products.weights / (hardware.bandwidth * c.memory) * peak * c.compute / products.flops;

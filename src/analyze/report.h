@@ -52,10 +52,6 @@ struct ReportOptions {
 Report Analyze(const ModelSpec& spec, const Matrices& matrices, const Hardware& hardware,
                const ReportOptions& options);
 
-// The arithmetic that the engine computes an op in on such a machine, operations a second: float16 on a GPU; on a processor
-// int8 where the weights are packed, else float32.
-double PeakOf(const OpCost& op, const Hardware& hardware, bool packed);
-
 std::string ReportText(const Report& report);
 std::string ReportCsv(const Report& report);
 std::string ReportJson(const Report& report);

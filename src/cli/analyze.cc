@@ -6,7 +6,9 @@
 #include "analyze/report.h"
 #include "analyze/this_machine.h"
 #include "analyze/trends.h"
+#include "analyze/verify.h"
 #include "base/atomic_file.h"
+#include "bench/machine.h"
 #include "bench/random_model.h"
 #include "cli/models.h"
 #include "cli/options.h"
@@ -90,10 +92,29 @@ Result<Priced> ModelOf(const Arguments& a) {
   return m;
 }
 
+uint32_t ThreadsOf(const Arguments& a) {
+  const auto threads = static_cast<uint32_t>(a.Integer("--threads"));
+  return threads != 0 ? threads : static_cast<uint32_t>(DefaultThreads());
+}
+
+// What `analyze calibrate` found, by processor and threads.
+std::filesystem::path CalibrationFile(uint32_t threads) {
+  const bench::Machine machine = bench::ThisMachine();
+  std::string name = fmt::format("{}-{}-{}", machine.cpu, machine.isa, threads);
+  for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '-';
+  return std::filesystem::path(CacheFolder()) / "machines" / (name + ".json");
+}
+
 Result<analyze::Hardware> HardwareOf(const Arguments& a) {
   if (a.Has("--on")) return analyze::FindHardware(a.Text("--on"));
+  const std::string known = CalibrationFile(ThreadsOf(a)).string();
+  std::error_code ignored;
+  if (std::filesystem::exists(known, ignored)) {
+    auto hardware = analyze::FindHardware(known);
+    if (hardware.ok()) return hardware;  // else it is measured anew
+  }
   Bar bar;
-  return analyze::MeasureThisMachine(static_cast<uint32_t>(a.Integer("--threads")), &bar);
+  return analyze::MeasureThisMachine(ThreadsOf(a), &bar);
 }
 
 // The phases that --phase asks for, each with every batch and context.
@@ -166,6 +187,60 @@ Status Written(const std::string& file, const std::string& text) {
   return file.empty() ? Status() : WriteFileAtomically(file, text);
 }
 
+Status Calibrate(const Arguments& a) {
+  const std::filesystem::path file = CalibrationFile(ThreadsOf(a));
+  Bar bar;
+  WRING_ASSIGN(const analyze::Hardware hardware, analyze::Calibrate(ThreadsOf(a), &bar));
+  bar.Clear();
+  std::error_code ignored;  // the write says it
+  std::filesystem::create_directories(file.parent_path(), ignored);
+  WRING_TRY(WriteFileAtomically(file.string(), analyze::HardwareJson(hardware)));
+  std::string text =
+      fmt::format("{}: {:.1f} GB/s, {:.0f} GFLOP/s float32, {:.0f} GOP/s int8; fitted on {}\n",
+                  hardware.title, hardware.bandwidth / 1e9, hardware.Peak({"f32"}) / 1e9,
+                  hardware.Peak({"int8"}) / 1e9, hardware.fitted);
+  constexpr const char* kNames[] = {"packed products", "plain products", "attention", "other ops"};
+  for (size_t u = 0; u < analyze::kUnits; ++u) {
+    const analyze::Constants& c = hardware.constants[u];
+    text += fmt::format(
+        "  {:<16} {:>4.0f} % of the arithmetic, {:>4.0f} % of the bandwidth, {:.1f} us an op, rows "
+        "in {}\n",
+        kNames[u], 100 * c.compute, 100 * c.memory, 1e6 * c.start, c.tile);
+  }
+  return Print(text + fmt::format("kept in {}\n", file.string()));
+}
+
+// Runs the model's own steps beside their prediction.
+Status Verify(const Arguments& a) {
+  WRING_ASSIGN(const std::string path, FindModel(a.Text("MODEL")));
+  WRING_ASSIGN(const analyze::Hardware hardware, HardwareOf(a));
+  if (hardware.fitted.empty()) {
+    return Error(Code::kInvalid,
+                 "this machine is not calibrated: run wring analyze calibrate first, which takes a "
+                 "minute");
+  }
+  ModelOptions options;
+  options.threads = ThreadsOf(a);
+  options.need_text = false;
+  Bar bar;
+  WRING_ASSIGN(const auto model, Model::Open(path, options, &bar));
+  analyze::CostOptions cost;
+  cost.codec = CodecByName(a.Text("--kv"));
+  cost.attention_tile = cpu::kAttendTile;
+  WRING_ASSIGN(const auto phases, PhasesOf(a, model->spec));
+  analyze::Verification verification;
+  uint64_t done = 0;
+  for (const Workload& work : phases) {
+    bar.Report("timing ops", done++, phases.size());
+    WRING_ASSIGN(const auto timed,
+                 analyze::TimeOps(*model, work, cost, static_cast<int>(a.Integer("--repeat"))));
+    analyze::Compare(work, timed, hardware, &verification);
+  }
+  bar.Clear();
+  return Print(fmt::format("{} on {}\n", model->name, hardware.title) +
+               analyze::VerificationText(verification));
+}
+
 Status Trends(const Arguments& a) {
   std::vector<analyze::Trend> trends = analyze::PublishedTrends();
   if (a.Has("--points")) {
@@ -192,6 +267,7 @@ Status Trends(const Arguments& a) {
 Status Analyze(const Arguments& a) {
   for (const char* file : {"--html", "--svg", "--json"}) WRING_TRY(CheckWritable(a.Text(file)));
   if (a.Text("MODEL") == "trends") return Trends(a);
+  if (a.Text("MODEL") == "calibrate") return Calibrate(a);
   if (a.Has("--svg") || a.Has("--points")) {
     return Error(
         Code::kInvalid,
@@ -199,7 +275,15 @@ Status Analyze(const Arguments& a) {
   }
   if (a.Has("MODEL") == a.Has("--shape")) {
     return Error(Code::kInvalid,
-                 "analyze needs one of MODEL, --shape and trends: see wring analyze --help");
+                 "analyze needs one of MODEL, --shape, trends and calibrate: see wring analyze "
+                 "--help");
+  }
+  if (a.Has("--verify")) {
+    if (a.Has("--shape") || a.Has("--on") || a.Has("--weights") || a.Integer("--tp") != 1) {
+      return Error(Code::kInvalid,
+                   "--verify runs a model here: leave --shape, --on, --weights and --tp out");
+    }
+    return Verify(a);
   }
   WRING_ASSIGN(const Report report, ReportOf(a));
   WRING_TRY(Written(a.Text("--html"), analyze::ReportHtml(report)));

@@ -7,24 +7,21 @@
 #include "hub/pulled.h"
 
 namespace wring::cli {
-namespace {
-
 namespace fs = std::filesystem;
 
 // The same rule as tools/fetch-model.
-fs::path CacheFolder() {
+std::string CacheFolder() {
   const auto env = [](const char* name) {
     const char* value = std::getenv(name);
     return std::string(value != nullptr ? value : "");
   };
-  if (const auto cache = env("WRING_CACHE"); !cache.empty()) return cache;
-  if (const auto xdg = env("XDG_CACHE_HOME"); !xdg.empty()) return fs::path(xdg) / "wring";
-  return fs::path(env("HOME")) / ".cache" / "wring";
+  if (auto cache = env("WRING_CACHE"); !cache.empty()) return cache;
+  if (const auto xdg = env("XDG_CACHE_HOME"); !xdg.empty())
+    return (fs::path(xdg) / "wring").string();
+  return (fs::path(env("HOME")) / ".cache" / "wring").string();
 }
 
-}  // namespace
-
-std::string ModelsFolder() { return (CacheFolder() / kModelFolder).string(); }
+std::string ModelsFolder() { return (fs::path(CacheFolder()) / kModelFolder).string(); }
 
 Result<std::string> FindModel(const std::string& model) {
   if (model.empty()) return Error(Code::kInvalid, "MODEL is empty: give a path or a name");

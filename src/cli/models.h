@@ -10,6 +10,8 @@ namespace wring::cli {
 
 inline constexpr std::string_view kModelFolder = "models";
 
+// $WRING_CACHE, else $XDG_CACHE_HOME/wring, else ~/.cache/wring.
+std::string CacheFolder();
 // The folder of models: $WRING_CACHE/models, else $XDG_CACHE_HOME/wring/models, else
 // ~/.cache/wring/models, as tools/fetch-model has it.
 std::string ModelsFolder();

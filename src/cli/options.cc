@@ -198,13 +198,14 @@ CommandRow AnalyzeCommand() {
       "Operations, bytes and time of each op of a step, what binds it, and where that changes; no "
       "weight is read. "
       "`wring analyze trends` fits how fast arithmetic, memory and models grew (Gholami et al. "
-      "2024). A machine of your own "
+      "2024); `wring analyze calibrate` measures this machine and keeps what it finds. A machine "
+      "of your own "
       "is a JSON object: {\"name\": \"mine\", \"memory_gb\": 64, \"bandwidth_gb_s\": 80, "
       "\"tflops\": {\"f32\": 1.5, "
       "\"int8\": 6}}.",
       {{"MODEL", false,
-        "a GGUF file, a Hugging Face directory, a llama2.c .bin, the name of a pulled model, or "
-        "trends"}},
+        "a GGUF file, a Hugging Face directory, a llama2.c .bin, the name of a pulled model, "
+        "trends, or calibrate"}},
       {{"--shape", "SHAPE:TYPE", Kind::kText, "", 0, 0, "",
         "a shape instead of MODEL, as for wring bench"},
        {"--on", "MACHINE", Kind::kText, "", 0, 0, "",
@@ -213,6 +214,9 @@ CommandRow AnalyzeCommand() {
         "measured"},
        {"--threads", "N", Kind::kInteger, "0", 0, 1024, "",
         "of this machine; 0: every processor of the process"},
+       {"--verify", "", Kind::kFlag, "", 0, 0, "",
+        "run the model here as well and show each op's predicted and measured time"},
+       {"--repeat", "N", Kind::kInteger, "7", 1, 1000, "", "runs of --verify after a warm-up"},
        {"--phase", "PHASE", Kind::kChoice, "all", 0, 0,
         "all|prefill|decode|chunk|verify|encoder|train",
         "what is computed; all: a prompt, and decode. chunk: --prompt tokens of a prompt beside "

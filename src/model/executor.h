@@ -61,7 +61,7 @@ class Executor {
   static Status CheckFinite(const float* logits);
   static Status NotFinite();
 
-  // What the ops of a step cost, by kind, on a GPU; every rank calls it at once.
+  // What the ops of a step cost: on a GPU by kind; on the processor each of ops() in order. Every rank calls it at once.
   struct OpTime {
     std::string name;
     uint32_t count = 0;  // in a step

@@ -47,6 +47,19 @@ std::vector<Op> Fuse(std::vector<Op> ops) {
   return fused;
 }
 
+std::string_view MatrixName(WeightRole role) {
+  switch (role) {
+    case WeightRole::kQ: return "q";
+    case WeightRole::kK: return "k";
+    case WeightRole::kV: return "v";
+    case WeightRole::kO: return "o";
+    case WeightRole::kGate: return "gate";
+    case WeightRole::kUp: return "up";
+    case WeightRole::kDown: return "down";
+    default: return "head";
+  }
+}
+
 std::string ToString(const Op& op) {
   static constexpr std::string_view kNames[] = {"-",        "hidden", "normed",   "q",      "k",
                                                 "v",        "attn",   "branch",   "gate",   "up",

@@ -68,6 +68,9 @@ std::vector<Op> BuildOps(const ModelSpec& spec);
 // input is quantised once and the threads meet once.
 std::vector<Op> Fuse(std::vector<Op> ops);
 
+// "q", "gate", "head": the matrices of linear ops, for tables.
+std::string_view MatrixName(WeightRole role);
+
 // One line an op, for logs and tests.
 std::string ToString(const Op& op);
 

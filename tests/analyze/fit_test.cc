@@ -13,7 +13,7 @@ namespace wring::analyze {
 namespace {
 
 // The float16 products of a profile, at every token count and tensor-parallel size.
-std::vector<Measured> ReadProfile(const std::string& path) {
+std::vector<Measured> ReadProfile(const std::string& path, const Hardware& machine) {
   std::ifstream file(path);
   std::string line;
   std::getline(file, line);
@@ -37,8 +37,8 @@ std::vector<Measured> ReadProfile(const std::string& path) {
     const auto add = [&](const std::string& op, double k, double n) {
       Measured m;
       m.rows = static_cast<uint64_t>(tokens);
-      m.flops = 2 * tokens * k * n;
-      m.bytes = 2 * (tokens * k + k * n + tokens * n);
+      m.compute = 2 * tokens * k * n / machine.Peak({"f16"});
+      m.memory = 2 * (tokens * k + k * n + tokens * n) / machine.bandwidth;
       m.seconds = number("time_stats." + op + ".median") / 1e3;
       if (m.seconds > 0) all.push_back(m);
     };
@@ -63,13 +63,12 @@ TEST_P(FitTest, ConstantsOfLlama7BPredictLlama70B) {
   WRING_SKIP_WITHOUT(folder, "set WRING_TEST_DATA");
   const auto machine = FindHardware(GetParam().name);
   ASSERT_TRUE(machine.ok()) << machine.status().message();
-  const double peak = machine->Peak({"f16"});
-  const auto small = ReadProfile(folder / "Llama-2-7b-hf/mlp.csv");
-  const auto large = ReadProfile(folder / "Llama-2-70b-hf/mlp.csv");
+  const auto small = ReadProfile(folder / "Llama-2-7b-hf/mlp.csv", *machine);
+  const auto large = ReadProfile(folder / "Llama-2-70b-hf/mlp.csv", *machine);
   ASSERT_GT(small.size(), 1000U);
-  const Constants fitted = FitConstants(small, peak, machine->bandwidth);
-  const FitError error = ErrorOf(large, fitted, peak, machine->bandwidth);
-  const FitError plain = ErrorOf(large, Constants(), peak, machine->bandwidth);
+  const Constants fitted = FitConstants(small);
+  const FitError error = ErrorOf(large, fitted);
+  const FitError plain = ErrorOf(large, Constants());
   RecordProperty("mape", std::to_string(error.mape));
   fmt::print(
       "{}: fitted {:.3f} of the arithmetic, {:.3f} of the bandwidth, {:.1f} us, rows in {}; mean "
@@ -93,15 +92,15 @@ TEST(FitConstantsTest, FindsWhatMadeTheTimes) {
     for (const double k : {1000.0, 4000.0}) {
       Measured m;
       m.rows = rows;
-      m.flops = 2 * static_cast<double>(rows) * k * 4000;
-      m.bytes = 2 * (k * 4000 + static_cast<double>(rows) * (k + 4000));
-      m.seconds = PredictedSeconds(m, made, 100e12, 1e12);
+      m.compute = 2 * static_cast<double>(rows) * k * 4000 / 100e12;
+      m.memory = 2 * (k * 4000 + static_cast<double>(rows) * (k + 4000)) / 1e12;
+      m.seconds = PredictedSeconds(m, made);
       measured.push_back(m);
     }
   }
-  const Constants found = FitConstants(measured, 100e12, 1e12);
+  const Constants found = FitConstants(measured);
   EXPECT_EQ(found.tile, 64U);
-  EXPECT_LE(ErrorOf(measured, found, 100e12, 1e12).mape, 0.02);
+  EXPECT_LE(ErrorOf(measured, found).mape, 0.02);
 }
 
 }  // namespace

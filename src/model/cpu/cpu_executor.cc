@@ -1,6 +1,7 @@
 #include "model/cpu/cpu_executor.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 #include "model/cpu/attend_plan.h"
@@ -71,12 +72,16 @@ Status CpuExecutor::Allocate() {
   return {};
 }
 
-Status CpuExecutor::Run(const Step& step, float* logits) {
+void CpuExecutor::Begin(const Step& step, float* logits) {
   assert(!step.rows.empty() && step.rows.size() <= options_.max_rows);
   rows_ = static_cast<uint32_t>(step.rows.size());
   selected_ = SelectedRows(step);
   logits_ = logits;
   BuildRopeTables(step);
+}
+
+Status CpuExecutor::Run(const Step& step, float* logits) {
+  Begin(step, logits);
   for (const Op& op : ops_) {
     if (selected_ == 0 && op.kind == OpKind::kSelect) break;  // nobody wants logits
     if (IsCollective(op)) {
@@ -86,6 +91,39 @@ Status CpuExecutor::Run(const Step& step, float* logits) {
     }
   }
   return {};
+}
+
+// The ops run in order as in a step, so that caches hold what they would; medians of several steps.
+Result<std::vector<Executor::OpTime>> CpuExecutor::TimeOps(const Step& step, int repeat) {
+  using Clock = std::chrono::steady_clock;
+  WRING_ASSIGN(Buffer logits, HostDevice().Allocate(std::max(SelectedRows(step), 1U) *
+                                                          logits_stride() * sizeof(float)));
+  std::vector<std::vector<double>> seconds(ops_.size());
+  for (int i = 0; i <= repeat; ++i) {
+    Begin(step, logits.as<float>());
+    for (size_t o = 0; o < ops_.size(); ++o) {
+      if (selected_ == 0 && ops_[o].kind == OpKind::kSelect) break;
+      const auto start = Clock::now();
+      if (IsCollective(ops_[o])) {
+        WRING_TRY(Meet(ops_[o]));
+      } else {
+        RunOp(ops_[o], step);
+      }
+      if (i > 0) seconds[o].push_back(std::chrono::duration<double>(Clock::now() - start).count());
+    }
+  }
+  std::vector<OpTime> times;
+  for (size_t o = 0; o < ops_.size(); ++o) {
+    OpTime t;
+    t.name = OpName(ops_[o].kind);
+    t.count = 1;
+    if (auto& s = seconds[o]; !s.empty()) {
+      std::nth_element(s.begin(), s.begin() + static_cast<ptrdiff_t>(s.size() / 2), s.end());
+      t.seconds = s[s.size() / 2];
+    }
+    times.push_back(std::move(t));
+  }
+  return times;
 }
 
 void CpuExecutor::RunOp(const Op& op, const Step& step) {

@@ -17,6 +17,7 @@ class CpuExecutor final : public Executor {
                                                   ThreadPool& threads,
                                                   const ExecutorOptions& options);
   Status Run(const Step& step, float* logits) override;
+  Result<std::vector<OpTime>> TimeOps(const Step& step, int repeat) override;
   float* hidden() override { return slot(Slot::kHidden); }
   uint64_t hidden_stride() const override { return stride(Slot::kHidden); }
 
@@ -34,6 +35,8 @@ class CpuExecutor final : public Executor {
   // Below this many multiply-adds an op is not worth a meeting of the threads (about a microsecond).
   static constexpr uint64_t kSerialWork = 20'000;
 
+  // What Run() does before its ops.
+  void Begin(const Step& step, float* logits);
   void RunOp(const Op& op, const Step& step);
   Status Meet(const Op& op);
   void Embed(const Op& op, const Step& step);

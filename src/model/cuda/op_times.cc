@@ -6,23 +6,6 @@
 #include "model/cuda/cuda_executor.h"
 
 namespace wring {
-namespace {
-
-std::string_view RoleName(WeightRole role) {
-  switch (role) {
-    case WeightRole::kQ: return "q";
-    case WeightRole::kK: return "k";
-    case WeightRole::kV: return "v";
-    case WeightRole::kO: return "o";
-    case WeightRole::kGate: return "gate";
-    case WeightRole::kUp: return "up";
-    case WeightRole::kDown: return "down";
-    default: return "head";
-  }
-}
-
-}  // namespace
-
 Executor::OpTime CudaExecutor::Describe(const Stage& stage, const Step& step) const {
   OpTime t;
   switch (stage.work) {
@@ -53,7 +36,7 @@ Executor::OpTime CudaExecutor::Describe(const Stage& stage, const Step& step) co
     case Work::kLinear:
       for (const LinearPart& p : stage.op->parts) {
         t.name += t.name.empty() ? "" : ", ";
-        t.name += RoleName(p.weight.role);
+        t.name += MatrixName(p.weight.role);
         t.bytes += static_cast<double>(weights_.fragments(p.weight).bytes());
       }
       if (stage.norm != kNoStage && FusesNorm(*stages_[stage.norm].op)) t.name = "norm, " + t.name;

@@ -1,0 +1,65 @@
+#include "analyze/this_machine.h"
+#include "analyze/verify.h"
+#include "bench/random_model.h"
+#include "kernels/cpu/attend.h"
+
+namespace wring::analyze {
+namespace {
+
+// Weights beyond any cache, shapes between those of models of half a billion and of seven billion parameters.
+constexpr const char* kShapes[] = {
+    "layers=6,hidden=2048,heads=16,kv=4,ffn=5632,vocab=4096:Q8_0",
+    "layers=10,hidden=2048,heads=16,kv=4,ffn=5632,vocab=4096:Q4_K",
+    "layers=24,hidden=768,heads=12,kv=4,ffn=2048,vocab=16384:Q4_0",
+    "layers=3,hidden=2048,heads=32,kv=8,ffn=5632,vocab=4096:F16",
+};
+
+std::vector<Workload> Steps() {
+  std::vector<Workload> steps;
+  for (const uint32_t rows : {1U, 3U, 8U, 16U, 32U, 96U, 256U, 512U})
+    steps.push_back(Prefill(1, rows));
+  for (const uint32_t depth : {128U, 512U, 2048U, 6000U}) steps.push_back(Decode(1, depth));
+  steps.push_back(Decode(4, 1000));
+  steps.push_back(Chunk(64, 1500, 1, 300));
+  return steps;
+}
+
+}  // namespace
+
+Result<Hardware> Calibrate(uint32_t threads, Progress* progress) {
+  WRING_ASSIGN(Hardware h, MeasureThisMachine(threads, progress));
+  std::array<std::vector<Measured>, kUnits> measured;
+  CostOptions options;
+  options.attention_tile = cpu::kAttendTile;
+  const std::vector<Workload> steps = Steps();
+  uint64_t done = 0;
+  const uint64_t all = std::size(kShapes) * steps.size();
+  for (const char* text : kShapes) {
+    WRING_ASSIGN(const auto shape, bench::ParseShape(text));
+    WRING_ASSIGN(const auto file, bench::RandomModelFile::Write(shape, progress));
+    ModelOptions open;
+    open.threads = threads;
+    open.need_text = false;
+    WRING_ASSIGN(const auto model, Model::Open(file.path(), open, progress));
+    for (const Workload& work : steps) {
+      WRING_ASSIGN(const auto timed, TimeOps(*model, work, options, work.rows() > 100 ? 3 : 7));
+      for (const TimedOp& t : timed) {
+        if (t.seconds <= 0) continue;
+        Measured m;
+        m.compute = t.op.cost.flops / PeakOf(t.op.unit, h);
+        m.memory = t.op.cost.bytes() / h.bandwidth;
+        m.rows = IsProduct(t.op.unit) ? t.op.rows : 0;
+        m.seconds = t.seconds;
+        measured[static_cast<size_t>(t.op.unit)].push_back(m);
+      }
+      if (progress != nullptr) progress->Report("timing ops", ++done, all);
+    }
+  }
+  for (size_t u = 0; u < kUnits; ++u) h.constants[u] = FitConstants(measured[u]);
+  h.fitted = fmt::format(
+      "{} ops of this engine here, random weights",
+      measured[0].size() + measured[1].size() + measured[2].size() + measured[3].size());
+  return h;
+}
+
+}  // namespace wring::analyze

@@ -1,0 +1,183 @@
+#include "analyze/verify.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "analyze/svg.h"
+#include "engine/team.h"
+#include "kv/sequence_kv.h"
+
+namespace wring::analyze {
+namespace {
+
+// The step, and the cache that it needs.
+class Setting {
+ public:
+  Result<std::unique_ptr<Executor>> Make(Model& model, const Workload& work, CodecId codec) {
+    WRING_ASSIGN(layout_, CacheLayout(model.spec, codec));
+    uint64_t bytes = 0;
+    uint32_t positions = 1;
+    for (const SequenceWork& s : work.sequences) {
+      bytes += layout_.pool_bytes(s.cached + s.rows);
+      positions = std::max(positions, s.cached + s.rows);
+    }
+    WRING_ASSIGN(pool_, PagePool::Create(HostDevice(), bytes));
+    int32_t slot = 0;
+    for (uint32_t i = 0; i < work.sequences.size(); ++i) {
+      const SequenceWork& s = work.sequences[i];
+      WRING_TRY(kv_.emplace_back(pool_.get(), &layout_).Extend(s.cached + s.rows));
+      step_.sequences.push_back(kv_.back().View());
+      for (uint32_t r = 0; r < s.rows; ++r) {
+        StepRow row;
+        row.sequence = i;
+        row.position = s.cached + r;
+        row.token = static_cast<int32_t>((row.position * 7919 + i * 104729) % model.spec.vocab);
+        if (r + s.logits >= s.rows) row.sampling_slot = slot++;
+        step_.rows.push_back(row);
+      }
+    }
+    ExecutorOptions options;
+    options.max_rows = static_cast<uint32_t>(step_.rows.size());
+    options.positions = positions;
+    return MakeExecutor(model, KvLayouts(layout_), *pool_, options);
+  }
+  const Step& step() const { return step_; }
+
+ private:
+  KvLayout layout_;
+  std::unique_ptr<PagePool> pool_;
+  std::vector<SequenceKv> kv_;
+  Step step_;
+};
+
+std::string_view UnitName(Unit unit) {
+  constexpr std::string_view kNames[] = {"products of packed weights", "products of plain weights",
+                                         "attention", "other ops"};
+  return kNames[static_cast<size_t>(unit)];
+}
+
+}  // namespace
+
+Result<std::vector<TimedOp>> TimeOps(Model& model, const Workload& work, const CostOptions& options,
+                                     int repeat) {
+  std::vector<const WeightFormat*> formats;
+  const std::vector<WeightDecl> decls = WeightsOf(model.spec, ConfigView::Naming::kHuggingFace);
+  for (const WeightDecl& d : decls)
+    formats.push_back(IsMatrix(d.ref.role) ? model.weights->matrix(d.ref).format : nullptr);
+  const Matrices matrices(model.spec, decls, formats, false);
+  Setting setting;
+  WRING_ASSIGN(
+      const auto executor,
+      setting.Make(model, work, options.codec != nullptr ? options.codec->id : CodecId::kF16));
+  WRING_ASSIGN(const auto times, executor->TimeOps(setting.step(), repeat));
+  std::vector<OpCost> ops = PriceEach(model.spec, matrices, work, options);
+  if (ops.size() != times.size()) {
+    return Error(Code::kUnsupported,
+                 "{} is computed in several parts, whose ops cannot be told apart", model.name);
+  }
+  std::vector<TimedOp> timed;
+  for (size_t i = 0; i < ops.size(); ++i) timed.push_back({std::move(ops[i]), times[i].seconds});
+  return timed;
+}
+
+void Compare(const Workload& work, const std::vector<TimedOp>& timed, const Hardware& hardware,
+             Verification* v) {
+  const size_t first = v->ops.size();
+  Compared all;
+  all.phase = work.name;
+  for (const TimedOp& t : timed) {
+    if (t.seconds <= 0) continue;  // an op that the step leaves out
+    const Predicted p = Predict(t.op, hardware);
+    auto at = std::find_if(v->ops.begin() + static_cast<ptrdiff_t>(first), v->ops.end(),
+                           [&](const Compared& c) { return c.op == t.op.name; });
+    if (at == v->ops.end()) {
+      Compared line;
+      line.phase = work.name;
+      line.op = t.op.name;
+      line.unit = t.op.unit;
+      v->ops.push_back(std::move(line));
+      at = v->ops.end() - 1;
+    }
+    for (Compared* c : {&*at, &all}) {
+      ++c->layers;
+      c->predicted += p.seconds;
+      c->roofline += p.roofline;
+      c->measured += t.seconds;
+    }
+  }
+  v->phases.push_back(std::move(all));
+}
+
+Agreement AgreementOf(const std::vector<Compared>& lines, const std::vector<Unit>& units) {
+  Agreement a;
+  std::vector<double> errors;
+  double sx = 0, sy = 0, sxx = 0, sxy = 0, syy = 0;
+  for (const Compared& c : lines) {
+    if (std::find(units.begin(), units.end(), c.unit) == units.end()) continue;
+    errors.push_back(std::fabs(c.error()));
+    a.plain_mape += std::fabs(c.roofline / c.measured - 1);
+    const double x = std::log(c.measured);
+    const double y = std::log(c.predicted);
+    sx += x;
+    sy += y;
+    sxx += x * x;
+    sxy += x * y;
+    syy += y * y;
+  }
+  a.lines = errors.size();
+  if (errors.empty()) return a;
+  const auto n = static_cast<double>(errors.size());
+  const double xx = sxx - sx * sx / n;
+  const double xy = sxy - sx * sy / n;
+  const double yy = syy - sy * sy / n;
+  a.slope = xx > 0 ? xy / xx : 1;
+  a.r2 = xx > 0 && yy > 0 ? xy * xy / (xx * yy) : 1;
+  a.mape = std::accumulate(errors.begin(), errors.end(), 0.0) / n;
+  a.plain_mape /= n;
+  std::sort(errors.begin(), errors.end());
+  a.p90 = errors[std::min(errors.size() - 1, errors.size() * 9 / 10)];
+  return a;
+}
+
+std::string VerificationText(const Verification& v) {
+  const auto line = [](const Compared& c) {
+    return fmt::format("  {:<28}{:<20}{:>12}{:>12}{:>9}{:>14}\n", c.phase,
+                       c.op.empty() ? "all" : c.op, SecondsText(c.predicted),
+                       SecondsText(c.measured), fmt::format("{:+.0f} %", 100 * c.error()),
+                       SecondsText(c.roofline));
+  };
+  std::string text = fmt::format("  {:<28}{:<20}{:>12}{:>12}{:>9}{:>14}\n", "step", "op",
+                                 "predicted", "measured", "error", "plain roofline");
+  for (const Compared& c : v.ops) {
+    if (c.unit != Unit::kVector) text += line(c);
+  }
+  text += "\n";
+  for (const Compared& c : v.phases) text += line(c);
+  text += "\n";
+  for (const Unit unit : {Unit::kMatrix, Unit::kPlainMatrix, Unit::kAttention, Unit::kVector}) {
+    const Agreement a = AgreementOf(v.ops, {unit});
+    if (a.lines == 0) continue;
+    text += fmt::format(
+        "{}: {} lines, mean error {:.1f} %, 90th percentile {:.1f} %, slope {:.2f}, R2 {:.3f}; "
+        "plain roofline {:.1f} %\n",
+        UnitName(unit), a.lines, 100 * a.mape, 100 * a.p90, a.slope, a.r2, 100 * a.plain_mape);
+  }
+  const Agreement steps = AgreementOf(v.phases, {Unit::kVector});
+  text += fmt::format("whole steps: {}, mean error {:.1f} %, worst {:.1f} %\n", steps.lines,
+                      100 * steps.mape,
+                      100 * std::accumulate(v.phases.begin(), v.phases.end(), 0.0,
+                                            [](double most, const Compared& c) {
+                                              return std::max(most, std::fabs(c.error()));
+                                            }));
+  std::vector<Compared> worst = v.ops;
+  std::sort(worst.begin(), worst.end(), [](const Compared& a, const Compared& b) {
+    return std::fabs(std::log(a.predicted / a.measured)) >
+           std::fabs(std::log(b.predicted / b.measured));
+  });
+  text += "furthest off:\n";
+  for (size_t i = 0; i < std::min<size_t>(5, worst.size()); ++i) text += line(worst[i]);
+  return text;
+}
+
+}  // namespace wring::analyze

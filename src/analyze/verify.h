@@ -1,0 +1,52 @@
+// Predicted beside measured: the engine runs a step, each of its ops is timed, and the same ops are priced.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "analyze/fit.h"
+#include "engine/model.h"
+
+namespace wring::analyze {
+
+// One op of a step and what it took.
+struct TimedOp {
+  OpCost op;
+  double seconds = 0;
+};
+
+// Runs the step that `work` is on the model, which the processor computes; medians of `repeat` runs after a first one.
+Result<std::vector<TimedOp>> TimeOps(Model& model, const Workload& work, const CostOptions& options,
+                                     int repeat);
+
+// A line of the comparison: one op of one step, all its layers.
+struct Compared {
+  std::string phase, op;
+  Unit unit = Unit::kVector;
+  uint32_t layers = 0;
+  double predicted = 0, roofline = 0, measured = 0;  // seconds
+  double error() const { return predicted / measured - 1; }
+};
+struct Verification {
+  std::vector<Compared> ops;
+  std::vector<Compared> phases;  // all ops of each step
+};
+void Compare(const Workload& work, const std::vector<TimedOp>& timed, const Hardware& hardware,
+             Verification* v);
+
+// Over lines whose ops are of these units: the least-squares line of ln(predicted) on ln(measured), and errors.
+struct Agreement {
+  size_t lines = 0;
+  double slope = 0, r2 = 0;
+  double mape = 0, p90 = 0;
+  double plain_mape = 0;  // of the plain roofline
+};
+Agreement AgreementOf(const std::vector<Compared>& lines, const std::vector<Unit>& units);
+
+std::string VerificationText(const Verification& v);
+
+// This machine with constants fitted on the engine's own ops over random weights: some formats, 1 to 512 rows, attention at
+// several depths. Takes about a minute. kLimit where there is no memory for it.
+Result<Hardware> Calibrate(uint32_t threads, Progress* progress);
+
+}  // namespace wring::analyze
