@@ -1,17 +1,16 @@
 #include "analyze/this_machine.h"
 #include "analyze/verify.h"
 #include "bench/random_model.h"
-#include "kernels/cpu/attend.h"
 
 namespace wring::analyze {
 namespace {
 
 // Weights beyond any cache, shapes between those of models of half a billion and of seven billion parameters.
 constexpr const char* kShapes[] = {
-    "layers=6,hidden=2048,heads=16,kv=4,ffn=5632,vocab=4096:Q8_0",
-    "layers=10,hidden=2048,heads=16,kv=4,ffn=5632,vocab=4096:Q4_K",
-    "layers=24,hidden=768,heads=12,kv=4,ffn=2048,vocab=16384:Q4_0",
-    "layers=3,hidden=2048,heads=32,kv=8,ffn=5632,vocab=4096:F16",
+    "layers=12,hidden=2048,heads=16,kv=4,ffn=5632,vocab=4096:Q8_0",
+    "layers=20,hidden=2048,heads=16,kv=4,ffn=5632,vocab=4096:Q4_K",
+    "layers=100,hidden=768,heads=12,kv=4,ffn=2048,vocab=16384:Q4_0",
+    "layers=6,hidden=2048,heads=32,kv=8,ffn=5632,vocab=4096:F16",
 };
 
 std::vector<Workload> Steps() {
@@ -30,7 +29,6 @@ Result<Hardware> Calibrate(uint32_t threads, Progress* progress) {
   WRING_ASSIGN(Hardware h, MeasureThisMachine(threads, progress));
   std::array<std::vector<Measured>, kUnits> measured;
   CostOptions options;
-  options.attention_tile = cpu::kAttendTile;
   const std::vector<Workload> steps = Steps();
   uint64_t done = 0;
   const uint64_t all = std::size(kShapes) * steps.size();
@@ -49,6 +47,7 @@ Result<Hardware> Calibrate(uint32_t threads, Progress* progress) {
         m.compute = t.op.cost.flops / PeakOf(t.op.unit, h);
         m.memory = t.op.cost.bytes() / h.bandwidth;
         m.rows = IsProduct(t.op.unit) ? t.op.rows : 0;
+        m.prepared = t.op.prepared;
         m.seconds = t.seconds;
         measured[static_cast<size_t>(t.op.unit)].push_back(m);
       }

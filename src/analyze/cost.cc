@@ -78,6 +78,7 @@ class Pricer {
     c->name.clear();
     const double rows = Rows(op.parts[0].out);
     c->rows = static_cast<uint64_t>(rows);
+    c->prepared = rows * SlotWidth(spec_, op.in);
     c->cost.in = rows * SlotWidth(spec_, op.in) * o_.activation_bytes;
     const bool of_layer = op.parts[0].weight.role != WeightRole::kHead;
     for (const LinearPart& p : op.parts) {

@@ -41,6 +41,7 @@ struct OpCost {
   std::string name;     // "q, k, v", "attend", "rms_norm"
   uint32_t layers = 1;  // how often a step runs it; `cost` is of one
   uint64_t rows = 0;    // of a product
+  double prepared = 0;  // elements of its input, which the processor turns into int8 first
   Cost cost;
 
   Cost total() const;
@@ -78,8 +79,8 @@ struct CostOptions {
   double activation_bytes = 4;
   bool gpu = false;                // ops merged as the GPU's executor runs them
   const KvCodec* codec = nullptr;  // null: float16
-  // Query vectors of one KV head that share one reading of keys and values: a property of the attention kernel. 0: all of
-  // a sequence.
+  // Query vectors of one KV head that share one reading of keys and values from memory: a property of the attention kernel,
+  // where the cache does not keep them between two. 0: all of a sequence.
   uint32_t attention_tile = 0;
   // Positions that a query of global attention reads at most, with a budget; the centroids it chooses them by, a share of
   // the context. 0: all, none.

@@ -11,6 +11,7 @@ namespace wring::analyze {
 struct Measured {
   double compute = 0, memory = 0;  // seconds
   uint64_t rows = 0;               // of a product; 0: it has no rows to round up
+  double prepared = 0;             // elements of its input
   double seconds = 0;
 };
 

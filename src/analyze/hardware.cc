@@ -32,6 +32,7 @@ Result<Constants> ReadConstants(const Json& object, std::string_view what) {
   WRING_ASSIGN(c.compute, Number(object, "compute", what));
   WRING_ASSIGN(c.memory, Number(object, "memory", what));
   c.start = object.value("start_us", 0.0) * 1e-6;
+  c.prepare = object.value("prepare_ns", 0.0) * 1e-9;
   c.tile = std::max(1U, object.value("tile", 1U));
   return c;
 }
@@ -101,6 +102,7 @@ std::string HardwareJson(const Hardware& h) {
     o["efficiency"][kUnitKeys[u]] = {{"compute", c.compute},
                                      {"memory", c.memory},
                                      {"start_us", c.start * 1e6},
+                                     {"prepare_ns", c.prepare * 1e9},
                                      {"tile", c.tile}};
   }
   return o.dump(2) + "\n";
@@ -177,10 +179,11 @@ Predicted Predict(const OpCost& op, const Hardware& hardware) {
   const double slow_compute = compute * rounded / c.compute;
   Predicted p;
   p.roofline = op.layers * std::max(memory, compute);
-  p.seconds = op.layers * (std::max(slow_memory, slow_compute) + c.start);
-  p.bound = c.start > std::max(slow_memory, slow_compute) ? Bound::kStart
-            : slow_compute > slow_memory                  ? Bound::kCompute
-                                                          : Bound::kMemory;
+  const double beside = c.start + c.prepare * op.prepared;
+  p.seconds = op.layers * (std::max(slow_memory, slow_compute) + beside);
+  p.bound = beside > std::max(slow_memory, slow_compute) ? Bound::kStart
+            : slow_compute > slow_memory                 ? Bound::kCompute
+                                                         : Bound::kMemory;
   return p;
 }
 

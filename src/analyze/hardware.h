@@ -10,11 +10,12 @@
 
 namespace wring::analyze {
 
-// What turns a roofline into a prediction: shares of the peaks that kernels reach, what an op costs beside, and rows that
-// a product is rounded up to. 1, 1, 0, 1: the plain roofline.
+// What turns a roofline into a prediction: shares of the peaks that kernels reach, what an op costs beside, what making its
+// input ready costs, and rows that a product is rounded up to. 1, 1, 0, 0, 1: the plain roofline.
 struct Constants {
   double compute = 1, memory = 1;
-  double start = 0;  // seconds an op
+  double start = 0;    // seconds an op
+  double prepare = 0;  // seconds an element of a product's input
   uint32_t tile = 1;
 };
 

@@ -8,7 +8,7 @@ namespace wring::analyze {
 
 Result<Hardware> MeasureThisMachine(uint32_t threads, Progress* progress) {
   ThreadPool pool(threads == 0 ? DefaultThreads() : threads);
-  WRING_ASSIGN(const auto roofs, bench::Roofs::Create(bench::kMemoryBytes / 2, progress));
+  WRING_ASSIGN(const auto roofs, bench::Roofs::Create(bench::kMemoryBytes, progress));
   const bench::ReadRoof read = roofs->Read(pool);
   const bench::ArithmeticRoof arithmetic = bench::Roofs::Arithmetic(pool);
   const bench::Machine machine = bench::ThisMachine();

@@ -15,7 +15,6 @@
 #include "cli/output.h"
 #include "engine/outline.h"
 #include "formats/mapped_file.h"
-#include "kernels/cpu/attend.h"
 #include "model/shard.h"
 
 namespace wring::cli {
@@ -164,7 +163,7 @@ Result<Report> ReportOf(const Arguments& a) {
   options.cost.activation_bytes = gpu ? 2 : 4;
   options.cost.gpu = gpu;
   options.cost.codec = CodecByName(a.Text("--kv"));
-  options.cost.attention_tile = gpu ? 128 : cpu::kAttendTile;
+  if (gpu) options.cost.attention_tile = 128;
   options.cost.budget = static_cast<uint32_t>(a.Integer("--budget"));
   options.cost.centroids = a.Number("--centroids");
   options.cost.lora_rank = static_cast<uint32_t>(a.Integer("--lora-rank"));
@@ -203,9 +202,10 @@ Status Calibrate(const Arguments& a) {
   for (size_t u = 0; u < analyze::kUnits; ++u) {
     const analyze::Constants& c = hardware.constants[u];
     text += fmt::format(
-        "  {:<16} {:>4.0f} % of the arithmetic, {:>4.0f} % of the bandwidth, {:.1f} us an op, rows "
-        "in {}\n",
-        kNames[u], 100 * c.compute, 100 * c.memory, 1e6 * c.start, c.tile);
+        "  {:<16} {:>4.0f} % of the arithmetic, {:>4.0f} % of the bandwidth, {:.1f} us an op, "
+        "{:.2f} ns an "
+        "element of the input, rows in {}\n",
+        kNames[u], 100 * c.compute, 100 * c.memory, 1e6 * c.start, 1e9 * c.prepare, c.tile);
   }
   return Print(text + fmt::format("kept in {}\n", file.string()));
 }
@@ -213,12 +213,13 @@ Status Calibrate(const Arguments& a) {
 // Runs the model's own steps beside their prediction.
 Status Verify(const Arguments& a) {
   WRING_ASSIGN(const std::string path, FindModel(a.Text("MODEL")));
-  WRING_ASSIGN(const analyze::Hardware hardware, HardwareOf(a));
-  if (hardware.fitted.empty()) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(CalibrationFile(ThreadsOf(a)), ignored)) {
     return Error(Code::kInvalid,
                  "this machine is not calibrated: run wring analyze calibrate first, which takes a "
                  "minute");
   }
+  WRING_ASSIGN(const analyze::Hardware hardware, HardwareOf(a));
   ModelOptions options;
   options.threads = ThreadsOf(a);
   options.need_text = false;
@@ -226,7 +227,6 @@ Status Verify(const Arguments& a) {
   WRING_ASSIGN(const auto model, Model::Open(path, options, &bar));
   analyze::CostOptions cost;
   cost.codec = CodecByName(a.Text("--kv"));
-  cost.attention_tile = cpu::kAttendTile;
   WRING_ASSIGN(const auto phases, PhasesOf(a, model->spec));
   analyze::Verification verification;
   uint64_t done = 0;
