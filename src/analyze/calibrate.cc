@@ -39,13 +39,16 @@ Result<Hardware> Calibrate(uint32_t threads, Progress* progress) {
     open.threads = threads;
     open.need_text = false;
     WRING_ASSIGN(const auto model, Model::Open(file.path(), open, progress));
+    WRING_ASSIGN(const ReadMeter meter, ReadMeter::Create(*model->threads, progress));
     for (const Workload& work : steps) {
+      const double before = meter.Now(*model->threads);
       WRING_ASSIGN(const auto timed, TimeOps(*model, work, options, work.rows() > 100 ? 3 : 7));
+      const double bandwidth = (before + meter.Now(*model->threads)) / 2;
       for (const TimedOp& t : timed) {
         if (t.seconds <= 0) continue;
         Measured m;
         m.compute = t.op.cost.flops / PeakOf(t.op.unit, h);
-        m.memory = t.op.cost.bytes() / h.bandwidth;
+        m.memory = t.op.cost.bytes() / bandwidth;
         m.rows = IsProduct(t.op.unit) ? t.op.rows : 0;
         m.prepared = t.op.prepared;
         m.seconds = t.seconds;

@@ -1,7 +1,6 @@
 #include "analyze/this_machine.h"
 
 #include "bench/machine.h"
-#include "bench/roofs.h"
 #include "tensor/buffer.h"
 
 namespace wring::analyze {
@@ -21,6 +20,13 @@ Result<Hardware> MeasureThisMachine(uint32_t threads, Progress* progress) {
   h.bandwidth = read.gb_per_s * 1e9;
   h.peaks = {{"f32", arithmetic.fp32_gflops * 1e9}, {"int8", arithmetic.int8_gops * 1e9}};
   return h;
+}
+
+Result<ReadMeter> ReadMeter::Create(ThreadPool& pool, Progress* progress) {
+  ReadMeter meter;
+  WRING_ASSIGN(meter.roofs_, bench::Roofs::Create(bench::kMemoryBytes, progress));
+  meter.roof_ = meter.roofs_->Read(pool);
+  return meter;
 }
 
 }  // namespace wring::analyze

@@ -219,7 +219,7 @@ Status Verify(const Arguments& a) {
                  "this machine is not calibrated: run wring analyze calibrate first, which takes a "
                  "minute");
   }
-  WRING_ASSIGN(const analyze::Hardware hardware, HardwareOf(a));
+  WRING_ASSIGN(analyze::Hardware hardware, HardwareOf(a));
   ModelOptions options;
   options.threads = ThreadsOf(a);
   options.need_text = false;
@@ -228,16 +228,20 @@ Status Verify(const Arguments& a) {
   analyze::CostOptions cost;
   cost.codec = CodecByName(a.Text("--kv"));
   WRING_ASSIGN(const auto phases, PhasesOf(a, model->spec));
+  WRING_ASSIGN(const auto meter, analyze::ReadMeter::Create(*model->threads, &bar));
   analyze::Verification verification;
   uint64_t done = 0;
   for (const Workload& work : phases) {
     bar.Report("timing ops", done++, phases.size());
+    const double before = meter.Now(*model->threads);
     WRING_ASSIGN(const auto timed,
                  analyze::TimeOps(*model, work, cost, static_cast<int>(a.Integer("--repeat"))));
+    hardware.bandwidth = (before + meter.Now(*model->threads)) / 2;
     analyze::Compare(work, timed, hardware, &verification);
   }
   bar.Clear();
   return Print(fmt::format("{} on {}\n", model->name, hardware.title) +
+               "the bandwidth of each step is measured beside it\n" +
                analyze::VerificationText(verification));
 }
 
