@@ -209,9 +209,6 @@ Matrices::Matrices(const ModelSpec& spec, const WeightFormat& format, bool fragm
 void Matrices::Add(const WeightDecl& d, const WeightFormat* format, bool fragments) {
   const double elements = static_cast<double>(d.rows) * d.cols;
   parameters_ += elements;
-  const bool looked_up =
-      IsGathered(d.ref.role) && !(d.ref.role == WeightRole::kEmbedding && spec_.tied_head);
-  if (!looked_up) active_ += elements;
   if (!IsMatrix(d.ref.role)) {
     bytes_ += elements * sizeof(float);
     return;

@@ -65,14 +65,12 @@ class Matrices {
   const Matrix& of(WeightRef ref) const;
   double parameters() const { return parameters_; }  // of matrices and vectors
   double bytes() const { return bytes_; }
-  // Parameters and bytes that every token meets: all but rows of embeddings that it does not take.
-  double active_parameters() const { return active_; }
 
  private:
   void Add(const WeightDecl& d, const WeightFormat* format, bool fragments);
   const ModelSpec& spec_;
   std::vector<Matrix> matrices_;  // [role][layer]
-  double parameters_ = 0, bytes_ = 0, active_ = 0;
+  double parameters_ = 0, bytes_ = 0;
 };
 
 struct CostOptions {

@@ -2,18 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
-#include <cstring>
 #include <filesystem>
 #include <future>
 
 #include "base/siphash.h"
-#include "engine/config_view.h"
 #include "engine/host_layers.h"
 #include "engine/outline.h"
-#include "formats/gguf.h"
-#include "formats/hf_config.h"
-#include "formats/llama2c.h"
 #include "formats/printable.h"
 #include "kernels/cpu/isa.h"
 #include "model/placement.h"

@@ -26,8 +26,8 @@ struct ModelOptions {
   bool need_text = true;     // load tokenizer and chat template where the file has them
   uint32_t ranks = 1;        // that the model is cut among (engine/team.h)
   int32_t gpu_layers = -1;   // layers that a GPU computes; -1: as many as fit
-  uint64_t pool_bytes = 0;   // of the cache that a GPU must hold beside its layers; 0: not known yet
-  bool reduce = false;       // ranks add their sums: fewer meetings, other bits (model/sharding.h)
+  uint64_t pool_bytes = 0;  // of the cache that a GPU must hold beside its layers; 0: not known yet
+  bool reduce = false;      // ranks add their sums: fewer meetings, other bits (model/sharding.h)
 };
 
 struct Model {

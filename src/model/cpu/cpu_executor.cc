@@ -97,7 +97,7 @@ Status CpuExecutor::Run(const Step& step, float* logits) {
 Result<std::vector<Executor::OpTime>> CpuExecutor::TimeOps(const Step& step, int repeat) {
   using Clock = std::chrono::steady_clock;
   WRING_ASSIGN(Buffer logits, HostDevice().Allocate(std::max(SelectedRows(step), 1U) *
-                                                          logits_stride() * sizeof(float)));
+                                                    logits_stride() * sizeof(float)));
   std::vector<std::vector<double>> seconds(ops_.size());
   for (int i = 0; i <= repeat; ++i) {
     Begin(step, logits.as<float>());
