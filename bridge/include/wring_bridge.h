@@ -41,22 +41,21 @@ typedef enum {
   WRING_UNIGRAM = 3,        /* the most probable cut by the scores (SentencePiece's other model) */
 } WringVocabularyKind;
 typedef struct {
-  int32_t kind;             /* WringVocabularyKind */
-  bool add_prefix;          /* sentence piece, unigram: a space before the text */
+  int32_t kind;    /* WringVocabularyKind */
+  bool add_prefix; /* sentence piece, unigram: a space before the text */
   bool remove_extra_spaces; /* the same: at both ends, and of each run all but one */
-  WringView charsmap; /* the same: SentencePiece's compiled normalisation rules, may be empty */
-  WringView pre;      /* byte-level: GGUF's tokenizer.ggml.pre */
+  WringView charsmap;       /* the same: SentencePiece's compiled normalisation rules, may be empty */
+  WringView pre;       /* byte-level: GGUF's tokenizer.ggml.pre */
   const WringView* tokens;
   size_t token_count;
-  const int32_t* types;    /* GGUF's token types, token_count */
-  const float* scores;     /* token_count, or null */
+  const int32_t* types; /* GGUF's token types, token_count */
+  const float* scores;  /* token_count, or null */
   const WringView* merges; /* "left right" */
   size_t merge_count;
 } WringVocabulary;
 
 WringTokenizer* wring_tokenizer_from_json(WringView json, WringBytes* error);
-WringTokenizer* wring_tokenizer_from_vocabulary(const WringVocabulary* vocabulary,
-                                                WringBytes* error);
+WringTokenizer* wring_tokenizer_from_vocabulary(const WringVocabulary* vocabulary, WringBytes* error);
 void wring_tokenizer_free(WringTokenizer* tokenizer);
 /* out: ids as little-endian uint32. */
 bool wring_tokenizer_encode(const WringTokenizer* tokenizer, WringView text, bool add_special,
@@ -73,8 +72,7 @@ typedef struct WringTemplate WringTemplate;
 WringTemplate* wring_template_compile(WringView source, WringBytes* error);
 void wring_template_free(WringTemplate* t);
 /* context_json: an object; `now` (seconds since 1970, optional) is the clock of strftime_now. */
-bool wring_template_render(const WringTemplate* t, WringView context_json, WringBytes* out,
-                           WringBytes* error);
+bool wring_template_render(const WringTemplate* t, WringView context_json, WringBytes* out, WringBytes* error);
 
 /* ---- grammars: compile on a worker thread, never on an I/O or engine thread ---- */
 typedef struct WringGrammar WringGrammar;
