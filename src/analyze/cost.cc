@@ -38,15 +38,15 @@ class Pricer {
       case OpKind::kLinear: Linear(op, &c); break;
       case OpKind::kAttend: Attend(op, &c); break;
       case OpKind::kKvAppend: Append(&c); break;
-      case OpKind::kRmsNorm: Elements(op, kNormOps, 1, &c); break;
+      case OpKind::kRmsNorm:
       case OpKind::kHeadNorm: Elements(op, kNormOps, 1, &c); break;
       case OpKind::kLayerNorm: Elements(op, kLayerNormOps, 1, &c); break;
       case OpKind::kRope: Elements(op, kRopeOps, 1, &c); break;
       case OpKind::kSiluMul:
       case OpKind::kGeluMul: Elements(op, kActivationOps, 2, &c); break;
-      case OpKind::kGelu: Elements(op, kActivationOps, 1, &c); break;
-      case OpKind::kAdd: Elements(op, 1, 2, &c); break;
+      case OpKind::kGelu:
       case OpKind::kSoftCap: Elements(op, kActivationOps, 1, &c); break;
+      case OpKind::kAdd: Elements(op, 1, 2, &c); break;
       case OpKind::kSelect:
       case OpKind::kPool:
       case OpKind::kGather:

@@ -9,7 +9,8 @@ constexpr uint64_t kNormRows = 8;       // kGemvRows of kernels/cuda
 constexpr uint32_t kAttentionRows = 8;  // kFusedRows
 
 // `first` and then `op` in one launch: what lies between them is neither written nor read.
-OpCost Joined(const OpCost& first, OpCost op, std::string name) {
+OpCost Joined(const OpCost& first, const OpCost& then, std::string name) {
+  OpCost op = then;
   const double between = std::min(first.cost.out, op.cost.in);
   op.name = std::move(name);
   op.cost += first.cost;
@@ -39,20 +40,20 @@ std::vector<OpCost> MergedAsOnGpu(std::vector<OpCost> ops, const Workload& work)
     OpCost& last = launches.back();
     const bool gate = op.kind == OpKind::kSiluMul || op.kind == OpKind::kGeluMul;
     if (op.kind == OpKind::kLinear && IsNorm(last) && op.rows <= kNormRows) {
-      last = Joined(last, std::move(op), "norm, " + op.name);
+      last = Joined(last, op, "norm, " + op.name);
     } else if (IsNorm(op) && last.kind == OpKind::kSelect) {
-      last = Joined(last, std::move(op), op.name);
+      last = Joined(last, op, op.name);
     } else if (gate && last.kind == OpKind::kLinear) {
-      const uint64_t rows = last.rows;
-      const Unit unit = last.unit;
-      last = Joined(last, std::move(op), last.name + ", gate");
-      last.unit = unit;
-      last.kind = OpKind::kLinear;
-      last.rows = rows;
+      const OpCost product = last;
+      last = Joined(product, op, product.name + ", gate");
+      last.unit = product.unit;
+      last.kind = product.kind;
+      last.rows = product.rows;
+      last.prepared = product.prepared;
     } else if (BeforeCache(op) && BeforeCache(last)) {
-      last = Joined(last, std::move(op), "rope, append");
+      last = Joined(last, op, "rope, append");
     } else if (op.kind == OpKind::kAttend && BeforeCache(last) && few) {
-      last = Joined(last, std::move(op), "append, " + op.name);
+      last = Joined(last, op, "append, " + op.name);
     } else {
       launches.push_back(std::move(op));
     }

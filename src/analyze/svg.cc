@@ -216,7 +216,8 @@ std::string SvgOf(const BarPlot& plot) {
                     Text(kWidth / 2, 22, "middle", plot.title, 15, " font-weight=\"bold\"");
   for (size_t i = 0; i < plot.parts.size(); ++i) {
     const double lx = 20 + static_cast<double>(i % 4) * 180;
-    const double ly = kTop + 18 * static_cast<double>(i / 4);
+    const size_t row = i / 4;
+    const double ly = kTop + 18 * static_cast<double>(row);
     svg += fmt::format("<rect x=\"{:g}\" y=\"{:g}\" width=\"12\" height=\"12\" fill=\"{}\"/>\n", lx,
                        ly, Color(static_cast<int>(i)));
     svg += Text(lx + 18, ly + 10, "start", plot.parts[i]);

@@ -63,6 +63,7 @@ Result<std::vector<TimedOp>> TimeOps(Model& model, const Workload& work, const C
                                      int repeat) {
   std::vector<const WeightFormat*> formats;
   const std::vector<WeightDecl> decls = WeightsOf(model.spec, ConfigView::Naming::kHuggingFace);
+  formats.reserve(decls.size());
   for (const WeightDecl& d : decls)
     formats.push_back(IsMatrix(d.ref.role) ? model.weights->matrix(d.ref).format : nullptr);
   const Matrices matrices(model.spec, decls, formats, false);

@@ -39,6 +39,7 @@ std::string TypesOf(const Priced& m) {
       weights[m.formats[i]->name()] += uint64_t{m.decls[i].rows} * m.decls[i].cols;
   }
   std::vector<std::pair<uint64_t, std::string_view>> sorted;
+  sorted.reserve(weights.size());
   for (const auto& [name, count] : weights) sorted.emplace_back(count, name);
   std::sort(sorted.rbegin(), sorted.rend());
   std::string text;

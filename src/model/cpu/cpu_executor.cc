@@ -163,6 +163,7 @@ Status CpuExecutor::Meet(const Op& op) {
   for (uint32_t r = 0; r < rows; ++r)
     std::copy_n(from + r * stride(op.in), mine.count, shown_.data() + uint64_t{r} * mine.count);
   std::vector<uint64_t> sizes;
+  sizes.reserve(slices.size());
   for (Range s : slices) sizes.push_back(uint64_t{rows} * s.count * sizeof(float));
   seen_.resize(uint64_t{rows} * slices.back().end());
   WRING_TRY(options_.link->Gather(std::as_bytes(std::span(shown_)), sizes,
