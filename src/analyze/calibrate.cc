@@ -43,14 +43,12 @@ Result<Hardware> Calibrate(uint32_t threads, Progress* progress) {
     for (const Workload& work : steps) {
       const double before = meter.Now(*model->threads);
       WRING_ASSIGN(const auto timed, TimeOps(*model, work, options, work.rows() > 100 ? 3 : 7));
-      const double bandwidth = (before + meter.Now(*model->threads)) / 2;
+      Hardware now = h;
+      now.bandwidth = (before + meter.Now(*model->threads)) / 2;
       for (const TimedOp& t : timed) {
         if (t.seconds <= 0) continue;
         Measured m;
-        m.compute = t.op.cost.flops / PeakOf(t.op.unit, h);
-        m.memory = t.op.cost.bytes() / bandwidth;
-        m.rows = IsProduct(t.op.unit) ? t.op.rows : 0;
-        m.prepared = t.op.prepared;
+        static_cast<Load&>(m) = LoadOf(t.op, now);
         m.seconds = t.seconds;
         measured[static_cast<size_t>(t.op.unit)].push_back(m);
       }

@@ -103,18 +103,23 @@ class Pricer {
     const uint32_t window = spec_.layer_window(op.layer);
     if (window != 0) c->name = fmt::format("attend, window {}", window);
     const bool budgeted = o_.budget != 0 && window == 0 && spec_.causal;
-    for (const SequenceWork& s : work_.sequences) {
+    const auto& all = work_.sequences;
+    for (size_t i = 0, alike = 0; i < all.size(); i += alike) {
+      const SequenceWork& s = all[i];
+      for (alike = 1; i + alike < all.size() && all[i + alike] == s;) ++alike;
+      const auto times = static_cast<double>(alike);
       double pairs = Pairs(s, spec_.causal, window);
       double seen = s.cached + s.rows;  // positions that the last query sees
       if (const double budget = o_.budget; budgeted && seen > budget) {
         const double centroids = o_.centroids * seen;
         pairs = std::min(pairs, budget * s.rows);
         seen = budget;
-        c->cost.flops += 2 * centroids * spec_.q_width() * s.rows;
-        c->cost.kv_read += centroids * KeyBytes();
+        c->cost.flops += times * 2 * centroids * spec_.q_width() * s.rows;
+        c->cost.kv_read += times * centroids * KeyBytes();
       }
-      c->cost.flops += 4 * pairs * spec_.q_width() + kSoftmaxOps * pairs * spec_.heads;
-      c->cost.kv_read += 2 * KeyBytes() * (budgeted ? Passes(s) * seen : PositionsRead(s, window));
+      c->cost.flops += times * pairs * (4.0 * spec_.q_width() + kSoftmaxOps * spec_.heads);
+      c->cost.kv_read +=
+          times * 2 * KeyBytes() * (budgeted ? Passes(s) * seen : PositionsRead(s, window));
     }
     c->cost.in = Bytes(Slot::kQ);
     c->cost.out = Bytes(Slot::kAttention);

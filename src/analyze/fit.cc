@@ -4,19 +4,11 @@
 #include <cmath>
 
 namespace wring::analyze {
-double PredictedSeconds(const Measured& m, const Constants& c) {
-  const double rounded = m.rows == 0 ? 1
-                                     : static_cast<double>(RoundUp<uint64_t>(m.rows, c.tile)) /
-                                           static_cast<double>(m.rows);
-  return std::max(m.memory / c.memory, m.compute * rounded / c.compute) + c.start +
-         c.prepare * m.prepared;
-}
-
 namespace {
 
 double Loss(const std::vector<Measured>& measured, const Constants& c) {
   double sum = 0;
-  for (const Measured& m : measured) sum += std::fabs(std::log(PredictedSeconds(m, c) / m.seconds));
+  for (const Measured& m : measured) sum += std::fabs(std::log(SecondsOf(m, c) / m.seconds));
   return sum;
 }
 
@@ -102,7 +94,7 @@ FitError ErrorOf(const std::vector<Measured>& measured, const Constants& c) {
   std::vector<double> errors;
   FitError e;
   for (const Measured& m : measured) {
-    errors.push_back(std::fabs(PredictedSeconds(m, c) / m.seconds - 1));
+    errors.push_back(std::fabs(SecondsOf(m, c) / m.seconds - 1));
     e.mape += errors.back() / static_cast<double>(measured.size());
   }
   if (errors.empty()) return e;

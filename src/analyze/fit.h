@@ -7,15 +7,9 @@
 
 namespace wring::analyze {
 
-// One op, measured, beside what its operations and its bytes take at the machine's full rates.
-struct Measured {
-  double compute = 0, memory = 0;  // seconds
-  uint64_t rows = 0;               // of a product; 0: it has no rows to round up
-  double prepared = 0;             // elements of its input
+struct Measured : Load {
   double seconds = 0;
 };
-
-double PredictedSeconds(const Measured& m, const Constants& c);
 
 // Those that make the sum of |ln(predicted / measured)| least, over a grid that is refined around its best.
 Constants FitConstants(const std::vector<Measured>& measured);

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 
+#include "kernels/cuda/kernels.h"
+
 namespace wring::analyze {
 namespace {
-
-constexpr uint64_t kNormRows = 8;       // kGemvRows of kernels/cuda
-constexpr uint32_t kAttentionRows = 8;  // kFusedRows
 
 // `first` and then `op` in one launch: what lies between them is neither written nor read.
 OpCost Joined(const OpCost& first, const OpCost& then, std::string name) {
@@ -30,7 +29,7 @@ bool BeforeCache(const OpCost& op) {
 
 std::vector<OpCost> MergedAsOnGpu(std::vector<OpCost> ops, const Workload& work) {
   const bool few = std::all_of(work.sequences.begin(), work.sequences.end(),
-                               [](const SequenceWork& s) { return s.rows <= kAttentionRows; });
+                               [](const SequenceWork& s) { return s.rows <= cuda::kFusedRows; });
   std::vector<OpCost> launches;
   for (OpCost& op : ops) {
     if (launches.empty()) {
@@ -39,7 +38,7 @@ std::vector<OpCost> MergedAsOnGpu(std::vector<OpCost> ops, const Workload& work)
     }
     OpCost& last = launches.back();
     const bool gate = op.kind == OpKind::kSiluMul || op.kind == OpKind::kGeluMul;
-    if (op.kind == OpKind::kLinear && IsNorm(last) && op.rows <= kNormRows) {
+    if (op.kind == OpKind::kLinear && IsNorm(last) && op.rows <= cuda::kGemvRows) {
       last = Joined(last, op, "norm, " + op.name);
     } else if (IsNorm(op) && last.kind == OpKind::kSelect) {
       last = Joined(last, op, op.name);

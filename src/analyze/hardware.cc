@@ -50,7 +50,6 @@ Result<Hardware> Read(const Json& object, std::string_view what) {
   WRING_ASSIGN(const double bandwidth, Number(object, "bandwidth_gb_s", what));
   h.memory = memory * 1e9;
   h.bandwidth = bandwidth * 1e9;
-  h.cache = object.value("cache_mb", 0.0) * 1e6;
   const auto peaks = object.find("tflops");
   if (peaks == object.end() || !peaks->is_object() || peaks->empty()) {
     return Error(Code::kInvalid, "{}: {} needs \"tflops\", rates by arithmetic as {{\"f16\": 312}}",
@@ -94,8 +93,7 @@ std::string HardwareJson(const Hardware& h) {
             {"source", h.source},
             {"fitted", h.fitted},
             {"memory_gb", h.memory / 1e9},
-            {"bandwidth_gb_s", h.bandwidth / 1e9},
-            {"cache_mb", h.cache / 1e6}};
+            {"bandwidth_gb_s", h.bandwidth / 1e9}};
   for (const auto& [arithmetic, rate] : h.peaks) o["tflops"][arithmetic] = rate / 1e12;
   for (size_t u = 0; u < kUnits; ++u) {
     const Constants& c = h.constants[u];
@@ -166,24 +164,47 @@ double PeakOf(Unit unit, const Hardware& hardware) {
   return hardware.Peak({"f16", "f32"});
 }
 
-Predicted Predict(const OpCost& op, const Hardware& hardware) {
-  const Constants& c = hardware.of(op.unit);
+Load LoadOf(const OpCost& op, const Hardware& hardware) {
   const double peak = PeakOf(op.unit, hardware);
-  const double rounded =
-      IsProduct(op.unit) && op.rows > 0
-          ? static_cast<double>(RoundUp<uint64_t>(op.rows, c.tile)) / static_cast<double>(op.rows)
-          : 1;
-  const double memory = op.cost.bytes() / hardware.bandwidth;
-  const double compute = peak > 0 ? op.cost.flops / peak : 0;
-  const double slow_memory = memory / c.memory;
-  const double slow_compute = compute * rounded / c.compute;
+  Load load;
+  load.compute = peak > 0 ? op.cost.flops / peak : 0;
+  load.memory = op.cost.bytes() / hardware.bandwidth;
+  load.rows = IsProduct(op.unit) ? op.rows : 0;
+  load.prepared = op.prepared;
+  return load;
+}
+
+namespace {
+
+struct Parts {
+  double compute, memory, beside;
+};
+Parts PartsOf(const Load& load, const Constants& c) {
+  const double rounded = load.rows == 0
+                             ? 1
+                             : static_cast<double>(RoundUp<uint64_t>(load.rows, c.tile)) /
+                                   static_cast<double>(load.rows);
+  return {load.compute * rounded / c.compute, load.memory / c.memory,
+          c.start + c.prepare * load.prepared};
+}
+
+}  // namespace
+
+double SecondsOf(const Load& load, const Constants& c) {
+  const Parts p = PartsOf(load, c);
+  return std::max(p.compute, p.memory) + p.beside;
+}
+
+Predicted Predict(const OpCost& op, const Hardware& hardware) {
+  const Load load = LoadOf(op, hardware);
+  const Parts parts = PartsOf(load, hardware.of(op.unit));
+  const double longer = std::max(parts.compute, parts.memory);
   Predicted p;
-  p.roofline = op.layers * std::max(memory, compute);
-  const double beside = c.start + c.prepare * op.prepared;
-  p.seconds = op.layers * (std::max(slow_memory, slow_compute) + beside);
-  p.bound = beside > std::max(slow_memory, slow_compute) ? Bound::kStart
-            : slow_compute > slow_memory                 ? Bound::kCompute
-                                                         : Bound::kMemory;
+  p.roofline = op.layers * std::max(load.memory, load.compute);
+  p.seconds = op.layers * (longer + parts.beside);
+  p.bound = parts.beside > longer          ? Bound::kStart
+            : parts.compute > parts.memory ? Bound::kCompute
+                                           : Bound::kMemory;
   return p;
 }
 

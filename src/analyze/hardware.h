@@ -1,4 +1,4 @@
-// Machines by name, and how long an op takes on one: the roofline, with four constants where they were fitted.
+// Machines by name, and how long an op takes on one: the roofline, with a few constants where they were fitted.
 #pragma once
 
 #include <array>
@@ -24,7 +24,6 @@ struct Hardware {
   std::string fitted;    // what the constants were fitted on; empty: the plain roofline
   double memory = 0;     // bytes
   double bandwidth = 0;  // bytes a second
-  double cache = 0;      // bytes of the last level
   std::map<std::string, double> peaks;      // operations a second by arithmetic: "f16", "int8"
   std::array<Constants, kUnits> constants;  // by Unit
 
@@ -43,6 +42,15 @@ Result<std::vector<Hardware>> ParseHardware(std::string_view json, std::string_v
 
 enum class Bound : uint8_t { kCompute, kMemory, kStart };
 std::string_view BoundName(Bound bound);
+
+// What an op takes at the machine's full rates, and what else its time goes by.
+struct Load {
+  double compute = 0, memory = 0;  // seconds
+  uint64_t rows = 0;               // of a product; 0: it has no rows to round up
+  double prepared = 0;             // elements of its input
+};
+Load LoadOf(const OpCost& op, const Hardware& hardware);
+double SecondsOf(const Load& load, const Constants& c);
 
 struct Predicted {
   double seconds = 0;   // of all layers

@@ -196,16 +196,8 @@ std::string ReportHtml(const Report& r) {
   }
   if (!r.phases.empty()) html += Roofline(r) + TimeBars(r);
   for (const PhaseReport& p : r.phases) {
-    html += fmt::format("<h2>{}</h2>\n<p>{}, {:.0f} tokens/s; plain roofline {}.</p>\n",
-                        EscapeXml(p.work.name), SecondsText(p.seconds),
-                        static_cast<double>(p.work.rows()) / p.seconds, SecondsText(p.roofline)) +
-            Table(p);
-    html += fmt::format(
-        "<p class=\"note\">10 % more bandwidth: {:+.1f} % of the time; 10 % more arithmetic: "
-        "{:+.1f} %; weights 10 % smaller: "
-        "{:+.1f} %; cache 10 % smaller: {:+.1f} %.</p>\n",
-        100 * (p.with_bandwidth - 1), 100 * (p.with_arithmetic - 1), 100 * (p.with_weights - 1),
-        100 * (p.with_cache - 1));
+    html += fmt::format("<h2>{}</h2>\n<p>{}.</p>\n{}<p class=\"note\">{}.</p>\n",
+                        EscapeXml(p.work.name), SpeedText(p), Table(p), WhatIfText(p));
   }
   return html + CaseStudy(r) + "</body></html>\n";
 }

@@ -91,7 +91,6 @@ Report Analyze(const ModelSpec& spec, const Matrices& matrices, const Hardware& 
   r.parameters = matrices.parameters();
   r.weight_bytes = matrices.bytes();
   r.cache_bytes = spec.causal ? CacheBytes(spec, codec) : 0;
-  r.context = spec.context;
   for (const Workload& work : options.phases)
     r.phases.push_back(PhaseOf(spec, matrices, hardware, options.cost, work));
   if (options.training) {
@@ -120,6 +119,19 @@ Report Analyze(const ModelSpec& spec, const Matrices& matrices, const Hardware& 
   return r;
 }
 
+std::string SpeedText(const PhaseReport& p) {
+  return fmt::format("{}, {:.0f} tokens/s; plain roofline {}", SecondsText(p.seconds),
+                     static_cast<double>(p.work.rows()) / p.seconds, SecondsText(p.roofline));
+}
+
+std::string WhatIfText(const PhaseReport& p) {
+  return fmt::format(
+      "10 % more bandwidth: {:+.1f} % of the time; 10 % more arithmetic: {:+.1f} %; weights 10 % "
+      "smaller: {:+.1f} %; cache 10 % smaller: {:+.1f} %",
+      100 * (p.with_bandwidth - 1), 100 * (p.with_arithmetic - 1), 100 * (p.with_weights - 1),
+      100 * (p.with_cache - 1));
+}
+
 std::string ReportText(const Report& r) {
   std::string text =
       fmt::format("{} on {}: {} parameters, {} of weights ({}), {} of cache a position ({})\n",
@@ -132,9 +144,7 @@ std::string ReportText(const Report& r) {
                       r.hardware.fitted.empty() ? "plain roofline: real times are longer"
                                                 : "constants fitted on " + r.hardware.fitted);
   for (const PhaseReport& p : r.phases) {
-    text += fmt::format("\n{}: {}, {:.0f} tokens/s; plain roofline {}\n", p.work.name,
-                        SecondsText(p.seconds), static_cast<double>(p.work.rows()) / p.seconds,
-                        SecondsText(p.roofline));
+    text += fmt::format("\n{}: {}\n", p.work.name, SpeedText(p));
     text += fmt::format("  {:<22}{:>7}{:>7}{:>12}{:>11}{:>9}  {:<8}{:>10}{:>8}\n", "op", "layers",
                         "rows", "FLOP", "bytes", "FLOP/B", "bound", "time", "share");
     for (size_t i = 0; i < p.ops.size(); ++i) {
@@ -149,12 +159,7 @@ std::string ReportText(const Report& r) {
     text += fmt::format("  {:<22}{:>7}{:>7}{:>12}{:>11}{:>9.2f}  {:<8}{:>10}\n", "all", "", "",
                         CountText(p.total.flops), BytesText(p.total.bytes()), p.total.intensity(),
                         "", SecondsText(p.seconds));
-    text += fmt::format(
-        "  10 % more bandwidth: {:+.1f} % of the time; 10 % more arithmetic: {:+.1f} %; weights 10 "
-        "% smaller: {:+.1f} %; cache "
-        "10 % smaller: {:+.1f} %\n",
-        100 * (p.with_bandwidth - 1), 100 * (p.with_arithmetic - 1), 100 * (p.with_weights - 1),
-        100 * (p.with_cache - 1));
+    text += "  " + WhatIfText(p) + "\n";
   }
   if (r.training) text += TrainingText(r);
   if (r.turning_batch > 0) {

@@ -31,7 +31,6 @@ struct Report {
   double parameters = 0;
   double weight_bytes = 0;  // held
   double cache_bytes = 0;   // of a position
-  uint32_t context = 0;     // of the model
   std::vector<PhaseReport> phases;
   std::optional<TrainingCost> training;
   TrainingOptions training_options;
@@ -51,6 +50,10 @@ struct ReportOptions {
 
 Report Analyze(const ModelSpec& spec, const Matrices& matrices, const Hardware& hardware,
                const ReportOptions& options);
+
+// Sentences of a step that the reports share: its speed; what would change it.
+std::string SpeedText(const PhaseReport& phase);
+std::string WhatIfText(const PhaseReport& phase);
 
 std::string ReportText(const Report& report);
 std::string ReportCsv(const Report& report);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "analyze/svg.h"
+#include "formats/printable.h"
 
 namespace wring::analyze {
 namespace {
@@ -96,7 +97,7 @@ Result<std::vector<Trend>> ParseTrends(std::string_view csv, std::string_view wh
     if (at == trends.end()) {
       trends.emplace_back();
       at = trends.end() - 1;
-      at->name = name;
+      at->name = Printable(std::string(name), 64);
       at->title = TitleOf(name);
     }
     at->points.push_back(p);

@@ -11,6 +11,7 @@ struct SequenceWork {
   uint32_t cached = 0;  // positions before the step
   uint32_t rows = 1;    // tokens that the step computes
   uint32_t logits = 1;  // rows whose logits are wanted
+  bool operator==(const SequenceWork&) const = default;
 };
 
 struct Workload {

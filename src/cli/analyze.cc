@@ -9,12 +9,14 @@
 #include "analyze/verify.h"
 #include "base/atomic_file.h"
 #include "bench/machine.h"
+#include "bench/random_blocks.h"
 #include "bench/random_model.h"
 #include "cli/models.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "engine/outline.h"
 #include "formats/mapped_file.h"
+#include "formats/printable.h"
 #include "model/shard.h"
 
 namespace wring::cli {
@@ -48,16 +50,6 @@ std::string TypesOf(const Priced& m) {
   return text;
 }
 
-Result<const WeightFormat*> FormatNamed(const std::string& name) {
-  std::string names;
-  for (size_t i = 0; i < kFormatCount; ++i) {
-    const WeightFormat& f = Format(static_cast<FormatId>(i));
-    if (f.name() == name) return &f;
-    names += fmt::format("{}{}", names.empty() ? "" : ", ", f.name());
-  }
-  return Error(Code::kInvalid, "there is no weight type \"{}\": use {}", name, names);
-}
-
 Result<Priced> ModelOf(const Arguments& a) {
   Priced m;
   if (a.Has("--shape")) {
@@ -71,12 +63,12 @@ Result<Priced> ModelOf(const Arguments& a) {
     WRING_ASSIGN(const std::string path, FindModel(a.Text("MODEL")));
     WRING_ASSIGN(Outline outline, OutlineOf(path));
     WRING_ASSIGN(m.formats, FormatsOf(outline));
-    m.name = std::filesystem::path(path).filename().string();
+    m.name = Printable(std::filesystem::path(path).filename().string(), 96);
     m.spec = outline.spec;
     m.decls = std::move(outline.source.weights);
   }
   if (a.Has("--weights")) {
-    WRING_ASSIGN(const WeightFormat* format, FormatNamed(a.Text("--weights")));
+    WRING_ASSIGN(const WeightFormat* format, bench::FormatByName(a.Text("--weights")));
     for (size_t i = 0; i < m.decls.size(); ++i) {
       if (m.formats[i] == nullptr) continue;
       if (m.decls[i].cols % format->block_cols() != 0) {
@@ -175,6 +167,7 @@ Result<Report> ReportOf(const Arguments& a) {
     options.training.emplace();
     options.training->batch = a.Integers("--batch")[0];
     options.training->length = static_cast<uint32_t>(a.Integer("--prompt"));
+    options.training->dropout = !spec.causal;  // as BERT is trained; today's decoders are not
   }
   Report report = analyze::Analyze(spec, matrices, hardware, options);
   report.model = m.name;
@@ -229,6 +222,14 @@ Status Verify(const Arguments& a) {
   analyze::CostOptions cost;
   cost.codec = CodecByName(a.Text("--kv"));
   WRING_ASSIGN(const auto phases, PhasesOf(a, model->spec));
+  for (const Workload& work : phases) {
+    for (const analyze::SequenceWork& q : work.sequences) {
+      if (q.rows <= model->spec.context && q.cached <= model->spec.context - q.rows) continue;
+      return Error(Code::kInvalid,
+                   "{} is more than the {} positions of {}: make --prompt or --context smaller",
+                   work.name, model->spec.context, model->name);
+    }
+  }
   WRING_ASSIGN(const auto meter, analyze::ReadMeter::Create(*model->threads, &bar));
   analyze::Verification verification;
   uint64_t done = 0;
@@ -284,9 +285,11 @@ Status Analyze(const Arguments& a) {
                  "--help");
   }
   if (a.Has("--verify")) {
-    if (a.Has("--shape") || a.Has("--on") || a.Has("--weights") || a.Integer("--tp") != 1) {
+    if (a.Has("--shape") || a.Has("--on") || a.Has("--weights") || a.Integer("--tp") != 1 ||
+        a.Text("--phase") == "train") {
       return Error(Code::kInvalid,
-                   "--verify runs a model here: leave --shape, --on, --weights and --tp out");
+                   "--verify runs a model here: leave --shape, --on, --weights, --tp and --phase "
+                   "train out");
     }
     return Verify(a);
   }

@@ -94,9 +94,8 @@ CommandRow AnalyzeCommand() {
       {{"--shape", "SHAPE:TYPE", Kind::kText, "", 0, 0, "",
         "a shape instead of MODEL, as for wring bench"},
        {"--on", "MACHINE", Kind::kText, "", 0, 0, "",
-        "a100, a100-40gb, a40, epyc-9654, h100, h200, l40s, m4, rtx-4090, xeon-8480, or a JSON "
-        "file; by default this machine, "
-        "measured"},
+        "a machine by name, as h100, rtx-4090 or epyc-9654 (another name lists all), or a JSON "
+        "file; by default this machine, measured"},
        {"--threads", "N", Kind::kInteger, "0", 0, 1024, "",
         "of this machine; 0: every processor of the process"},
        {"--verify", "", Kind::kFlag, "", 0, 0, "",
@@ -106,7 +105,8 @@ CommandRow AnalyzeCommand() {
         "all|prefill|decode|chunk|verify|encoder|train",
         "what is computed; all: a prompt, and decode. chunk: --prompt tokens of a prompt beside "
         "--batch sequences that decode; "
-        "verify: --draft proposed tokens a sequence; train: --batch texts of --prompt tokens"},
+        "verify: --draft proposed tokens a sequence; train: --batch texts of --prompt tokens, "
+        "encoders with dropout"},
        {"--batch", "N", Kind::kIntegers, "1", 1, 65536, "", "sequences; a list"},
        {"--prompt", "N", Kind::kInteger, "2048", 1, 1 << 24, "", "tokens of a prompt or text"},
        {"--context", "N", Kind::kIntegers, "2048", 0, 1 << 24, "",

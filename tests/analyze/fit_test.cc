@@ -94,7 +94,7 @@ TEST(FitConstantsTest, FindsWhatMadeTheTimes) {
       m.rows = rows;
       m.compute = 2 * static_cast<double>(rows) * k * 4000 / 100e12;
       m.memory = 2 * (k * 4000 + static_cast<double>(rows) * (k + 4000)) / 1e12;
-      m.seconds = PredictedSeconds(m, made);
+      m.seconds = SecondsOf(m, made);
       measured.push_back(m);
     }
   }
