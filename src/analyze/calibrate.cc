@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <map>
+
 #include "analyze/this_machine.h"
 #include "analyze/verify.h"
 #include "bench/random_model.h"
@@ -23,6 +26,25 @@ std::vector<Workload> Steps() {
   return steps;
 }
 
+// Ops of one name are alike in these shapes: one each, with the median of its layers.
+std::vector<TimedOp> OfLayers(const std::vector<TimedOp>& timed) {
+  std::map<std::string, std::pair<const OpCost*, std::vector<double>>> names;
+  for (const TimedOp& t : timed) {
+    if (t.seconds <= 0) continue;  // an op that the step leaves out
+    auto& [op, seconds] = names[t.op.name];
+    op = &t.op;
+    seconds.push_back(t.seconds);
+  }
+  std::vector<TimedOp> all;
+  for (auto& [name, of] : names) {
+    auto& seconds = of.second;
+    const auto middle = seconds.begin() + static_cast<ptrdiff_t>(seconds.size() / 2);
+    std::nth_element(seconds.begin(), middle, seconds.end());
+    all.push_back({*of.first, *middle});
+  }
+  return all;
+}
+
 }  // namespace
 
 Result<Hardware> Calibrate(uint32_t threads, Progress* progress) {
@@ -39,17 +61,20 @@ Result<Hardware> Calibrate(uint32_t threads, Progress* progress) {
     open.threads = threads;
     open.need_text = false;
     WRING_ASSIGN(const auto model, Model::Open(file.path(), open, progress));
-    WRING_ASSIGN(const ReadMeter meter, ReadMeter::Create(*model->threads, progress));
+    WRING_ASSIGN(const SpeedMeter meter, SpeedMeter::Create(*model->threads, progress));
     for (const Workload& work : steps) {
-      const double before = meter.Now(*model->threads);
+      const Speed before = meter.Now(*model->threads);
       WRING_ASSIGN(const auto timed, TimeOps(*model, work, options, work.rows() > 100 ? 3 : 7));
-      Hardware now = h;
-      now.bandwidth = (before + meter.Now(*model->threads)) / 2;
-      for (const TimedOp& t : timed) {
-        if (t.seconds <= 0) continue;
+      const Speed after = meter.Now(*model->threads);
+      // All times as they would be at the usual pace of the arithmetic: that is what the constants are of.
+      Hardware now = Between(h, before, after);
+      const double pace = now.Peak({"int8"}) / h.Peak({"int8"});
+      now.peaks = h.peaks;
+      now.bandwidth /= pace;
+      for (const TimedOp& t : OfLayers(timed)) {
         Measured m;
         static_cast<Load&>(m) = LoadOf(t.op, now);
-        m.seconds = t.seconds;
+        m.seconds = t.seconds * pace;
         measured[static_cast<size_t>(t.op.unit)].push_back(m);
       }
       if (progress != nullptr) progress->Report("timing ops", ++done, all);

@@ -4,6 +4,9 @@
 #include <cmath>
 
 #include "analyze/gpu_merge.h"
+#include "kernels/cpu/attend.h"
+#include "kernels/cpu/isa.h"
+#include "kernels/cpu/linear.h"
 #include "quant/fragments/fragments.h"
 
 namespace wring::analyze {
@@ -16,6 +19,19 @@ constexpr double kNormOps = 4;
 constexpr double kLayerNormOps = 7;
 constexpr double kActivationOps = 8;
 constexpr double kRopeOps = 3;  // an element: two multiplications, one sum
+
+// Activation tiles of so many rows.
+uint64_t Tiles(uint64_t rows) {
+  const uint32_t widest = cpu::BestKernels().widest_tile;
+  uint64_t tiles = rows / widest;
+  for (uint64_t r = tiles * widest; r < rows; ++tiles)
+    r += cpu::TileRows(static_cast<uint32_t>(rows - r), widest);
+  return tiles;
+}
+// Into how many pieces a processor cuts making an input ready.
+uint32_t PreparePieces(uint64_t rows, uint64_t cols) {
+  return static_cast<uint32_t>(std::max<uint64_t>(Tiles(rows) / cpu::PrepareGrain(cols), 1));
+}
 
 // Prices the ops of one step.
 class Pricer {
@@ -78,7 +94,13 @@ class Pricer {
     c->name.clear();
     const double rows = Rows(op.parts[0].out);
     c->rows = static_cast<uint64_t>(rows);
-    c->prepared = rows * SlotWidth(spec_, op.in);
+    const uint32_t cols = SlotWidth(spec_, op.in);
+    c->beside = rows * cols;
+    c->pieces = PreparePieces(c->rows, cols);
+    const auto passes = static_cast<double>(Tiles(c->rows));
+    const auto blocks = static_cast<double>(CeilDiv<uint64_t>(c->rows, cpu::RowBlock(cols)));
+    const bool packed = c->unit == Unit::kMatrix;
+    const bool direct = c->rows <= (packed ? cpu::kDirectRows : 1);
     c->cost.in = rows * SlotWidth(spec_, op.in) * o_.activation_bytes;
     const bool of_layer = op.parts[0].weight.role != WeightRole::kHead;
     for (const LinearPart& p : op.parts) {
@@ -86,6 +108,9 @@ class Pricer {
       c->name += fmt::format("{}{}", c->name.empty() ? "" : ", ", MatrixName(p.weight.role));
       c->cost.flops += 2 * rows * m.rows * m.cols;
       c->cost.weights += m.bytes;
+      const double weights = static_cast<double>(m.rows) * m.cols;
+      if (!direct) c->expanded += blocks * weights;
+      if (direct && packed) c->unpacked += passes * weights;
       c->cost.out += rows * m.rows * o_.activation_bytes;
       if (op.add_to_out) c->cost.in += rows * m.rows * o_.activation_bytes;
       if (o_.lora_rank == 0 || !of_layer) continue;
@@ -120,29 +145,42 @@ class Pricer {
       c->cost.flops += times * pairs * (4.0 * spec_.q_width() + kSoftmaxOps * spec_.heads);
       c->cost.kv_read +=
           times * 2 * KeyBytes() * (budgeted ? Passes(s) * seen : PositionsRead(s, window));
+      const uint64_t group = spec_.group();
+      uint64_t at = 0;
+      ForTiles(s, window, cpu::kAttendTile, [&](uint64_t begin, uint64_t end) {
+        const uint64_t blocks = CeilDiv<uint64_t>(end, kBlockTokens) - begin / kBlockTokens;
+        const uint64_t queries = std::min<uint64_t>(cpu::kAttendTile, s.rows * group - at);
+        at += cpu::kAttendTile;
+        c->beside += times * static_cast<double>(queries * blocks * spec_.kv_heads);
+      });
     }
+    c->pieces = static_cast<uint32_t>(std::clamp(c->beside, 1.0, 1e9));
     c->cost.in = Bytes(Slot::kQ);
     c->cost.out = Bytes(Slot::kAttention);
   }
-  uint32_t Passes(const SequenceWork& s) const {
-    const uint64_t vectors = uint64_t{s.rows} * spec_.group();
-    return o_.attention_tile == 0
-               ? 1
-               : static_cast<uint32_t>(CeilDiv<uint64_t>(vectors, o_.attention_tile));
+  // Query vectors of one reading: of all where the cache keeps what was read.
+  uint64_t Tile(const SequenceWork& s) const {
+    return o_.attention_tile != 0 ? o_.attention_tile : uint64_t{s.rows} * spec_.group();
   }
-  // Of all passes: each reads from what its first query sees first to what its last one sees last.
-  double PositionsRead(const SequenceWork& s, uint32_t window) const {
-    const uint32_t passes = Passes(s);
-    if (!spec_.causal) return static_cast<double>(passes) * (s.cached + s.rows);
-    double read = 0;
-    for (uint32_t i = 0; i < passes; ++i) {
-      const uint64_t tile = passes == 1 ? uint64_t{s.rows} * spec_.group() : o_.attention_tile;
-      const uint64_t first = s.cached + i * tile / spec_.group();
-      const uint64_t end =
-          s.cached + std::min<uint64_t>(s.rows, CeilDiv<uint64_t>((i + 1) * tile, spec_.group()));
-      const uint64_t begin = window != 0 && first + 1 > window ? first + 1 - window : 0;
-      read += static_cast<double>(end - begin);
+  uint32_t Passes(const SequenceWork& s) const {
+    return static_cast<uint32_t>(CeilDiv<uint64_t>(uint64_t{s.rows} * spec_.group(), Tile(s)));
+  }
+  // Calls see(begin, end) with the positions that each `tile` query vectors in order see together.
+  template <typename See>
+  void ForTiles(const SequenceWork& s, uint32_t window, uint64_t tile, const See& see) const {
+    const uint64_t group = spec_.group();
+    const uint64_t all = s.cached + s.rows;
+    for (uint64_t at = 0; at < s.rows * group; at += tile) {
+      const uint64_t first = s.cached + at / group;
+      const uint64_t end = spec_.causal ? std::min(all, s.cached + CeilDiv(at + tile, group)) : all;
+      see(window != 0 && first + 1 > window ? first + 1 - window : 0, end);
     }
+  }
+  // Of all readings: from what the first query sees first to what the last one sees last.
+  double PositionsRead(const SequenceWork& s, uint32_t window) const {
+    double read = 0;
+    ForTiles(s, window, Tile(s),
+             [&](uint64_t begin, uint64_t end) { read += static_cast<double>(end - begin); });
     return read;
   }
   // Of one position's keys (or values), all heads of a layer.

@@ -12,80 +12,107 @@ double Loss(const std::vector<Measured>& measured, const Constants& c) {
   return sum;
 }
 
-// Looks for the best constants of one tile: a grid of everything but `prepare` first, then what stands around the best of it,
-// by smaller and smaller steps.
+// One constant that is looked for, between bounds; its steps are factors.
+struct Knob {
+  double Constants::*value;
+  double least, most;
+};
+
+// Improves one constant after the other by smaller and smaller factors, from several beginnings.
 class Search {
  public:
-  Search(const std::vector<Measured>& measured, uint32_t tile) : measured_(measured) {
-    double longest = 0;
-    double elements = 0;  // of the largest input
-    for (const Measured& m : measured) {
-      least_ = least_ == 0 ? m.seconds : std::min(least_, m.seconds);
-      longest = std::max(longest, m.seconds);
-      elements = std::max(elements, m.prepared);
-    }
-    most_ = elements > 0 ? longest / elements : 0;
-    best_.tile = tile;
-    loss_ = Loss(measured_, best_);
+  explicit Search(const std::vector<Measured>& measured) : measured_(measured) {
+    // Beyond the roof, since what is small stays in a cache that the roof was not measured in.
+    knobs_ = {{&Constants::compute, 0.01, 1.05}, {&Constants::memory, 0.02, 8}};
+    Add(&Constants::start, [](const Measured&) { return 1.0; });
+    Add(&Constants::beside, [](const Measured& m) { return m.beside; });
+    Add(&Constants::unpack, [](const Measured& m) { return m.unpacked; });
+    Add(&Constants::expand, [](const Measured& m) { return m.expanded; });
   }
-  void Run() {
-    const uint32_t tile = best_.tile;
-    for (double compute = 0.1; compute <= 1.001; compute += 0.1) {
-      for (double memory = 0.1; memory <= 1.201; memory += 0.1) {
-        for (double start = 0; start <= 1.001; start += 0.125)
-          Consider({compute, memory, start * least_, 0, tile});
-      }
-    }
-    for (double step = 0.1; step > 0.001; step /= 1.6) {
-      for (int round = 0; round < 3; ++round) Around(step);
-    }
-  }
-  const Constants& best() const { return best_; }
-  double loss() const { return loss_; }
 
- private:
-  void Around(double step) {
-    const Constants at = best_;
-    const int ways = most_ > 0 ? 1 : 0;
-    for (int i = -1; i <= 1; ++i) {
-      for (int j = -1; j <= 1; ++j) {
-        for (int k = -1; k <= 1; ++k) {
-          for (int l = -ways; l <= ways; ++l) {
-            Consider({at.compute + i * step, at.memory + j * step, at.start + k * step * least_,
-                      at.prepare + l * step * most_, at.tile});
-          }
+  Constants Run(uint32_t tile, double* loss) const {
+    Constants best;
+    *loss = -1;
+    for (const double compute : {0.3, 0.8}) {
+      for (const double memory : {0.5, 1.0}) {
+        for (const double share : {0.02, 0.3}) {
+          Constants c;
+          c.tile = tile;
+          for (const Knob& k : knobs_) c.*k.value = share * k.most;
+          c.compute = compute;
+          c.memory = memory;
+          const double l = Descend(&c);
+          if (*loss >= 0 && l >= *loss) continue;
+          *loss = l;
+          best = c;
         }
       }
     }
+    return best;
   }
-  void Consider(const Constants& c) {
-    if (!(c.compute > 0.02) || !(c.memory > 0.02) || c.compute > 1.05 || c.memory > 1.3 ||
-        c.start < 0 || c.prepare < 0)
-      return;
-    const double loss = Loss(measured_, c);
-    if (loss >= loss_) return;
-    loss_ = loss;
-    best_ = c;
+
+ private:
+  // A constant for what `amount` says of each; the most is where that alone takes as long as what took longest for it.
+  template <typename Amount>
+  void Add(double Constants::*value, const Amount& amount) {
+    std::vector<double> rates;
+    for (const Measured& m : measured_) {
+      if (amount(m) > 0) rates.push_back(m.seconds / amount(m));
+    }
+    if (rates.empty()) return;
+    const auto middle = rates.begin() + static_cast<ptrdiff_t>(rates.size() / 2);
+    std::nth_element(rates.begin(), middle, rates.end());
+    knobs_.push_back({value, *middle * 1e-6, *middle});
+  }
+  // One knob or two at once: a sum of absolute values has edges along which only two together go down.
+  double Descend(Constants* c) const {
+    double loss = Loss(measured_, *c);
+    const auto turned = [](Constants at, const Knob& k, double f) {
+      at.*k.value = std::clamp(at.*k.value * f, k.least, k.most);
+      return at;
+    };
+    for (double factor = 2; factor > 1.002;) {
+      bool better = false;
+      const auto consider = [&](const Constants& next) {
+        const double l = Loss(measured_, next);
+        if (l >= loss) return;
+        loss = l;
+        *c = next;
+        better = true;
+      };
+      for (size_t i = 0; i < knobs_.size(); ++i) {
+        for (const double f : {factor, 1 / factor}) {
+          consider(turned(*c, knobs_[i], f));
+          for (size_t j = 0; j < i; ++j) {
+            for (const double g : {factor, 1 / factor})
+              consider(turned(turned(*c, knobs_[i], f), knobs_[j], g));
+          }
+        }
+      }
+      if (!better) factor = std::sqrt(factor);
+    }
+    return loss;
   }
 
   const std::vector<Measured>& measured_;
-  double least_ = 0;  // the shortest time
-  double most_ = 0;   // seconds an element, at most
-  Constants best_;
-  double loss_ = 0;
+  std::vector<Knob> knobs_;
 };
 
 }  // namespace
 
 Constants FitConstants(const std::vector<Measured>& measured) {
+  const Search search(measured);
+  const bool products =
+      std::any_of(measured.begin(), measured.end(), [](const Measured& m) { return m.rows > 0; });
   Constants best;
   double lowest = -1;
   for (const uint32_t tile : {1U, 4U, 8U, 12U, 16U, 32U, 64U, 128U, 256U}) {
-    Search search(measured, tile);
-    search.Run();
-    if (lowest >= 0 && search.loss() >= lowest) continue;
-    lowest = search.loss();
-    best = search.best();
+    if (tile > 1 && !products) break;
+    double loss = 0;
+    const Constants c = search.Run(tile, &loss);
+    if (lowest >= 0 && loss >= lowest) continue;
+    lowest = loss;
+    best = c;
   }
   return best;
 }

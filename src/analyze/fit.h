@@ -11,7 +11,7 @@ struct Measured : Load {
   double seconds = 0;
 };
 
-// Those that make the sum of |ln(predicted / measured)| least, over a grid that is refined around its best.
+// Those that make the sum of |ln(predicted / measured)| least.
 Constants FitConstants(const std::vector<Measured>& measured);
 
 struct FitError {

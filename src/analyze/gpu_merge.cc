@@ -48,7 +48,7 @@ std::vector<OpCost> MergedAsOnGpu(std::vector<OpCost> ops, const Workload& work)
       last.unit = product.unit;
       last.kind = product.kind;
       last.rows = product.rows;
-      last.prepared = product.prepared;
+      last.beside = product.beside;
     } else if (BeforeCache(op) && BeforeCache(last)) {
       last = Joined(last, op, "rope, append");
     } else if (op.kind == OpKind::kAttend && BeforeCache(last) && few) {

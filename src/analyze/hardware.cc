@@ -32,7 +32,9 @@ Result<Constants> ReadConstants(const Json& object, std::string_view what) {
   WRING_ASSIGN(c.compute, Number(object, "compute", what));
   WRING_ASSIGN(c.memory, Number(object, "memory", what));
   c.start = object.value("start_us", 0.0) * 1e-6;
-  c.prepare = object.value("prepare_ns", 0.0) * 1e-9;
+  c.beside = object.value("beside_ns", 0.0) * 1e-9;
+  c.unpack = object.value("unpack_ns", 0.0) * 1e-9;
+  c.expand = object.value("expand_ns", 0.0) * 1e-9;
   c.tile = std::max(1U, object.value("tile", 1U));
   return c;
 }
@@ -50,6 +52,7 @@ Result<Hardware> Read(const Json& object, std::string_view what) {
   WRING_ASSIGN(const double bandwidth, Number(object, "bandwidth_gb_s", what));
   h.memory = memory * 1e9;
   h.bandwidth = bandwidth * 1e9;
+  h.threads = object.value("threads", 0U);
   const auto peaks = object.find("tflops");
   if (peaks == object.end() || !peaks->is_object() || peaks->empty()) {
     return Error(Code::kInvalid, "{}: {} needs \"tflops\", rates by arithmetic as {{\"f16\": 312}}",
@@ -93,6 +96,7 @@ std::string HardwareJson(const Hardware& h) {
             {"source", h.source},
             {"fitted", h.fitted},
             {"memory_gb", h.memory / 1e9},
+            {"threads", h.threads},
             {"bandwidth_gb_s", h.bandwidth / 1e9}};
   for (const auto& [arithmetic, rate] : h.peaks) o["tflops"][arithmetic] = rate / 1e12;
   for (size_t u = 0; u < kUnits; ++u) {
@@ -100,7 +104,9 @@ std::string HardwareJson(const Hardware& h) {
     o["efficiency"][kUnitKeys[u]] = {{"compute", c.compute},
                                      {"memory", c.memory},
                                      {"start_us", c.start * 1e6},
-                                     {"prepare_ns", c.prepare * 1e9},
+                                     {"beside_ns", c.beside * 1e9},
+                                     {"unpack_ns", c.unpack * 1e9},
+                                     {"expand_ns", c.expand * 1e9},
                                      {"tile", c.tile}};
   }
   return o.dump(2) + "\n";
@@ -170,7 +176,10 @@ Load LoadOf(const OpCost& op, const Hardware& hardware) {
   load.compute = peak > 0 ? op.cost.flops / peak : 0;
   load.memory = op.cost.bytes() / hardware.bandwidth;
   load.rows = IsProduct(op.unit) ? op.rows : 0;
-  load.prepared = op.prepared;
+  const uint32_t threads = std::max(hardware.threads, 1U);
+  load.beside = op.beside * CeilDiv(op.pieces, threads) / op.pieces;
+  load.unpacked = op.unpacked / threads;
+  load.expanded = op.expanded / threads;
   return load;
 }
 
@@ -184,8 +193,8 @@ Parts PartsOf(const Load& load, const Constants& c) {
                              ? 1
                              : static_cast<double>(RoundUp<uint64_t>(load.rows, c.tile)) /
                                    static_cast<double>(load.rows);
-  return {load.compute * rounded / c.compute, load.memory / c.memory,
-          c.start + c.prepare * load.prepared};
+  return {load.compute * rounded / c.compute + c.unpack * load.unpacked + c.expand * load.expanded,
+          load.memory / c.memory, c.start + c.beside * load.beside};
 }
 
 }  // namespace

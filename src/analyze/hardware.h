@@ -10,12 +10,14 @@
 
 namespace wring::analyze {
 
-// What turns a roofline into a prediction: shares of the peaks that kernels reach, what an op costs beside, what making its
-// input ready costs, and rows that a product is rounded up to. 1, 1, 0, 0, 1: the plain roofline.
+// What turns a roofline into a prediction: shares of the peaks that kernels reach, what an op costs, what a processor does for
+// it that is neither (OpCost), and rows that a product is rounded up to. As they stand: the plain roofline.
 struct Constants {
   double compute = 1, memory = 1;
-  double start = 0;    // seconds an op
-  double prepare = 0;  // seconds an element of a product's input
+  double start = 0;   // seconds an op
+  double beside = 0;  // seconds a unit of OpCost::beside
+  double unpack = 0;  // seconds a weight of OpCost::unpacked, on one thread
+  double expand = 0;  // of OpCost::expanded
   uint32_t tile = 1;
 };
 
@@ -24,6 +26,7 @@ struct Hardware {
   std::string fitted;    // what the constants were fitted on; empty: the plain roofline
   double memory = 0;     // bytes
   double bandwidth = 0;  // bytes a second
+  uint32_t threads = 0;  // of a processor, as it was measured; 0: not known
   std::map<std::string, double> peaks;      // operations a second by arithmetic: "f16", "int8"
   std::array<Constants, kUnits> constants;  // by Unit
 
@@ -45,9 +48,10 @@ std::string_view BoundName(Bound bound);
 
 // What an op takes at the machine's full rates, and what else its time goes by.
 struct Load {
-  double compute = 0, memory = 0;  // seconds
-  uint64_t rows = 0;               // of a product; 0: it has no rows to round up
-  double prepared = 0;             // elements of its input
+  double compute = 0, memory = 0;     // seconds
+  uint64_t rows = 0;                  // of a product; 0: it has no rows to round up
+  double beside = 0;                  // of the thread that has most of it
+  double unpacked = 0, expanded = 0;  // of a thread
 };
 Load LoadOf(const OpCost& op, const Hardware& hardware);
 double SecondsOf(const Load& load, const Constants& c);

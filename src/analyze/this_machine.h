@@ -10,15 +10,23 @@ namespace wring::analyze {
 // With so many threads, 0: every processor of the process. kLimit where there is no memory to measure with.
 Result<Hardware> MeasureThisMachine(uint32_t threads, Progress* progress);
 
-// The bandwidth at this moment, to stand beside times taken now: on a machine that others share it moves.
-class ReadMeter {
+// How fast the machine is at this moment, to stand beside times taken now: one that others share changes.
+struct Speed {
+  double bandwidth = 0;   // bytes a second
+  double arithmetic = 0;  // int8 operations a second
+};
+class SpeedMeter {
  public:
-  static Result<ReadMeter> Create(ThreadPool& pool, Progress* progress);
-  double Now(ThreadPool& pool) const { return roofs_->Again(pool, roof_) * 1e9; }  // bytes a second
+  static Result<SpeedMeter> Create(ThreadPool& pool, Progress* progress);
+  Speed Now(ThreadPool& pool) const;
 
  private:
   std::unique_ptr<bench::Roofs> roofs_;
   bench::ReadRoof roof_;
 };
+
+// The machine as fast as it was on average between two measurements: what it does beside reading memory takes longer by as
+// much as its arithmetic is slower.
+Hardware Between(const Hardware& hardware, const Speed& before, const Speed& after);
 
 }  // namespace wring::analyze

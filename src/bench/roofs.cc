@@ -39,8 +39,8 @@ double ReadOnce(ThreadPool& pool, const Buffer& buffer, uint64_t bytes,
   return static_cast<double>(passes * chunks * chunk) / Since(start) / 1e9;
 }
 
-// Operations a second (in 1e9) of a register loop on every thread at once: the best of several tries.
-double Rate(ThreadPool& pool, uint64_t (*loop)(uint64_t), double ops_per_round) {
+// Operations a second (in 1e9) of a register loop on every thread at once: the best of some tries.
+double Rate(ThreadPool& pool, uint64_t (*loop)(uint64_t), double ops_per_round, int tries = 5) {
   // Rounds that take about half a millisecond; many of them, so that threads end together.
   uint64_t rounds = 1000;
   while (true) {
@@ -51,7 +51,7 @@ double Rate(ThreadPool& pool, uint64_t (*loop)(uint64_t), double ops_per_round) 
   }
   const size_t items = 32 * pool.threads();
   double best = 0;
-  for (int attempt = 0; attempt < 5; ++attempt) {
+  for (int attempt = 0; attempt < tries; ++attempt) {
     const auto start = Clock::now();
     pool.ParallelFor(items, 1, [&](size_t begin, size_t end, size_t) {
       for (size_t i = begin; i < end; ++i) sink.fetch_add(loop(rounds), std::memory_order_relaxed);
@@ -104,6 +104,11 @@ ArithmeticRoof Roofs::Arithmetic(ThreadPool& pool) {
   roof.narrow_gops = std::max(roof.int8_gops, Rate(pool, k.narrow, k.narrow_ops));
   roof.fp32_gflops = Rate(pool, k.fp32, k.fp32_ops);
   return roof;
+}
+
+double Roofs::Int8Now(ThreadPool& pool) {
+  const RoofKernels k = RoofKernelsFor(cpu::BestKernels().isa);
+  return Rate(pool, k.int8, k.int8_ops, 1);
 }
 
 }  // namespace wring::bench

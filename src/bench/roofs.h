@@ -42,6 +42,8 @@ class Roofs {
   // GB/s of one more pass of the pattern that won: the roof at this moment, to stand beside a figure taken now.
   double Again(ThreadPool& pool, const ReadRoof& roof);
   static ArithmeticRoof Arithmetic(ThreadPool& pool);
+  // int8_gops by one try: the rate at this moment.
+  static double Int8Now(ThreadPool& pool);
 
  private:
   explicit Roofs(Buffer buffer) : buffer_(std::move(buffer)) {}

@@ -193,13 +193,19 @@ Status Calibrate(const Arguments& a) {
                   hardware.title, hardware.bandwidth / 1e9, hardware.Peak({"f32"}) / 1e9,
                   hardware.Peak({"int8"}) / 1e9, hardware.fitted);
   constexpr const char* kNames[] = {"packed products", "plain products", "attention", "other ops"};
+  constexpr const char* kBeside[] = {"an element of the input", "an element of the input",
+                                     "a query and block of keys", "beside"};
   for (size_t u = 0; u < analyze::kUnits; ++u) {
     const analyze::Constants& c = hardware.constants[u];
     text += fmt::format(
         "  {:<16} {:>4.0f} % of the arithmetic, {:>4.0f} % of the bandwidth, {:.1f} us an op, "
-        "{:.2f} ns an "
-        "element of the input, rows in {}\n",
-        kNames[u], 100 * c.compute, 100 * c.memory, 1e6 * c.start, 1e9 * c.prepare, c.tile);
+        "{:.2f} "
+        "ns {}{}\n",
+        kNames[u], 100 * c.compute, 100 * c.memory, 1e6 * c.start, 1e9 * c.beside, kBeside[u],
+        IsProduct(static_cast<analyze::Unit>(u))
+            ? fmt::format(", {:.0f} and {:.0f} ps a weight to unpack and to expand",
+                          1e12 * c.unpack, 1e12 * c.expand)
+            : "");
   }
   return Print(text + fmt::format("kept in {}\n", file.string()));
 }
@@ -230,20 +236,20 @@ Status Verify(const Arguments& a) {
                    work.name, model->spec.context, model->name);
     }
   }
-  WRING_ASSIGN(const auto meter, analyze::ReadMeter::Create(*model->threads, &bar));
+  WRING_ASSIGN(const auto meter, analyze::SpeedMeter::Create(*model->threads, &bar));
   analyze::Verification verification;
   uint64_t done = 0;
   for (const Workload& work : phases) {
     bar.Report("timing ops", done++, phases.size());
-    const double before = meter.Now(*model->threads);
+    const analyze::Speed before = meter.Now(*model->threads);
     WRING_ASSIGN(const auto timed,
                  analyze::TimeOps(*model, work, cost, static_cast<int>(a.Integer("--repeat"))));
-    hardware.bandwidth = (before + meter.Now(*model->threads)) / 2;
-    analyze::Compare(work, timed, hardware, &verification);
+    const analyze::Speed after = meter.Now(*model->threads);
+    analyze::Compare(work, timed, analyze::Between(hardware, before, after), &verification);
   }
   bar.Clear();
   return Print(fmt::format("{} on {}\n", model->name, hardware.title) +
-               "the bandwidth of each step is measured beside it\n" +
+               "how fast the machine is was measured beside each step\n" +
                analyze::VerificationText(verification));
 }
 

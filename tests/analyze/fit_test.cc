@@ -86,7 +86,7 @@ INSTANTIATE_TEST_SUITE_P(Vidur, FitTest,
                          [](const auto& machine) { return std::string(machine.param.name); });
 
 TEST(FitConstantsTest, FindsWhatMadeTheTimes) {
-  const Constants made = {0.6, 0.8, 5e-6, 0, 64};
+  const Constants made = {.compute = 0.6, .memory = 0.8, .start = 5e-6, .tile = 64};
   std::vector<Measured> measured;
   for (const uint64_t rows : {1, 8, 60, 64, 100, 200, 500, 1000, 3000}) {
     for (const double k : {1000.0, 4000.0}) {

@@ -31,7 +31,7 @@ TEST(HardwareTest, WhatIsWrittenIsReadAgain) {
     EXPECT_DOUBLE_EQ(r.constants[u].compute, h.constants[u].compute);
     EXPECT_DOUBLE_EQ(r.constants[u].memory, h.constants[u].memory);
     EXPECT_NEAR(r.constants[u].start, h.constants[u].start, 1e-15);
-    EXPECT_NEAR(r.constants[u].prepare, h.constants[u].prepare, 1e-18);
+    EXPECT_NEAR(r.constants[u].beside, h.constants[u].beside, 1e-18);
     EXPECT_EQ(r.constants[u].tile, h.constants[u].tile);
   }
 }

@@ -8,6 +8,7 @@
 // Both are the same whatever the number of rows, the tile, the thread or the instruction set.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -27,6 +28,22 @@ inline uint32_t TileRows(uint32_t remaining, uint32_t widest) {
   }
   return 1;
 }
+
+// An op of fewer multiply-adds is not worth a meeting of the threads (about a microsecond).
+inline constexpr uint64_t kSerialWork = 20'000;
+
+// Up to this many rows of a packed matrix read its panels directly; more expand each panel once for all of them.
+inline constexpr uint32_t kDirectRows = 4;
+
+// Rows whose activations should stay in a core's second-level cache while panels pass by. A multiple of 24 is one of every
+// tile width, so that a tile never straddles two blocks.
+inline uint32_t RowBlock(uint64_t cols) {
+  constexpr uint64_t kActCacheBytes = 384 << 10;
+  return static_cast<uint32_t>(std::max<uint64_t>(kActCacheBytes / cols / 24 * 24, 24));
+}
+
+// Tiles that one thread makes ready at least, of rows of so many columns.
+inline size_t PrepareGrain(uint64_t cols) { return 1 + kSerialWork / (cols * 4); }
 
 struct Int8Acts {
   uint32_t rows = 0;

@@ -21,7 +21,6 @@ namespace wring::cpu::HWY_NAMESPACE {
 // The widest activation tile: its int32 and float accumulators, a code vector and temporaries fit the
 // register file (32 of AVX-512: 12 + 12 + few). With 16 registers the float sums live in L1.
 constexpr int kWidestTile = HWY_TARGET == HWY_AVX3_DL ? 12 : 8;
-constexpr uint32_t kDirectRows = 4;  // up to this many rows read packed panels directly
 // Decode waits for memory. The hardware's prefetcher stops at a page's end and starts anew with each panel;
 // asking this many bytes ahead, over the panel's end into the next one, keeps loads under way.
 constexpr size_t kAhead = 4096;

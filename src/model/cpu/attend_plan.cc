@@ -52,7 +52,18 @@ uint32_t AttendRunner::Head(const AttendUnit& unit, uint32_t n) const {
                                                      : g * spec_.kv_heads + unit.kv_head;
 }
 
-void AttendRunner::Block(const AttendUnit& unit, uint32_t block, const float* q, uint64_t q_stride,
+void AttendRunner::Queries::Gather(const AttendRunner& runner, const AttendUnit& unit,
+                                   const float* q, uint64_t q_stride) {
+  if (unit_ == &unit) return;
+  unit_ = &unit;
+  const uint32_t head_dim = runner.spec_.head_dim;
+  for (uint32_t n = 0; n < unit.count; ++n) {
+    const float* head = q + runner.Row(unit, n) * q_stride + runner.Head(unit, n) * head_dim;
+    for (uint32_t d = 0; d < head_dim; ++d) tile_[d * unit.count + n] = head[d];
+  }
+}
+
+void AttendRunner::Block(const AttendUnit& unit, uint32_t block, const Queries& queries,
                          float* partial) const {
   // Segments are in order of positions and begin at block borders.
   const auto& segments = step_.sequences[unit.sequence].segments;
@@ -61,12 +72,9 @@ void AttendRunner::Block(const AttendUnit& unit, uint32_t block, const float* q,
   while (s + 1 < segments.size() && segments[s + 1].base <= block * kBlockTokens) ++s;
   const uint32_t in_segment = block - segments[s].base / kBlockTokens;
 
-  alignas(64) float tile[cpu::kAttendTile * 1024];
   uint32_t begin[cpu::kAttendTile];
   uint32_t end[cpu::kAttendTile];
   for (uint32_t n = 0; n < unit.count; ++n) {
-    const float* head = q + Row(unit, n) * q_stride + Head(unit, n) * spec_.head_dim;
-    for (uint32_t d = 0; d < spec_.head_dim; ++d) tile[d * unit.count + n] = head[d];
     const auto [from, to] = VisibleTo(spec_, step_, layer_, step_.rows[Row(unit, n)]);
     const uint32_t base = block * kBlockTokens;
     end[n] = to > base ? std::min(to - base, kBlockTokens) : 0;
@@ -77,7 +85,7 @@ void AttendRunner::Block(const AttendUnit& unit, uint32_t block, const float* q,
   args.keys = pool_.at(kv.keys_at(segments[s], in_segment, layer_, unit.kv_head));
   args.values = pool_.at(kv.values_at(segments[s], in_segment, layer_, unit.kv_head));
   args.head_dim = spec_.head_dim;
-  args.q = tile;
+  args.q = queries.tile_;
   args.count = unit.count;
   args.begin = begin;
   args.end = end;

@@ -42,12 +42,24 @@ class AttendRunner {
         kernels_(kernels),
         padded_(KvCodec::PaddedHead(spec.head_dim)) {}
 
+  // A unit's query vectors as the kernel reads them, [head_dim][count].
+  class Queries {
+   public:
+    // Of `unit`; q as rows of q_stride. Nothing to do where it is the unit that was gathered last.
+    void Gather(const AttendRunner& runner, const AttendUnit& unit, const float* q,
+                uint64_t q_stride);
+
+   private:
+    friend class AttendRunner;
+    const AttendUnit* unit_ = nullptr;
+    alignas(64) float tile_[cpu::kAttendTile * 1024];
+  };
+
   // Floats of one unit's partial: max, sum, output of kAttendTile queries.
   size_t PartialFloats() const { return size_t{cpu::kAttendTile} * (2 + padded_); }
 
   // The partial of a unit's block first_block + `block`.
-  void Block(const AttendUnit& unit, uint32_t block, const float* q, uint64_t q_stride,
-             float* partial) const;
+  void Block(const AttendUnit& unit, uint32_t block, const Queries& queries, float* partial) const;
   // Merges `later` into `partial`.
   void Merge(const AttendUnit& unit, float* partial, const float* later) const;
   // output = partial.output / partial.sum, scattered to rows and heads.

@@ -10,9 +10,6 @@
 namespace wring {
 namespace {
 
-// Activations of a block of rows should stay in a core's second-level cache while panels pass by.
-constexpr uint64_t kActCacheBytes = 384 << 10;
-
 bool UsesInt8(const cpu::Kernels& k, const PackedMatrix& m, bool exact) {
   return !exact && k.linear[static_cast<size_t>(m.format->id())].int8 != nullptr;
 }
@@ -176,37 +173,37 @@ Status CpuExecutor::Meet(const Op& op) {
   return {};
 }
 
-void CpuExecutor::PrepareInt8(const float* in, uint64_t stride, uint32_t rows, uint32_t cols) {
+template <typename Make>
+void CpuExecutor::ForTiles(uint32_t rows, uint32_t cols, const Make& make) {
   std::vector<uint32_t> tiles;  // first rows
   for (uint32_t r = 0; r < rows; r += cpu::TileRows(rows - r, kernels_.widest_tile))
     tiles.push_back(r);
+  threads_.ParallelFor(tiles.size(), cpu::PrepareGrain(cols),
+                       [&](size_t begin, size_t end, size_t) {
+                         for (size_t t = begin; t < end; ++t)
+                           make(tiles[t], cpu::TileRows(rows - tiles[t], kernels_.widest_tile));
+                       });
+}
+
+void CpuExecutor::PrepareInt8(const float* in, uint64_t stride, uint32_t rows, uint32_t cols) {
   const uint64_t blocks = cols / cpu::kActBlock;
-  threads_.ParallelFor(
-      tiles.size(), 1 + kSerialWork / (cols * 4), [&](size_t begin, size_t end, size_t) {
-        for (size_t t = begin; t < end; ++t) {
-          const uint32_t r = tiles[t];
-          const uint32_t n = cpu::TileRows(rows - r, kernels_.widest_tile);
-          const float* x[16];
-          for (uint32_t i = 0; i < n; ++i) x[i] = in + (r + i) * stride;
-          kernels_.elementwise.quantize_tile(x, n, cols, int8_q_.as<int8_t>() + uint64_t{r} * cols,
-                                             int8_scale_.as<float>() + r * blocks,
-                                             int8_sum_.as<float>() + r * blocks,
-                                             int8_isum_.as<int32_t>() + 2 * r * blocks);
-        }
-      });
+  ForTiles(rows, cols, [&](uint32_t r, uint32_t n) {
+    const float* x[16];
+    for (uint32_t i = 0; i < n; ++i) x[i] = in + (r + i) * stride;
+    kernels_.elementwise.quantize_tile(
+        x, n, cols, int8_q_.as<int8_t>() + uint64_t{r} * cols, int8_scale_.as<float>() + r * blocks,
+        int8_sum_.as<float>() + r * blocks, int8_isum_.as<int32_t>() + 2 * r * blocks);
+  });
 }
 
 void CpuExecutor::PrepareF32(const float* in, uint64_t stride, uint32_t rows, uint32_t cols) {
-  auto* out = f32_tiles_.as<float>();
-  for (uint32_t r = 0; r < rows;) {
-    const uint32_t n = cpu::TileRows(rows - r, kernels_.widest_tile);
+  ForTiles(rows, cols, [&](uint32_t r, uint32_t n) {
     for (uint32_t i = 0; i < n; ++i) {
       const float* row = in + (r + i) * stride;
-      float* to = out + uint64_t{r} * cols + i;
+      float* to = f32_tiles_.as<float>() + uint64_t{r} * cols + i;
       for (uint32_t c = 0; c < cols; ++c) to[uint64_t{c} * n] = row[c];
     }
-    r += n;
-  }
+  });
 }
 
 void CpuExecutor::Linear(const Op& op) {
@@ -223,9 +220,7 @@ void CpuExecutor::Linear(const Op& op) {
   if (int8) PrepareInt8(slot(op.in), stride(op.in), rows, cols);
   if (f32) PrepareF32(slot(op.in), stride(op.in), rows, cols);
 
-  // A multiple of 24 is a multiple of every tile width, so that a tile never straddles two row blocks.
-  const auto row_block =
-      static_cast<uint32_t>(std::max<uint64_t>(kActCacheBytes / cols / 24 * 24, 24));
+  const uint32_t row_block = cpu::RowBlock(cols);
   const uint64_t blocks = cols / cpu::kActBlock;
   for (uint32_t r0 = 0; r0 < rows; r0 += row_block) {
     const uint32_t n = std::min(row_block, rows - r0);
@@ -343,10 +338,12 @@ void CpuExecutor::Attend(const Op& op, const Step& step) {
     partials_.resize(std::max(partials_.size(), threads_.threads() * 2 * floats));
     threads_.ParallelFor(units.size(), grain, [&](size_t begin, size_t end, size_t thread) {
       float* partial = partials_.data() + thread * 2 * floats;
+      AttendRunner::Queries queries;
       for (size_t u = begin; u < end; ++u) {
-        runner.Block(units[u], 0, q, q_stride, partial);
+        queries.Gather(runner, units[u], q, q_stride);
+        runner.Block(units[u], 0, queries, partial);
         for (uint32_t b = 1; b < units[u].blocks; ++b) {
-          runner.Block(units[u], b, q, q_stride, partial + floats);
+          runner.Block(units[u], b, queries, partial + floats);
           runner.Merge(units[u], partial, partial + floats);
         }
         runner.Store(units[u], partial, slot(op.out), stride(op.out));
@@ -363,12 +360,16 @@ void CpuExecutor::Attend(const Op& op, const Step& step) {
   }
   partials_.resize(std::max(partials_.size(), items.size() * floats));
   threads_.ParallelFor(items.size(), 1, [&](size_t begin, size_t end, size_t) {
+    AttendRunner::Queries queries;
     for (size_t i = begin; i < end; ++i) {
-      runner.Block(units[items[i].first], items[i].second, q, q_stride,
-                   partials_.data() + i * floats);
+      const AttendUnit& unit = units[items[i].first];
+      queries.Gather(runner, unit, q, q_stride);
+      runner.Block(unit, items[i].second, queries, partials_.data() + i * floats);
     }
   });
-  threads_.ParallelFor(units.size(), units.size(), [&](size_t begin, size_t end, size_t) {
+  const uint64_t merged = items.size() * units[0].count * spec_.head_dim;
+  const size_t grain = merged > kSerialWork ? 1 : units.size();
+  threads_.ParallelFor(units.size(), grain, [&](size_t begin, size_t end, size_t) {
     for (size_t u = begin; u < end; ++u) {
       float* partial = partials_.data() + first[u] * floats;
       for (uint32_t b = 1; b < units[u].blocks; ++b)

@@ -32,8 +32,7 @@ class CpuExecutor final : public Executor {
               PagePool& pool, ThreadPool& threads, const ExecutorOptions& options);
   Status Allocate();
 
-  // Below this many multiply-adds an op is not worth a meeting of the threads (about a microsecond).
-  static constexpr uint64_t kSerialWork = 20'000;
+  static constexpr uint64_t kSerialWork = cpu::kSerialWork;
 
   // What Run() does before its ops.
   void Begin(const Step& step, float* logits);
@@ -51,6 +50,9 @@ class CpuExecutor final : public Executor {
   void Attend(const Op& op, const Step& step);
   void Select(const Op& op, const Step& step);
   void BuildRopeTables(const Step& step);
+  // Calls make(first row, rows) for every activation tile.
+  template <typename Make>
+  void ForTiles(uint32_t rows, uint32_t cols, const Make& make);
   void PrepareInt8(const float* in, uint64_t stride, uint32_t rows, uint32_t cols);
   void PrepareF32(const float* in, uint64_t stride, uint32_t rows, uint32_t cols);
 
