@@ -1,5 +1,5 @@
 # The commands of every day; CMakePresets.json says how each build is configured.
-#   make demo | serve | test | bench | quality | goldens | lint | asan | tsan | neon | fuzz | cuda | cuda-release | cuda-check | build | setup | clean | help
+#   make demo | serve | test | bench | quality | goldens | lint | count | asan | tsan | neon | fuzz | cuda | cuda-release | cuda-check | build | setup | clean | help
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .SUFFIXES:
@@ -98,6 +98,11 @@ lint: ## clang-format, clang-tidy, cppcheck, cargo clippy, shellcheck
 	@tools/setup lint
 	@$(call build,release) >/dev/null
 	@tools/lint
+
+.PHONY: count
+count: setup ## the bytes that kernels touch, counted in a build for that, beside the bytes that analyze prices
+	@$(call build,count)
+	@ctest --preset count --no-tests=error
 
 .PHONY: asan
 asan: setup ## every test under the address and undefined-behaviour sanitizers

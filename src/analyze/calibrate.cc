@@ -40,7 +40,7 @@ std::vector<TimedOp> OfLayers(const std::vector<TimedOp>& timed) {
     auto& seconds = of.second;
     const auto middle = seconds.begin() + static_cast<ptrdiff_t>(seconds.size() / 2);
     std::nth_element(seconds.begin(), middle, seconds.end());
-    all.push_back({*of.first, *middle});
+    all.push_back({*of.first, *middle, {}});
   }
   return all;
 }

@@ -55,8 +55,17 @@ class Pricer {
       case OpKind::kAttend: Attend(op, &c); break;
       case OpKind::kKvAppend: Append(&c); break;
       case OpKind::kRmsNorm:
-      case OpKind::kHeadNorm: Elements(op, kNormOps, 1, &c); break;
-      case OpKind::kLayerNorm: Elements(op, kLayerNormOps, 1, &c); break;
+        Elements(op, kNormOps, 1, &c);
+        c.cost.weights = sizeof(float) * spec_.hidden;
+        break;
+      case OpKind::kHeadNorm:
+        Elements(op, kNormOps, 1, &c);
+        c.cost.weights = sizeof(float) * spec_.head_dim;
+        break;
+      case OpKind::kLayerNorm:
+        Elements(op, kLayerNormOps, 1, &c);
+        c.cost.weights = 2 * sizeof(float) * spec_.hidden;
+        break;
       case OpKind::kRope: Elements(op, kRopeOps, 1, &c); break;
       case OpKind::kSiluMul:
       case OpKind::kGeluMul: Elements(op, kActivationOps, 2, &c); break;
@@ -83,7 +92,7 @@ class Pricer {
   void Embed(const Op& op, OpCost* c) const {
     const auto& m = matrices_.of(op.weight);
     c->name = "embed";
-    c->cost.weights = rows_ * m.bytes / m.rows;
+    c->cost.weights = rows_ * m.read / m.rows;
     c->cost.out = Bytes(op.out);
     if (op.add_to_out) c->cost.in = Bytes(op.out);
   }
@@ -107,11 +116,13 @@ class Pricer {
       const auto& m = matrices_.of(p.weight);
       c->name += fmt::format("{}{}", c->name.empty() ? "" : ", ", MatrixName(p.weight.role));
       c->cost.flops += 2 * rows * m.rows * m.cols;
-      c->cost.weights += m.bytes;
+      c->cost.weights += m.read;
+      if (p.has_bias) c->cost.weights += sizeof(float) * m.rows;
       const double weights = static_cast<double>(m.rows) * m.cols;
       if (!direct) c->expanded += blocks * weights;
       if (direct && packed) c->unpacked += passes * weights;
-      c->cost.out += rows * m.rows * o_.activation_bytes;
+      // A processor stores whole panels.
+      c->cost.out += rows * (o_.gpu ? m.rows : RoundUp(m.rows, kPanelRows)) * o_.activation_bytes;
       if (op.add_to_out) c->cost.in += rows * m.rows * o_.activation_bytes;
       if (o_.lora_rank == 0 || !of_layer) continue;
       const double width = static_cast<double>(m.rows) + m.cols;
@@ -134,17 +145,22 @@ class Pricer {
       for (alike = 1; i + alike < all.size() && all[i + alike] == s;) ++alike;
       const auto times = static_cast<double>(alike);
       double pairs = Pairs(s, spec_.causal, window);
-      double seen = s.cached + s.rows;  // positions that the last query sees
-      if (const double budget = o_.budget; budgeted && seen > budget) {
-        const double centroids = o_.centroids * seen;
-        pairs = std::min(pairs, budget * s.rows);
-        seen = budget;
+      uint64_t seen = s.cached + s.rows;  // positions that the last query sees
+      if (budgeted && seen > o_.budget) {
+        const double centroids = o_.centroids * static_cast<double>(seen);
+        pairs = std::min(pairs, static_cast<double>(o_.budget) * s.rows);
+        seen = o_.budget;
         c->cost.flops += times * 2 * centroids * spec_.q_width() * s.rows;
-        c->cost.kv_read += times * centroids * KeyBytes();
+        c->cost.kv_read += times * centroids * AppendedBytes() / 2;
       }
       c->cost.flops += times * pairs * (4.0 * spec_.q_width() + kSoftmaxOps * spec_.heads);
-      c->cost.kv_read +=
-          times * 2 * KeyBytes() * (budgeted ? Passes(s) * seen : PositionsRead(s, window));
+      if (budgeted) {
+        c->cost.kv_read += times * Passes(s) * ReadBytes(0, seen);
+      } else {
+        ForTiles(s, window, Tile(s), [&](uint64_t begin, uint64_t end) {
+          c->cost.kv_read += times * ReadBytes(begin, end);
+        });
+      }
       const uint64_t group = spec_.group();
       uint64_t at = 0;
       ForTiles(s, window, cpu::kAttendTile, [&](uint64_t begin, uint64_t end) {
@@ -176,22 +192,30 @@ class Pricer {
       see(window != 0 && first + 1 > window ? first + 1 - window : 0, end);
     }
   }
-  // Of all readings: from what the first query sees first to what the last one sees last.
-  double PositionsRead(const SequenceWork& s, uint32_t window) const {
-    double read = 0;
-    ForTiles(s, window, Tile(s),
-             [&](uint64_t begin, uint64_t end) { read += static_cast<double>(end - begin); });
-    return read;
+  // Keys and values of positions [begin, end) of all heads of a layer, as they are read: from the block's first position on,
+  // keys and scales 16 positions at a time.
+  double ReadBytes(uint64_t begin, uint64_t end) const {
+    const uint64_t from = begin / kBlockTokens * kBlockTokens;
+    const auto whole = static_cast<double>(RoundUp<uint64_t>(end, 16) - from);
+    const double keys = whole * spec_.head_dim * codec_.element_bytes;
+    const double values = static_cast<double>(end - from) * KvCodec::PaddedHead(spec_.head_dim) *
+                          codec_.element_bytes;
+    const double scales = codec_.scaled ? 2 * whole * sizeof(float) : 0;
+    return spec_.kv_heads * (keys + values + scales);
   }
-  // Of one position's keys (or values), all heads of a layer.
-  double KeyBytes() const {
-    return static_cast<double>(spec_.kv_heads) * codec_.head_bytes(spec_.head_dim) / kBlockTokens;
+  // Of one position, written: values to the end of their panel.
+  double AppendedBytes() const {
+    const double elements = spec_.head_dim + KvCodec::PaddedHead(spec_.head_dim);
+    const double scales = codec_.scaled ? 2 * sizeof(float) : 0;
+    return spec_.kv_heads * (elements * codec_.element_bytes + scales);
   }
 
   void Append(OpCost* c) const {
     c->cost.flops = spec_.rotary ? kRopeOps * rows_ * spec_.kv_width() : 0;
     c->cost.in = 2 * rows_ * spec_.kv_width() * o_.activation_bytes;
-    c->cost.kv_written = 2 * rows_ * KeyBytes();
+    // A processor rotates keys where they lie, a GPU on their way.
+    if (spec_.rotary && !o_.gpu) c->cost.out = rows_ * spec_.kv_width() * o_.activation_bytes;
+    c->cost.kv_written = rows_ * AppendedBytes();
   }
 
   void Elements(const Op& op, double ops, double inputs, OpCost* c) const {
@@ -210,13 +234,19 @@ class Pricer {
   const double rows_;
 };
 
-double HeldBytes(const WeightFormat& format, uint32_t rows, uint32_t cols, bool fragments) {
+Matrices::Matrix MatrixOf(const WeightFormat& format, uint32_t rows, uint32_t cols,
+                          bool fragments) {
+  Matrices::Matrix m = {rows, cols, &format, 0, 0};
   if (fragments && FragmentsOf(format.id()).record_strips != 0) {
-    const FragmentMatrix m = {format.id(), rows, cols, nullptr};
-    return static_cast<double>(m.bytes());
+    m.bytes = static_cast<double>(FragmentMatrix{format.id(), rows, cols, nullptr}.bytes());
+    m.read = m.bytes;
+    return m;
   }
-  return static_cast<double>(CeilDiv(rows, kPanelRows)) *
-         static_cast<double>(RoundUp<uint64_t>(format.panel_bytes(cols), 64));
+  const auto panels = static_cast<double>(CeilDiv(rows, kPanelRows));
+  const uint64_t panel = format.panel_bytes(cols);
+  m.bytes = panels * static_cast<double>(RoundUp<uint64_t>(panel, 64));
+  m.read = panels * static_cast<double>(panel);
+  return m;
 }
 
 }  // namespace
@@ -257,7 +287,7 @@ void Matrices::Add(const WeightDecl& d, const WeightFormat* format, bool fragmen
     return;
   }
   Matrix& m = matrices_[static_cast<size_t>(d.ref.role) * spec_.layers + d.ref.layer];
-  m = {d.rows, d.cols, format, HeldBytes(*format, d.rows, d.cols, fragments)};
+  m = MatrixOf(*format, d.rows, d.cols, fragments);
   bytes_ += m.bytes;
 }
 

@@ -59,6 +59,7 @@ class Matrices {
     uint32_t rows = 0, cols = 0;
     const WeightFormat* format = nullptr;
     double bytes = 0;  // all of it, as the engine holds it
+    double read = 0;   // of those, without what aligns panels
   };
   // `formats` as the declarations; null for vectors. `fragments`: as a GPU holds them.
   Matrices(const ModelSpec& spec, const std::vector<WeightDecl>& decls,

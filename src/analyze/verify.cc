@@ -78,7 +78,8 @@ Result<std::vector<TimedOp>> TimeOps(Model& model, const Workload& work, const C
                  "{} is computed in several parts, whose ops cannot be told apart", model.name);
   }
   std::vector<TimedOp> timed;
-  for (size_t i = 0; i < ops.size(); ++i) timed.push_back({std::move(ops[i]), times[i].seconds});
+  for (size_t i = 0; i < ops.size(); ++i)
+    timed.push_back({std::move(ops[i]), times[i].seconds, times[i].touched});
   return timed;
 }
 

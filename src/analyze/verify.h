@@ -13,6 +13,7 @@ namespace wring::analyze {
 struct TimedOp {
   OpCost op;
   double seconds = 0;
+  touched::Bytes touched{};  // in a build that counts them
 };
 
 // Runs the step that `work` is on the model, which the processor computes; medians of `repeat` runs after a first one.

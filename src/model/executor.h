@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "base/touched.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/registry.h"
 #include "kv/layout.h"
@@ -67,6 +68,7 @@ class Executor {
     uint32_t count = 0;  // in a step
     double seconds = 0;  // of one
     double bytes = 0;    // that one must read: weights or cache
+    touched::Bytes touched{};  // by one, in a build that counts them
   };
   virtual Result<std::vector<OpTime>> TimeOps(const Step& step, int repeat);
 

@@ -83,12 +83,13 @@ TEST_F(CostTest, QueriesOfAPromptHaveQueryHeads) {
             2 * 128 * 512 * 4.0);
 }
 TEST_F(CostTest, AGroupOfHeadsSharesOneReadOfKeysAndValues) {
+  // Keys come 16 positions at a time.
   EXPECT_EQ(Named(Price(spec_, matrices_, Decode(3, 99), {}), "attend").cost.kv_read,
-            3 * 2 * 100 * 128 * 2.0);
+            3 * (112 + 100) * 128 * 2.0);
   CostOptions tile;
   tile.attention_tile = 2;  // a kernel that holds two of the four
   EXPECT_EQ(Named(Price(spec_, matrices_, Decode(3, 99), tile), "attend").cost.kv_read,
-            2 * 3 * 2 * 100 * 128 * 2.0);
+            2 * 3 * (112 + 100) * 128 * 2.0);
 }
 TEST_F(CostTest, TheActivationHasTheWidthOfTheFeedForward) {
   EXPECT_EQ(Named(Price(spec_, matrices_, Decode(3, 0), {}), "silu_mul").cost.out, 3 * 1024 * 4.0);
@@ -100,7 +101,7 @@ TEST_F(CostTest, TheHeadHasTwoOperationsAWeightAndEveryRowOfTheBatch) {
   const OpCost& head = Named(Price(spec_, matrices_, Decode(5, 0), {}), "head");
   EXPECT_EQ(head.cost.flops, 2 * 5 * 512.0 * 1000);
   EXPECT_EQ(head.cost.in, 5 * 512 * 4.0);
-  EXPECT_EQ(head.cost.out, 5 * 1000 * 4.0);
+  EXPECT_EQ(head.cost.out, 5 * 1008 * 4.0);  // whole panels
 }
 TEST_F(CostTest, NarrowWeightsCountWhateverTheActivationsAre) {
   const Matrices narrow(spec_, Format(FormatId::kQ4_K), false);
@@ -123,7 +124,7 @@ TEST_F(CostTest, ABudgetReadsThatManyPositionsAndTheCentroids) {
   budget.budget = 1000;
   budget.centroids = 0.05;
   const auto c = Named(Price(spec_, matrices_, Decode(1, 9999), budget), "attend").cost;
-  EXPECT_EQ(c.kv_read, 2 * 1000 * 128 * 2.0 + 0.05 * 10000 * 128 * 2.0);
+  EXPECT_EQ(c.kv_read, (1008 + 1000) * 128 * 2.0 + 0.05 * 10000 * 128 * 2.0);
 }
 
 // A decode step of a llama is five launches a layer, and merging changes no operation and no weight.

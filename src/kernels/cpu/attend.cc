@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/touched.h"
 #include "kernels/cpu/targets.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/attend.cc"
@@ -45,8 +46,10 @@ HWY_INLINE float* Scales(T* panels, uint32_t padded) {
   return reinterpret_cast<float*>(panels + size_t{kBlockTokens} * padded);
 }
 
-// s[t] *= scale[t] for the tokens of a block that hold something.
+// s[t] *= scale[t] for the tokens of a block that hold something, 16 at a time.
 HWY_INLINE void MulScales(const float* scale, int tokens, float* s) {
+  tokens = (tokens + 15) / 16 * 16;
+  WRING_TOUCHES(kCacheRead, scale, tokens * sizeof(float));
   for (int t = 0; t < tokens; t += kLanes) {
     hn::StoreU(hn::Mul(hn::LoadU(DF(), s + t), hn::LoadU(DF(), scale + t)), DF(), s + t);
   }
@@ -61,6 +64,8 @@ HWY_INLINE void Panels(const typename E::T* HWY_RESTRICT w, size_t stride, const
       for (auto& v : part) v = hn::Zero(DF());
     }
   }
+  for (int i = 0; i < kPanels; ++i)
+    WRING_TOUCHES(kCacheRead, w + i * stride + begin * 16, (end - begin) * 16 * sizeof(*w));
   for (int k = begin; k < end; ++k) {
     VF a[N];
     if constexpr (kPanels * kParts > 1) {
@@ -110,6 +115,16 @@ HWY_INLINE void Scores(const typename E::T* keys, int head_dim, int padded, cons
       }
     }
   }
+}
+
+// Of panels [panel, panels): as many at once as there are.
+template <class E, int N, int kPanels>
+HWY_INLINE void AllScores(const typename E::T* keys, int head_dim, int padded, const float* q,
+                          int panel, int panels, float (*s)[kBlockTokens]) {
+  for (; panel + kPanels <= panels; panel += kPanels)
+    Scores<E, N, kPanels>(keys, head_dim, padded, q, panel, s);
+  if constexpr (kPanels > 1)
+    AllScores<E, N, kPanels / 2>(keys, head_dim, padded, q, panel, panels, s);
 }
 
 // Turns scaled, capped, masked scores into weights in place; returns (max, sum).
@@ -178,9 +193,7 @@ HWY_NOINLINE void BlockN(const AttendBlockArgs& a) {
 
   alignas(64) float s[N][kBlockTokens];
   // The block's later slots are zero or hold finite leftovers; Softmax masks what is not visible.
-  for (int panel = 0; panel < 4; panel += kPanels) {
-    if (panel * 16 < visible) Scores<E, N, kPanels>(keys, head_dim, padded, a.q, panel, s);
-  }
+  AllScores<E, N, kPanels>(keys, head_dim, padded, a.q, 0, (visible + 15) / 16, s);
   WRING_UNROLL
   for (int n = 0; n < N; ++n) {
     if constexpr (E::kScaled) MulScales(Scales(const_cast<T*>(keys), padded), visible, s[n]);
@@ -220,13 +233,17 @@ void Append(const float* key, const float* value, uint32_t head_dim, uint32_t sl
   T* k = reinterpret_cast<T*>(keys) + size_t(slot / 16) * padded * 16 + slot % 16;
   T* v = reinterpret_cast<T*>(values) + size_t(slot) * 16;
   float inverse[2] = {1, 1};
+  WRING_TOUCHES(kIn, key, head_dim * sizeof(float));
+  WRING_TOUCHES(kIn, value, head_dim * sizeof(float));
   if constexpr (E::kScaled) {
     for (int which = 0; which < 2; ++which) {
       float largest = 0;
       for (uint32_t d = 0; d < head_dim; ++d) {
         largest = std::max(largest, std::abs((which == 0 ? key : value)[d]));
       }
-      Scales(reinterpret_cast<T*>(which == 0 ? keys : values), padded)[slot] = largest / 127;
+      float* scale = Scales(reinterpret_cast<T*>(which == 0 ? keys : values), padded) + slot;
+      WRING_TOUCHES(kCacheWritten, scale, sizeof(float));
+      *scale = largest / 127;
       inverse[which] = largest > 0 ? 127 / largest : 0;
     }
   }
@@ -243,8 +260,12 @@ void Append(const float* key, const float* value, uint32_t head_dim, uint32_t sl
                        stored + p * kLanes);
       }
       if (which == 0) {
-        for (uint32_t i = 0; i < n; ++i) k[size_t(d + i) * 16] = stored[i];
+        for (uint32_t i = 0; i < n; ++i) {
+          WRING_TOUCHES(kCacheWritten, k + size_t(d + i) * 16, sizeof(T));
+          k[size_t(d + i) * 16] = stored[i];
+        }
       } else {
+        WRING_TOUCHES(kCacheWritten, v + size_t(d / 16) * kBlockTokens * 16, sizeof(stored));
         std::copy_n(stored, 16, v + size_t(d / 16) * kBlockTokens * 16);
       }
     }

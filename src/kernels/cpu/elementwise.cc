@@ -1,5 +1,6 @@
 #include "kernels/cpu/elementwise.h"
 
+#include "base/touched.h"
 #include "kernels/cpu/targets.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/elementwise.cc"
@@ -36,8 +37,17 @@ HWY_INLINE float SumRow(const float* x, size_t n, const F& f) {
   return Sum16(lanes);
 }
 
+// A row that an op reads and writes: the same one, or two.
+HWY_INLINE void Notes([[maybe_unused]] const float* in, [[maybe_unused]] const float* out,
+                      [[maybe_unused]] size_t n) {
+  WRING_TOUCHES(kIn, in, n * sizeof(float));
+  WRING_TOUCHES(kOut, out, n * sizeof(float));
+}
+
 void RmsNorm(const float* x, const float* weight, float eps, size_t n, float* out) {
   const DF df;
+  Notes(x, out, n);
+  WRING_TOUCHES(kWeights, weight, n * sizeof(float));
   const float squares = SumRow(x, n, [](VF v, VF a) HWY_ATTR { return hn::MulAdd(v, v, a); });
   const float factor = 1.0F / __builtin_sqrtf(squares / static_cast<float>(n) + eps);
   for (size_t i = 0; i < n; i += kLanes) {
@@ -49,6 +59,9 @@ void RmsNorm(const float* x, const float* weight, float eps, size_t n, float* ou
 void LayerNorm(const float* x, const float* weight, const float* bias, float eps, size_t n,
                float* out) {
   const DF df;
+  Notes(x, out, n);
+  WRING_TOUCHES(kWeights, weight, n * sizeof(float));
+  WRING_TOUCHES(kWeights, bias, n * sizeof(float));
   // Rows are padded with zeros: the sum is right, and the padding's squares (mean^2 each) go off again.
   const float mean =
       SumRow(x, n, [](VF v, VF a) HWY_ATTR { return hn::Add(a, v); }) / static_cast<float>(n);
@@ -69,6 +82,8 @@ void LayerNorm(const float* x, const float* weight, const float* bias, float eps
 // gelu(x) = x / 2 * (1 + tanh(u)) = x / (1 + exp(-2u)), u = sqrt(2 / pi) * (x + 0.044715 x^3).
 void GeluMul(float* gate, const float* up, size_t n) {
   const DF df;
+  Notes(gate, gate, n);
+  WRING_TOUCHES(kIn, up, n * sizeof(float));
   for (size_t i = 0; i < n; i += kLanes) {
     const VF g = hn::LoadU(df, gate + i);
     const VF cube = hn::Mul(hn::Mul(g, g), hn::Set(df, 0.044715F));
@@ -82,6 +97,7 @@ void GeluMul(float* gate, const float* up, size_t n) {
 // error below 1.5e-7.
 void Gelu(float* x, size_t n) {
   const DF df;
+  Notes(x, x, n);
   const auto c = [&](float v) HWY_ATTR { return hn::Set(df, v); };
   for (size_t i = 0; i < n; i += kLanes) {
     const VF v = hn::LoadU(df, x + i);
@@ -101,6 +117,8 @@ void Gelu(float* x, size_t n) {
 
 void Add(float* x, const float* y, size_t n) {
   const DF df;
+  Notes(x, x, n);
+  WRING_TOUCHES(kIn, y, n * sizeof(float));
   for (size_t i = 0; i < n; i += kLanes) {
     hn::StoreU(hn::Add(hn::LoadU(df, x + i), hn::LoadU(df, y + i)), df, x + i);
   }
@@ -108,6 +126,7 @@ void Add(float* x, const float* y, size_t n) {
 
 void SoftCap(float* x, float cap, size_t n) {
   const DF df;
+  Notes(x, x, n);
   for (size_t i = 0; i < n; i += kLanes) {
     hn::StoreU(SoftCapped(hn::LoadU(df, x + i), cap), df, x + i);
   }
@@ -115,6 +134,8 @@ void SoftCap(float* x, float cap, size_t n) {
 
 void SiluMul(float* gate, const float* up, size_t n) {
   const DF df;
+  Notes(gate, gate, n);
+  WRING_TOUCHES(kIn, up, n * sizeof(float));
   for (size_t i = 0; i < n; i += kLanes) {
     const VF g = hn::LoadU(df, gate + i);
     const VF s = hn::Div(g, hn::Add(hn::Set(df, 1.0F), Exp(hn::Neg(g))));
@@ -123,6 +144,7 @@ void SiluMul(float* gate, const float* up, size_t n) {
 }
 
 void Rope(float* head, const float* cos, const float* sin, size_t half) {
+  Notes(head, head, 2 * half);
   // The same roundings in every vector length: a tail shorter than a vector uses the same formula.
   const DF df;
   size_t i = 0;
@@ -180,6 +202,7 @@ void QuantizeTile(const float* const* x, uint32_t tile, uint32_t cols, int8_t* q
                   float* sum, int32_t* isum) {
   for (uint32_t b = 0; b < cols / kActBlock; ++b) {
     for (uint32_t n = 0; n < tile; ++n) {
+      WRING_TOUCHES(kIn, x[n] + b * kActBlock, kActBlock * sizeof(float));
       QuantizeBlock(x[n] + b * kActBlock, size_t{4} * tile, q + (b * 8 * tile + n) * 4,
                     scale + b * tile + n, sum + b * tile + n, isum + 2 * b * tile + n,
                     isum + (2 * b + 1) * tile + n);

@@ -68,6 +68,7 @@ HWY_NOINLINE void DirectPlain(const PackedMatrix& w, const F32Acts& x, uint32_t 
       WRING_UNROLL
       for (int i = 0; i < kPanels; ++i) {
         __builtin_prefetch(reinterpret_cast<const std::byte*>(base[i] + k * 16) + kAhead);
+        WRING_TOUCHES(kWeights, base[i] + k * 16, 16 * sizeof(*base[i]));
         WRING_UNROLL
         for (int p = 0; p < kParts; ++p) {
           sum[i][p] = hn::MulAdd(P::Load(base[i] + k * 16 + p * kLanes), a, sum[i][p]);
@@ -95,6 +96,7 @@ template <class P>
 struct WidenPlain {
   static void Strip(const std::byte* panel, int k0, int len, float* HWY_RESTRICT out) {
     const auto* w = reinterpret_cast<const typename P::Element*>(panel) + k0 * 16;
+    WRING_TOUCHES(kWeights, w, len * 16 * sizeof(*w));
     for (int i = 0; i < len * 16; i += kLanes) hn::StoreU(P::Load(w + i), DF(), out + i);
   }
 };
@@ -107,6 +109,7 @@ struct WidenPacked {
     const auto* blocks = reinterpret_cast<const typename F::Packed*>(panel);
     for (int k = k0 / 32; k < (k0 + len) / 32; ++k) {
       const typename F::Packed& block = blocks[k / F::kTiles];
+      WRING_TOUCHES(kWeights, &block, sizeof(block));
       const int t = k % F::kTiles;
       WRING_UNROLL
       for (int p = 0; p < kParts; ++p) {
@@ -143,6 +146,7 @@ struct WidenFp8 {
     constexpr int kTiles = kGroup / 32;
     for (int k = k0 / 32; k < (k0 + len) / 32; ++k) {
       const auto& block = blocks[k / kTiles];
+      WRING_TOUCHES(kWeights, &block, sizeof(block));
       for (int c = 0; c < 32; ++c) {
         WRING_UNROLL
         for (int p = 0; p < kParts; ++p) {

@@ -11,6 +11,7 @@
 
 #include <type_traits>
 
+#include "base/touched.h"
 #include "kernels/cpu/linear.h"
 #include "kernels/cpu/unpack-inl.h"
 
@@ -125,9 +126,16 @@ HWY_INLINE void StoreTile(const VF (&acc)[N], int part, uint32_t row, uint32_t p
   WRING_UNROLL
   for (int n = 0; n < N; ++n) {
     VF v = acc[n];
-    if (out.bias != nullptr) v = hn::Add(v, hn::LoadU(df, out.bias + column));
+    if (out.bias != nullptr) {
+      WRING_TOUCHES(kWeights, out.bias + column, kLanes * sizeof(float));
+      v = hn::Add(v, hn::LoadU(df, out.bias + column));
+    }
     const uint64_t at = (row + n) * out.ld + column;
-    if (out.residual != nullptr) v = hn::Add(v, hn::LoadU(df, out.residual + at));
+    if (out.residual != nullptr) {
+      WRING_TOUCHES(kIn, out.residual + at, kLanes * sizeof(float));
+      v = hn::Add(v, hn::LoadU(df, out.residual + at));
+    }
+    WRING_TOUCHES(kOut, out.y + at, kLanes * sizeof(float));
     hn::StoreU(v, df, out.y + at);
   }
 }
@@ -147,6 +155,7 @@ HWY_NOINLINE void Direct(const std::byte* panel_bytes, const Int8Acts& x, uint32
   constexpr size_t kStep = sizeof(typename F::Packed) / F::kTiles;
   for (int b = 0; b < count; ++b) {
     const typename F::Packed& block = blocks[b];
+    WRING_TOUCHES(kWeights, &block, sizeof(block));
     for (int t = 0; t < F::kTiles; ++t) {
       const int k = b * F::kTiles + t;
       WRING_UNROLL
@@ -172,6 +181,7 @@ HWY_NOINLINE void Expand(const std::byte* panel_bytes, uint32_t cols, Expanded<F
   const auto* blocks = reinterpret_cast<const typename F::Packed*>(panel_bytes);
   const int count = static_cast<int>(cols / (32 * F::kTiles));
   for (int b = 0; b < count; ++b) {
+    WRING_TOUCHES(kWeights, blocks + b, sizeof(*blocks));
     for (int t = 0; t < F::kTiles; ++t, ++out) {
       WRING_UNROLL
       for (int p = 0; p < kParts; ++p) {

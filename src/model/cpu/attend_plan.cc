@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "base/touched.h"
 
 namespace wring {
 namespace {
@@ -59,6 +60,7 @@ void AttendRunner::Queries::Gather(const AttendRunner& runner, const AttendUnit&
   const uint32_t head_dim = runner.spec_.head_dim;
   for (uint32_t n = 0; n < unit.count; ++n) {
     const float* head = q + runner.Row(unit, n) * q_stride + runner.Head(unit, n) * head_dim;
+    WRING_TOUCHES(kIn, head, head_dim * sizeof(float));
     for (uint32_t d = 0; d < head_dim; ++d) tile_[d * unit.count + n] = head[d];
   }
 }
@@ -111,6 +113,7 @@ void AttendRunner::Store(const AttendUnit& unit, const float* partial, float* ou
     const float* from = partial + 2 * cpu::kAttendTile + size_t{n} * padded_;
     float* to = out + Row(unit, n) * out_stride + Head(unit, n) * spec_.head_dim;
     const float inverse = 1.0F / sum[n];
+    WRING_TOUCHES(kOut, to, spec_.head_dim * sizeof(float));
     for (uint32_t d = 0; d < spec_.head_dim; ++d) to[d] = from[d] * inverse;
   }
 }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "base/touched.h"
 #include "model/cpu/attend_plan.h"
 #include "model/shard.h"
 
@@ -96,6 +97,7 @@ Result<std::vector<Executor::OpTime>> CpuExecutor::TimeOps(const Step& step, int
   WRING_ASSIGN(Buffer logits, HostDevice().Allocate(std::max(SelectedRows(step), 1U) *
                                                     logits_stride() * sizeof(float)));
   std::vector<std::vector<double>> seconds(ops_.size());
+  std::vector<touched::Bytes> touched(ops_.size());
   for (int i = 0; i <= repeat; ++i) {
     Begin(step, logits.as<float>());
     for (size_t o = 0; o < ops_.size(); ++o) {
@@ -107,6 +109,7 @@ Result<std::vector<Executor::OpTime>> CpuExecutor::TimeOps(const Step& step, int
         RunOp(ops_[o], step);
       }
       if (i > 0) seconds[o].push_back(std::chrono::duration<double>(Clock::now() - start).count());
+      if (touched::kCounted) touched[o] = touched::Collect();
     }
   }
   std::vector<OpTime> times;
@@ -114,6 +117,7 @@ Result<std::vector<Executor::OpTime>> CpuExecutor::TimeOps(const Step& step, int
     OpTime t;
     t.name = OpName(ops_[o].kind);
     t.count = 1;
+    t.touched = touched[o];
     if (auto& s = seconds[o]; !s.empty()) {
       std::nth_element(s.begin(), s.begin() + static_cast<ptrdiff_t>(s.size() / 2), s.end());
       t.seconds = s[s.size() / 2];
@@ -200,6 +204,7 @@ void CpuExecutor::PrepareF32(const float* in, uint64_t stride, uint32_t rows, ui
   ForTiles(rows, cols, [&](uint32_t r, uint32_t n) {
     for (uint32_t i = 0; i < n; ++i) {
       const float* row = in + (r + i) * stride;
+      WRING_TOUCHES(kIn, row, cols * sizeof(float));
       float* to = f32_tiles_.as<float>() + uint64_t{r} * cols + i;
       for (uint32_t c = 0; c < cols; ++c) to[uint64_t{c} * n] = row[c];
     }

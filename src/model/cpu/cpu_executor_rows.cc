@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/touched.h"
 #include "model/cpu/cpu_executor.h"
 
 namespace wring {
@@ -56,6 +57,10 @@ void CpuExecutor::HeadNorm(const Op& op) {
                            for (uint32_t h = 0; h < heads; ++h) {
                              float* at = slot(op.in) + r * in + h * n;
                              std::copy_n(at, n, head);
+                             WRING_TOUCHES(kIn, at, n * sizeof(float));
+                             WRING_TOUCHES(kOut, at, n * sizeof(float));
+                             WRING_TOUCHES(kWeights, weights_.vector(op.weight), n * sizeof(float));
+                             const touched::Pause pause;  // the copy is no memory of the model's
                              kernels_.elementwise.rms_norm(head, weights_.vector(op.weight),
                                                            spec_.norm_eps, n, head);
                              std::copy_n(head, n, at);
@@ -122,6 +127,9 @@ void CpuExecutor::Select(const Op& op, const Step& step) {
     const int32_t to = step.rows[r].sampling_slot;
     if (to < 0) continue;
     assert(static_cast<uint32_t>(to) < selected_);
+    WRING_TOUCHES(kIn, slot(op.in) + r * stride(op.in), stride(op.in) * sizeof(float));
+    WRING_TOUCHES(kOut, slot(op.out) + static_cast<uint32_t>(to) * stride(op.out),
+                  stride(op.out) * sizeof(float));
     std::copy_n(slot(op.in) + r * stride(op.in), stride(op.in),
                 slot(op.out) + static_cast<uint32_t>(to) * stride(op.out));
   }
