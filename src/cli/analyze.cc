@@ -1,22 +1,17 @@
 // wring analyze: what a model costs on a machine, op by op; and how fast machines and models grew.
 #include <algorithm>
 #include <filesystem>
-#include <map>
 
 #include "analyze/report.h"
 #include "analyze/this_machine.h"
 #include "analyze/trends.h"
 #include "analyze/verify.h"
 #include "base/atomic_file.h"
-#include "bench/machine.h"
-#include "bench/random_blocks.h"
-#include "bench/random_model.h"
 #include "cli/models.h"
 #include "cli/options.h"
+#include "cli/subject.h"
 #include "cli/output.h"
-#include "engine/outline.h"
 #include "formats/mapped_file.h"
-#include "formats/printable.h"
 #include "model/shard.h"
 
 namespace wring::cli {
@@ -25,88 +20,16 @@ namespace {
 using analyze::Report;
 using analyze::Workload;
 
-// A model as far as prices need it.
-struct Priced {
-  std::string name, weights;
-  ModelSpec spec;
-  std::vector<WeightDecl> decls;
-  std::vector<const WeightFormat*> formats;
-};
-
-// "Q4_K, Q6_K": the types of the matrices, the one with most weights first.
-std::string TypesOf(const Priced& m) {
-  std::map<std::string_view, uint64_t> weights;
-  for (size_t i = 0; i < m.decls.size(); ++i) {
-    if (m.formats[i] != nullptr)
-      weights[m.formats[i]->name()] += uint64_t{m.decls[i].rows} * m.decls[i].cols;
-  }
-  std::vector<std::pair<uint64_t, std::string_view>> sorted;
-  sorted.reserve(weights.size());
-  for (const auto& [name, count] : weights) sorted.emplace_back(count, name);
-  std::sort(sorted.rbegin(), sorted.rend());
-  std::string text;
-  for (const auto& [count, name] : sorted)
-    text += fmt::format("{}{}", text.empty() ? "" : ", ", name);
-  return text;
-}
-
-Result<Priced> ModelOf(const Arguments& a) {
-  Priced m;
-  if (a.Has("--shape")) {
-    WRING_ASSIGN(const auto shape, bench::ParseShape(a.Text("--shape")));
-    m.name = shape.name;
-    m.spec = shape.spec;
-    m.decls = WeightsOf(m.spec, ConfigView::Naming::kHuggingFace);
-    for (const WeightDecl& d : m.decls)
-      m.formats.push_back(IsMatrix(d.ref.role) ? shape.format : nullptr);
-  } else {
-    WRING_ASSIGN(const std::string path, FindModel(a.Text("MODEL")));
-    WRING_ASSIGN(Outline outline, OutlineOf(path));
-    WRING_ASSIGN(m.formats, FormatsOf(outline));
-    m.name = Printable(std::filesystem::path(path).filename().string(), 96);
-    m.spec = outline.spec;
-    m.decls = std::move(outline.source.weights);
-  }
-  if (a.Has("--weights")) {
-    WRING_ASSIGN(const WeightFormat* format, bench::FormatByName(a.Text("--weights")));
-    for (size_t i = 0; i < m.decls.size(); ++i) {
-      if (m.formats[i] == nullptr) continue;
-      if (m.decls[i].cols % format->block_cols() != 0) {
-        return Error(
-            Code::kInvalid,
-            "{} has rows of {} columns, no whole blocks of {} ({}): choose another --weights",
-            m.name, m.decls[i].cols, format->block_cols(), format->name());
-      }
-      m.formats[i] = format;
-    }
-  }
-  m.weights = TypesOf(m);
-  return m;
-}
-
-uint32_t ThreadsOf(const Arguments& a) {
-  const auto threads = static_cast<uint32_t>(a.Integer("--threads"));
-  return threads != 0 ? threads : static_cast<uint32_t>(DefaultThreads());
-}
-
-// What `analyze calibrate` found, by processor and threads.
-std::filesystem::path CalibrationFile(uint32_t threads) {
-  const bench::Machine machine = bench::ThisMachine();
-  std::string name = fmt::format("{}-{}-{}", machine.cpu, machine.isa, threads);
-  for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '-';
-  return std::filesystem::path(CacheFolder()) / "machines" / (name + ".json");
-}
-
 Result<analyze::Hardware> HardwareOf(const Arguments& a) {
   if (a.Has("--on")) return analyze::FindHardware(a.Text("--on"));
-  const std::string known = CalibrationFile(ThreadsOf(a)).string();
+  const std::string known = CalibrationFile(ThreadsOf(a.Integer("--threads"))).string();
   std::error_code ignored;
   if (std::filesystem::exists(known, ignored)) {
     auto hardware = analyze::FindHardware(known);
     if (hardware.ok()) return hardware;  // else it is measured anew
   }
   Bar bar;
-  return analyze::MeasureThisMachine(ThreadsOf(a), &bar);
+  return analyze::MeasureThisMachine(ThreadsOf(a.Integer("--threads")), &bar);
 }
 
 // The phases that --phase asks for, each with every batch and context.
@@ -143,7 +66,7 @@ Result<std::vector<Workload>> PhasesOf(const Arguments& a, const ModelSpec& spec
 }
 
 Result<Report> ReportOf(const Arguments& a) {
-  WRING_ASSIGN(Priced m, ModelOf(a));
+  WRING_ASSIGN(analyze::Subject m, SubjectOf(a, a.Text("--weights")));
   WRING_ASSIGN(const analyze::Hardware hardware, HardwareOf(a));
   const bool gpu = hardware.Peak({"f16"}) > 0;
   const auto ranks = static_cast<uint32_t>(a.Integer("--tp"));
@@ -171,7 +94,7 @@ Result<Report> ReportOf(const Arguments& a) {
   }
   Report report = analyze::Analyze(spec, matrices, hardware, options);
   report.model = m.name;
-  report.weights = m.weights;
+  report.weights = TypesOf(m);
   report.ranks = ranks;
   return report;
 }
@@ -181,9 +104,9 @@ Status Written(const std::string& file, const std::string& text) {
 }
 
 Status Calibrate(const Arguments& a) {
-  const std::filesystem::path file = CalibrationFile(ThreadsOf(a));
+  const std::filesystem::path file = CalibrationFile(ThreadsOf(a.Integer("--threads")));
   Bar bar;
-  WRING_ASSIGN(const analyze::Hardware hardware, analyze::Calibrate(ThreadsOf(a), &bar));
+  WRING_ASSIGN(const analyze::Hardware hardware, analyze::Calibrate(ThreadsOf(a.Integer("--threads")), &bar));
   bar.Clear();
   std::error_code ignored;  // the write says it
   std::filesystem::create_directories(file.parent_path(), ignored);
@@ -213,15 +136,11 @@ Status Calibrate(const Arguments& a) {
 // Runs the model's own steps beside their prediction.
 Status Verify(const Arguments& a) {
   WRING_ASSIGN(const std::string path, FindModel(a.Text("MODEL")));
-  std::error_code ignored;
-  if (!std::filesystem::exists(CalibrationFile(ThreadsOf(a)), ignored)) {
-    return Error(Code::kInvalid,
-                 "this machine is not calibrated: run wring analyze calibrate first, which takes a "
-                 "minute");
-  }
+  const uint32_t threads = ThreadsOf(a.Integer("--threads"));
+  if (!IsCalibrated(threads)) return NotCalibrated(threads);
   WRING_ASSIGN(analyze::Hardware hardware, HardwareOf(a));
   ModelOptions options;
-  options.threads = ThreadsOf(a);
+  options.threads = ThreadsOf(a.Integer("--threads"));
   options.need_text = false;
   Bar bar;
   WRING_ASSIGN(const auto model, Model::Open(path, options, &bar));

@@ -25,6 +25,7 @@ Rows ModelOptions();
 
 CommandRow BenchCommand();
 CommandRow AnalyzeCommand();
+CommandRow PlanCommand();
 CommandRow PerplexityCommand();
 
 }  // namespace wring::cli

@@ -208,6 +208,7 @@ std::vector<CommandRow> MakeCommands() {
       ServeCommand(),
       BenchCommand(),
       AnalyzeCommand(),
+      PlanCommand(),
       PerplexityCommand(),
       {"embed",
        "turn texts into vectors with an encoder model",

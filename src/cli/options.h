@@ -61,6 +61,7 @@ Status Run(const Arguments& arguments);
 Status Chat(const Arguments& arguments);
 Status Bench(const Arguments& arguments);
 Status Analyze(const Arguments& arguments);
+Status Plan(const Arguments& arguments);
 Status Perplexity(const Arguments& arguments);
 Status Inspect(const Arguments& arguments);
 Status Logits(const Arguments& arguments);

@@ -119,7 +119,7 @@ void Engine::Loop::Handle(Draw& draw) {
   Flight& flight = *b.flight;
   if (flight.ended) return;
   if (!draw.token.ok()) return EndFlight(flight, draw.token.status());
-  const auto now = EngineClock::now();
+  const auto now = Now();
   if (b.answer.taken() > 0) {
     ++flight.usage.completion_tokens;
     ++report_.drawn;

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/clock.h"
 #include "engine/admission.h"
 #include "engine/model.h"
 #include "engine/request.h"
@@ -22,6 +23,15 @@
 namespace wring {
 
 inline constexpr uint64_t kAutoSpill = UINT64_MAX;
+
+// A replay: steps are computed by nobody and take as long as is said, on a clock that is set (planner/replay.h). Everything
+// else is the engine itself.
+struct Pretence {
+  const Clock& clock;
+  std::function<Result<std::unique_ptr<Executor>>(Model&, const KvLayouts&, PagePool&,
+                                                  const ExecutorOptions&)>
+      executor;
+};
 
 struct EngineOptions {
   uint32_t context = 0;           // most positions a sequence; 0: the model's
@@ -38,6 +48,7 @@ struct EngineOptions {
   // most 16 GiB, for a GPU's pool; nothing for the host's.
   SpillOptions spill = {kAutoSpill, "", 0, false};
   AdmissionLimits admission;
+  const Pretence* pretence = nullptr;  // must outlive the engine
 };
 
 // How things stand after a turn of the loop.

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/siphash.h"
 #include "engine/admission.h"
 #include "engine/answer.h"
@@ -12,8 +13,6 @@
 #include "kv/sequence_kv.h"
 
 namespace wring {
-
-using EngineClock = std::chrono::steady_clock;
 
 // A request from Submit to OnEnd.
 struct Flight {
@@ -26,7 +25,7 @@ struct Flight {
   bool started = false;  // has run, though it may wait again
   bool prompt_done = false;
   bool ended = false;
-  EngineClock::time_point submitted, began, first_token;
+  Clock::time_point submitted, began, first_token;
   std::vector<TokenLogprobs> prompt_logprobs;
 };
 
@@ -44,7 +43,7 @@ struct Branch {
   Hash128 name{};      // of the last column that the prefix cache knows
   uint32_t named = 0;  // columns that it knows
   bool ended = false;
-  EngineClock::time_point last_token;
+  Clock::time_point last_token;
 
   uint32_t left() const { return static_cast<uint32_t>(tokens.size()) - kv.length(); }
   bool decoding() const { return flight->prompt_done && left() == 1; }

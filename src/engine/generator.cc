@@ -7,10 +7,10 @@
 namespace wring {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using SteadyClock = std::chrono::steady_clock;
 
-double Since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
+double Since(SteadyClock::time_point start) {
+  return std::chrono::duration<double>(SteadyClock::now() - start).count();
 }
 
 }  // namespace
@@ -22,7 +22,7 @@ Result<GenerateResult> Generate(Session& session, const GenerateRequest& request
   WRING_TRY(CheckSampling(request.sampling));
   GenerateResult result;
   result.prompt_tokens = static_cast<uint32_t>(request.prompt.size());
-  const auto start = Clock::now();
+  const auto start = SteadyClock::now();
   AnswerOptions options;
   options.sampling = request.sampling;
   options.stop = request.stop;
@@ -44,7 +44,7 @@ Result<GenerateResult> Generate(Session& session, const GenerateRequest& request
   };
   WRING_ASSIGN(auto drawn, append(request.prompt, cancel, progress));
   result.prompt_seconds = Since(start);
-  const auto decode_start = Clock::now();
+  const auto decode_start = SteadyClock::now();
   const auto deliver = [&](const Delta& delta) {
     result.text += delta.text;
     result.tokens.insert(result.tokens.end(), delta.tokens.begin(), delta.tokens.end());

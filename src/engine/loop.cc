@@ -58,7 +58,11 @@ Status Engine::Loop::Allocate() {
   executor.invariant = options_.invariant;
   executor.max_rows = options_.rows;
   executor.positions = context_;
-  WRING_ASSIGN(executor_, MakeExecutor(model_, layouts_, *pool_, executor));
+  if (pretence_ != nullptr) {
+    WRING_ASSIGN(executor_, pretence_->executor(model_, layouts_, *pool_, executor));
+  } else {
+    WRING_ASSIGN(executor_, MakeExecutor(model_, layouts_, *pool_, executor));
+  }
   slots_ = options_.sequences + kPromptSlots;
   WRING_ASSIGN(logits_, executor_->logits_memory().Allocate(slots_ * executor_->logits_stride() *
                                                             sizeof(float)));
@@ -107,11 +111,11 @@ Status Engine::Loop::WarmUp() {
       row.sampling_slot = r + 1 == rows ? 0 : kNoIndex;
       step.rows.push_back(row);
     }
-    const auto start = EngineClock::now();
+    const auto start = Now();
     WRING_TRY(executor_->Run(step, logits_.as<float>()));
     if (i == 1) {
-      row_seconds_ = std::chrono::duration<double>(EngineClock::now() - start).count() / rows;
-      admission_.Measured(rows, std::chrono::duration<double>(EngineClock::now() - start).count());
+      row_seconds_ = std::chrono::duration<double>(Now() - start).count() / rows;
+      admission_.Measured(rows, std::chrono::duration<double>(Now() - start).count());
     }
   }
   return {};
@@ -119,11 +123,11 @@ Status Engine::Loop::WarmUp() {
 
 std::optional<Refusal> Engine::Loop::Submit(std::shared_ptr<Flight> flight) {
   const EngineRequest& r = flight->request;
-  const auto now = EngineClock::now();
+  const auto now = Now();
   const uint32_t room = context_ - static_cast<uint32_t>(r.prompt.size()) + 1;
   const uint64_t output =
       uint64_t{r.choices} * (r.max_tokens == 0 ? room : std::min(r.max_tokens, room));
-  const double left = r.deadline == EngineClock::time_point::max()
+  const double left = r.deadline == Clock::time_point::max()
                           ? -1
                           : std::max(0.0, std::chrono::duration<double>(r.deadline - now).count());
   {
@@ -161,13 +165,13 @@ void Engine::Loop::Turn() {
   Sweep();
   Plan();
   if (!planned_.empty()) {
-    const auto start = EngineClock::now();
+    const auto start = Now();
     if (const Status ran = RunStep(); ran.ok()) {
       Deliver();
     } else {
       for (const Planned& p : planned_) EndFlight(*p.branch->flight, ran);
     }
-    Account(std::chrono::duration<double>(EngineClock::now() - start).count());
+    Account(std::chrono::duration<double>(Now() - start).count());
   }
   DropEnded();
   if (observer_ != nullptr) Report();
@@ -247,7 +251,7 @@ bool Engine::Loop::Receive() {
 
 // Ends what was cancelled and what is late, wherever it is.
 void Engine::Loop::Sweep() {
-  const auto now = EngineClock::now();
+  const auto now = Now();
   const auto check = [&](Flight& f) {
     if (f.ended) return true;
     if (f.request.cancel != nullptr && f.request.cancel->cancelled()) {
@@ -276,8 +280,8 @@ void Engine::Loop::EndFlight(Flight& flight, const Status& status) {
     admission_.Ended(flight.ticket, flight.started, end, flight.usage.completion_tokens);
   }
   if (observer_ != nullptr) {
-    const auto now = EngineClock::now();
-    const auto since = [&](EngineClock::time_point t) {
+    const auto now = Now();
+    const auto since = [&](Clock::time_point t) {
       return std::chrono::duration<double>(t - flight.submitted).count();
     };
     RequestReport report;

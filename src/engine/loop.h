@@ -52,7 +52,9 @@ class Engine::Loop {
         options_(options),
         context_(context),
         observer_(observer),
+        pretence_(options.pretence),
         admission_(options.admission) {}
+  Clock::time_point Now() const { return pretence_ != nullptr ? pretence_->clock.Now() : system_.Now(); }
   Status Allocate();
   Status OpenSpill();
   Status WarmUp();
@@ -93,6 +95,8 @@ class Engine::Loop {
   const EngineOptions options_;
   const uint32_t context_;
   EngineObserver* observer_;
+  const Pretence* pretence_;
+  const Clock system_;
 
   KvLayouts layouts_;
   std::unique_ptr<PagePool> pool_;

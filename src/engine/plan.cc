@@ -134,7 +134,7 @@ bool Engine::Loop::Start() {
   }
   if (!flight.started) {
     flight.started = true;
-    flight.began = EngineClock::now();
+    flight.began = Now();
     flight.usage.prompt_tokens = static_cast<uint32_t>(flight.request.prompt.size());
     flight.usage.cached_tokens = cached;
     report_.prefix_queries += flight.usage.prompt_tokens;

@@ -372,4 +372,12 @@ std::string Weights::FormatSummary() const {
   return summary;
 }
 
+Result<std::unique_ptr<Weights>> Weights::Shapes(const std::vector<WeightDecl>& decls,
+                                                 Device& device) {
+  std::unique_ptr<Weights> weights(new Weights());
+  WRING_ASSIGN(weights->vector_memory_, device.Allocate(64));
+  for (const WeightDecl& d : decls) weights->parameters_ += uint64_t{d.rows} * d.cols;
+  return weights;
+}
+
 }  // namespace wring

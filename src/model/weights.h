@@ -37,6 +37,10 @@ class Weights {
                                                bool repack, ThreadPool& pool, Progress* progress,
                                                Device& device = HostDevice());
 
+  // Of which only the shapes are asked: no matrix, no memory.
+  static Result<std::unique_ptr<Weights>> Shapes(const std::vector<WeightDecl>& decls,
+                                                 Device& device);
+
   Device& device() const { return *vector_memory_.device(); }
   // On the host; on other devices it has format and shape alone.
   const PackedMatrix& matrix(WeightRef ref) const { return matrices_[Index(ref)]; }

@@ -89,7 +89,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{WRING_SHAPE "IQ4_XS", CodecId::kF32},
         Case{"layers=1,hidden=192,heads=6,kv=2,ffn=320,vocab=256:Q8_0", CodecId::kF16},
         Case{"models/llama-gqa", CodecId::kI8}, Case{"architectures/gemma3", CodecId::kF16},
-        Case{"architectures/qwen3", CodecId::kF16}));
+        Case{"architectures/qwen3", CodecId::kF16}, Case{"quantized/gptq", CodecId::kF16},
+        Case{"quantized/fp8-block", CodecId::kF16}));
 #undef WRING_SHAPE
 
 }  // namespace
