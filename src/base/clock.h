@@ -17,10 +17,10 @@ class Clock {
 class SetClock final : public Clock {
  public:
   time_point Now() const override { return time_point(now_.load(std::memory_order_acquire)); }
+  // By so much at least: whoever waits for a moment gets there.
   void Advance(double seconds) {
     now_.store(now_.load(std::memory_order_relaxed) +
-                   std::chrono::duration_cast<time_point::duration>(
-                       std::chrono::duration<double>(seconds)),
+                   std::chrono::ceil<time_point::duration>(std::chrono::duration<double>(seconds)),
                std::memory_order_release);
   }
 

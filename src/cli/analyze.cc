@@ -9,8 +9,8 @@
 #include "base/atomic_file.h"
 #include "cli/models.h"
 #include "cli/options.h"
-#include "cli/subject.h"
 #include "cli/output.h"
+#include "cli/subject.h"
 #include "formats/mapped_file.h"
 #include "model/shard.h"
 
@@ -106,7 +106,8 @@ Status Written(const std::string& file, const std::string& text) {
 Status Calibrate(const Arguments& a) {
   const std::filesystem::path file = CalibrationFile(ThreadsOf(a.Integer("--threads")));
   Bar bar;
-  WRING_ASSIGN(const analyze::Hardware hardware, analyze::Calibrate(ThreadsOf(a.Integer("--threads")), &bar));
+  WRING_ASSIGN(const analyze::Hardware hardware,
+               analyze::Calibrate(ThreadsOf(a.Integer("--threads")), &bar));
   bar.Clear();
   std::error_code ignored;  // the write says it
   std::filesystem::create_directories(file.parent_path(), ignored);

@@ -7,10 +7,12 @@ CommandRow PlanCommand() {
   return {
       "plan",
       "find how to serve a model on a machine within limits",
-      "Looks at weight formats, cache formats, sequences, rows of a step and threads: estimates all "
+      "Looks at weight formats, cache formats, sequences, rows of a step and threads: estimates "
+      "all "
       "choices, replays the best through the engine's own scheduler with predicted times, and runs "
       "the best of those here, with random weights where the file has another format. Prints the "
-      "command that serves most tokens a second within the limits, what was predicted and measured, "
+      "command that serves most tokens a second within the limits, what was predicted and "
+      "measured, "
       "and what keeps from more; the exit code is 1 when nothing holds. This machine must be "
       "calibrated: wring analyze calibrate.",
       {{"MODEL", false, kModelHelp}},
@@ -32,9 +34,11 @@ CommandRow PlanCommand() {
         "requests that arrive as in this CSV (arrived_at,num_prefill_tokens,num_decode_tokens or "
         "TIMESTAMP,ContextTokens,GeneratedTokens); replayed, not run"},
        {"--requests", "N", Kind::kInteger, "", 1, 1 << 24, "", "only the first N of --trace"},
-       {"--speed", "X", Kind::kNumber, "1", 0.001, 1000, "", "let --trace run so many times as fast"},
+       {"--speed", "X", Kind::kNumber, "1", 0.001, 1000, "",
+        "let --trace run so many times as fast"},
        {"--weights", "TYPE", Kind::kTexts, "", 0, 0, "",
-        "look at this format; file: as the file is; repeatable; by default all whose loss is known"},
+        "look at this format; file: as the file is; repeatable; by default all whose loss is "
+        "known"},
        {"--kv", "TYPE", Kind::kTexts, "", 0, 0, "", "look at this cache format; repeatable"},
        {"--sequences", "N", Kind::kIntegers, "", 1, 4096, "", "look at these; a list"},
        {"--rows", "N", Kind::kIntegers, "", 1, 8192, "", "look at these; a list"},

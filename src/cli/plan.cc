@@ -23,8 +23,8 @@ struct Suffix {
 };
 constexpr Suffix kCounts[] = {{"", 1}, {"k", 1024}, {"K", 1024}, {"M", 1 << 20}};
 constexpr Suffix kSeconds[] = {{"s", 1}, {"ms", 1e-3}, {"us", 1e-6}, {"", 1}};
-constexpr Suffix kBytes[] = {{"G", 1e9}, {"GB", 1e9}, {"GiB", 1 << 30}, {"M", 1e6},
-                             {"MB", 1e6}, {"MiB", 1 << 20}, {"T", 1e12}, {"TB", 1e12}};
+constexpr Suffix kBytes[] = {{"G", 1e9},  {"GB", 1e9},      {"GiB", 1 << 30}, {"M", 1e6},
+                             {"MB", 1e6}, {"MiB", 1 << 20}, {"T", 1e12},      {"TB", 1e12}};
 constexpr Suffix kShares[] = {{"%", 0.01}, {"", 1}};
 
 // A number with one of the suffixes; 0 where the option was not given.
@@ -123,7 +123,8 @@ Result<std::vector<planner::Arrival>> TraceOf(const Arguments& a, planner::Goal*
                planner::ParseTrace({reinterpret_cast<const char*>(bytes.data()), bytes.size()},
                                    a.Text("--trace")));
   if (a.Has("--requests"))
-    arrivals.resize(std::min<size_t>(arrivals.size(), static_cast<size_t>(a.Integer("--requests"))));
+    arrivals.resize(
+        std::min<size_t>(arrivals.size(), static_cast<size_t>(a.Integer("--requests"))));
   for (planner::Arrival& arrival : arrivals) arrival.seconds /= a.Number("--speed");
   planner::FitTrace(&arrivals, context);
   // The pool holds as many of the longest as there are sequences.
@@ -168,7 +169,8 @@ Status Plan(const Arguments& a) {
   planner::Trials trials(path, subject, nullptr, &bar);
   CancelToken cancel;
   const Interrupt interrupt(&cancel);
-  auto plan = planner::MakePlan(pricings, options, a.Has("--on") ? nullptr : &trials, &bar, &cancel);
+  auto plan =
+      planner::MakePlan(pricings, options, a.Has("--on") ? nullptr : &trials, &bar, &cancel);
   bar.Clear();
   WRING_TRY(plan.status());
   const std::string model = a.Has("MODEL") ? a.Text("MODEL") : "MODEL";

@@ -54,7 +54,9 @@ class Engine::Loop {
         observer_(observer),
         pretence_(options.pretence),
         admission_(options.admission) {}
-  Clock::time_point Now() const { return pretence_ != nullptr ? pretence_->clock.Now() : system_.Now(); }
+  Clock::time_point Now() const {
+    return pretence_ != nullptr ? pretence_->clock.Now() : system_.Now();
+  }
   Status Allocate();
   Status OpenSpill();
   Status WarmUp();

@@ -1,9 +1,9 @@
 #include "planner/candidate.h"
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 
+#include "base/checked.h"
 #include "model/executor.h"
 #include "planner/losses.h"
 
@@ -112,21 +112,25 @@ Figures Pricing::Estimate(const Choice& choice, const Goal& goal) const {
   const double gaps = std::max(goal.output, 2U) - 1;
   const auto balance = static_cast<uint32_t>(gaps * choice.rows / (goal.prompt + gaps));
   const uint32_t others = std::min({b - 1, balance, choice.rows - 1});
-  const uint32_t piece = std::min(goal.prompt, choice.rows - others);
-  const double pieces = std::ceil(static_cast<double>(goal.prompt) / piece);
+  const uint32_t most = std::min(goal.prompt, choice.rows - others);
+  const uint32_t steps = CeilDiv(goal.prompt, most);  // of one prompt
   const uint32_t context = goal.prompt + goal.output / 2;
-  const double chunk =
-      Step(choice, analyze::Chunk(piece, (goal.prompt - piece) / 2, others, context));
-  const double beside = (b - 1) * pieces;  // steps of others' prompts that an answer could see
+  const auto chunk_of = [&](uint32_t piece) {
+    return Step(choice, analyze::Chunk(piece, (goal.prompt - piece) / 2, others, context));
+  };
+  const double beside =
+      static_cast<double>(b - 1) * steps;  // steps of others' prompts that an answer could see
   Figures f;
   if (beside > gaps) {
-    const double round = b * pieces * chunk;
-    f.ttft = round - gaps * chunk;
+    const double chunk = chunk_of(most);
+    const double round = static_cast<double>(b) * goal.prompt / most * chunk;
+    f.ttft = std::max(chunk, round - gaps * chunk);
     f.tpot = chunk;
     f.throughput = b * goal.output / round;
   } else {
+    const double chunk = chunk_of(goal.prompt / steps);
     const double decode = Step(choice, analyze::Decode(b, context));
-    f.ttft = pieces * chunk;
+    f.ttft = steps * chunk;
     f.tpot = (beside * chunk + (gaps - beside) * decode) / gaps;
     f.throughput = b * goal.output / (f.ttft + gaps * f.tpot);
   }

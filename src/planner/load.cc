@@ -26,7 +26,12 @@ class Driver::Listener final : public EngineListener {
 };
 
 Driver::Driver(Engine& engine, const Load& load, const Clock& clock)
-    : engine_(engine), load_(load), clock_(clock), began_(clock.Now()), sent_(load.clients), counted_left_(load.clients * load.rounds) {}
+    : engine_(engine),
+      load_(load),
+      clock_(clock),
+      began_(clock.Now()),
+      sent_(load.clients),
+      counted_left_(load.clients * load.rounds) {}
 
 void Driver::Send(uint32_t prompt, uint32_t output, double came, int32_t client, bool counted) {
   size_t index = 0;
@@ -119,8 +124,8 @@ namespace {
 
 double Quantile(std::vector<double> values, double share) {
   if (values.empty()) return 0;
-  const auto at = std::min(values.size() - 1,
-                           static_cast<size_t>(share * static_cast<double>(values.size())));
+  const auto at =
+      std::min(values.size() - 1, static_cast<size_t>(share * static_cast<double>(values.size())));
   std::nth_element(values.begin(), values.begin() + static_cast<ptrdiff_t>(at), values.end());
   return values[at];
 }
@@ -139,8 +144,8 @@ Summary Summarize(const std::vector<Served>& served, const Goal& goal) {
     tpot.push_back(r.tpot());
     began = began < 0 ? r.came : std::min(began, r.came);
     last = std::max(last, r.ended);
-    const bool fast = (goal.ttft <= 0 || r.ttft() <= goal.ttft) &&
-                      (goal.tpot <= 0 || r.tpot() <= goal.tpot);
+    const bool fast =
+        (goal.ttft <= 0 || r.ttft() <= goal.ttft) && (goal.tpot <= 0 || r.tpot() <= goal.tpot);
     s.within += fast ? 1 : 0;
   }
   s.requests = ttft.size();

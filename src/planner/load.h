@@ -49,15 +49,13 @@ class Driver {
   void OnEngine(std::function<void()> work);
   void Send(uint32_t prompt, uint32_t output, double came, int32_t client, bool counted);
   void Ended(size_t index, int32_t client, const Status& status);
-  double Now() const {
-    return std::chrono::duration<double>(clock_.Now() - began_).count();
-  }
+  double Now() const { return std::chrono::duration<double>(clock_.Now() - began_).count(); }
 
   Engine& engine_;
   const Load& load_;
   const Clock& clock_;
   const Clock::time_point began_;
-  size_t next_ = 0;  // of arrivals; the engine's thread, or while that is idle
+  size_t next_ = 0;   // of arrivals; the engine's thread, or while that is idle
   std::mutex mutex_;  // what follows; never held while the engine is called
   std::condition_variable changed_;
   std::vector<Served> served_;

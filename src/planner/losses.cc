@@ -38,9 +38,9 @@ Result<std::vector<Loss>> ParseLosses(std::string_view csv, std::string_view wha
     const auto fields = Fields(line);
     Loss l;
     const bool sized = fields.size() == 6;
-    const auto parsed = sized ? std::from_chars(fields[2].data(),
-                                                fields[2].data() + fields[2].size(), l.loss)
-                              : std::from_chars_result{nullptr, std::errc::invalid_argument};
+    const auto parsed =
+        sized ? std::from_chars(fields[2].data(), fields[2].data() + fields[2].size(), l.loss)
+              : std::from_chars_result{nullptr, std::errc::invalid_argument};
     if (parsed.ec != std::errc() || parsed.ptr != fields[2].data() + fields[2].size()) {
       return Error(Code::kInvalid, "{}: line {} must have six fields, the third a number", what,
                    number);

@@ -6,7 +6,7 @@
 namespace wring::planner {
 namespace {
 
-constexpr double kOff = 0.15;        // an error from which prices are fitted anew
+constexpr double kOff = 0.15;  // an error from which prices are fitted anew
 constexpr uint32_t kRounds = 3;
 constexpr double kTrialSeconds = 15;  // that counted requests of a trial may take, roughly
 
@@ -26,7 +26,8 @@ Load LoadFor(const PlanOptions& options, const Choice& choice, const Figures& f)
   load.output = options.goal.output;
   const double request = f.ttft + options.goal.output * f.tpot;
   const auto most = std::max(1U, 8 / choice.sequences);
-  load.rounds = std::clamp(static_cast<uint32_t>(kTrialSeconds / std::max(request, 1e-6)), 1U, most);
+  load.rounds =
+      std::clamp(static_cast<uint32_t>(kTrialSeconds / std::max(request, 1e-6)), 1U, most);
   return load;
 }
 
@@ -81,7 +82,8 @@ double Off(const Tried& t) {
   const Figures& p = t.predicted.figures;
   const Figures& m = t.measured->figures;
   double off = 0;
-  for (const auto& [a, b] : {std::pair{p.ttft, m.ttft}, {p.tpot, m.tpot}, {p.throughput, m.throughput}}) {
+  for (const auto& [a, b] :
+       {std::pair{p.ttft, m.ttft}, {p.tpot, m.tpot}, {p.throughput, m.throughput}}) {
     if (b > 0) off = std::max(off, std::fabs(a / b - 1));
   }
   return off;
@@ -134,7 +136,8 @@ class Maker {
     loose.tpot *= 1.25;
     plan_.tried.clear();
     std::vector<const Ranked*> chosen;
-    if (!options_.trace.empty()) loose.ttft = loose.tpot = 0;  // arrivals decide that, not the estimate
+    if (!options_.trace.empty())
+      loose.ttft = loose.tpot = 0;  // arrivals decide that, not the estimate
     // Choices that differ in little give the same: some of each number of sequences are looked at.
     std::map<uint32_t, uint32_t> of_sequences;
     for (const Ranked& r : all_) {
@@ -155,9 +158,8 @@ class Maker {
     return {};
   }
   void Sort() {
-    std::stable_sort(plan_.tried.begin(), plan_.tried.end(), [&](const Tried& a, const Tried& b) {
-      return BetterTried(options_, a, b);
-    });
+    std::stable_sort(plan_.tried.begin(), plan_.tried.end(),
+                     [&](const Tried& a, const Tried& b) { return BetterTried(options_, a, b); });
   }
   std::optional<Summary> KnownRun(const Choice& c) const {
     for (const auto& [choice, summary] : runs_) {
@@ -219,9 +221,10 @@ class Maker {
       for (const Tried& t : plan_.tried) known.push_back({t.choice, Known(t).figures});
       plan_.why = options_.trace.empty()
                       ? WhyNone(known, options_.goal)
-                      : fmt::format("no choice keeps nine of ten requests of the trace within the "
-                                    "limits: the best, {}, keeps {:.0f} % of them",
-                                    ChoiceText(best.choice), 100 * Known(best).within);
+                      : fmt::format(
+                            "no choice keeps nine of ten requests of the trace within the "
+                            "limits: the best, {}, keeps {:.0f} % of them",
+                            ChoiceText(best.choice), 100 * Known(best).within);
     }
     plan_.binds = WhatBinds(all_, {best.choice, Known(best).figures}, options_.goal);
     plan_.bound = BoundOf(best.choice);

@@ -16,8 +16,8 @@ namespace wring::planner {
 struct PlanOptions {
   Goal goal;
   Grid grid;
-  uint32_t replays = 16;  // best choices by the estimate that are replayed
-  uint32_t trials = 5;    // choices that are run in a round; 0: none
+  uint32_t replays = 16;       // best choices by the estimate that are replayed
+  uint32_t trials = 5;         // choices that are run in a round; 0: none
   std::vector<Arrival> trace;  // empty: a closed loop
 };
 

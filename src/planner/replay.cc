@@ -16,9 +16,7 @@ class Nominal final : public Device {
   explicit Nominal(uint64_t bytes) : bytes_(bytes) {}
   DeviceKind kind() const override { return DeviceKind::kHost; }
   std::string_view name() const override { return "a machine that is only counted"; }
-  Result<Buffer> Allocate(size_t bytes) override {
-    return Buffer(this, nullptr, bytes);
-  }
+  Result<Buffer> Allocate(size_t bytes) override { return Buffer(this, nullptr, bytes); }
   void Free(std::byte* /*data*/, size_t /*bytes*/) override {}
   Status CopyIn(Buffer& /*to*/, size_t /*offset*/, std::span<const std::byte> /*from*/) override {
     return {};
@@ -95,8 +93,9 @@ Result<Summary> Replay(const Pricing& pricing, const Choice& choice, const Goal&
     driver->SendDue();
   };
   const Pretence pretence = {
-      clock, [&](Model& m, const KvLayouts& layouts, PagePool& pool, const ExecutorOptions& options)
-                 -> Result<std::unique_ptr<Executor>> {
+      clock,
+      [&](Model& m, const KvLayouts& layouts, PagePool& pool,
+          const ExecutorOptions& options) -> Result<std::unique_ptr<Executor>> {
         return std::unique_ptr<Executor>(new PricedExecutor(m, layouts, pool, options, run));
       }};
   EngineOptions options = OptionsOf(pricing, choice, goal);
@@ -105,7 +104,7 @@ Result<Summary> Replay(const Pricing& pricing, const Choice& choice, const Goal&
   Driver sender(*engine, load, clock);
   driver = &sender;
   const Status ran =
-      sender.Run([&](double seconds) { clock.Advance(std::max(0.0, seconds)); }, cancel);
+      sender.Run([&](double seconds) { clock.Advance(std::max(0.0, seconds) + 1e-9); }, cancel);
   engine.reset();  // it knows the sender
   WRING_TRY(ran);
   Summary s = Summarize(sender.served(), goal);

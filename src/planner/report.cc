@@ -85,8 +85,8 @@ std::string PlanText(const Plan& plan, const std::string& model,
   if (plan.tried.empty()) return text + plan.why + "\n";
   const Tried& best = plan.tried[0];
   if (plan.found) {
-    text += fmt::format("  {}\n\n", ServeCommand(model, PricingOf(pricings, best.choice),
-                                                 best.choice, plan.goal));
+    text += fmt::format(
+        "  {}\n\n", ServeCommand(model, PricingOf(pricings, best.choice), best.choice, plan.goal));
     if (best.choice.weights != nullptr) {
       text += fmt::format("  which needs the model in {}: its file is not\n\n",
                           best.choice.weights->name());
@@ -103,9 +103,10 @@ std::string PlanText(const Plan& plan, const std::string& model,
     text += Row("predicted", t.predicted);
     if (t.measured) text += Row("measured", *t.measured);
   }
-  text += "\nTimes: nine of ten requests are faster. Loss: of perplexity against float16, from a "
-          "table measured on one small model and assumed for this one, weights and cache taken as "
-          "independent.\n";
+  text +=
+      "\nTimes: nine of ten requests are faster. Loss: of perplexity against float16, from a "
+      "table measured on one small model and assumed for this one, weights and cache taken as "
+      "independent.\n";
   if (!plan.bound.empty()) text += fmt::format("By the prices {}.\n", plan.bound);
   if (!plan.binds.empty()) text += fmt::format("What binds: {}.\n", plan.binds);
   if (!plan.note.empty()) text += fmt::format("{}\n", plan.note);

@@ -52,9 +52,8 @@ std::vector<Ranked> EstimateAll(const std::vector<Pricing>& pricings, const Grid
       }
     }
   }
-  std::stable_sort(all.begin(), all.end(), [](const Ranked& a, const Ranked& b) {
-    return Better(a.figures, b.figures);
-  });
+  std::stable_sort(all.begin(), all.end(),
+                   [](const Ranked& a, const Ranked& b) { return Better(a.figures, b.figures); });
   return all;
 }
 

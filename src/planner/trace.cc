@@ -72,10 +72,11 @@ Result<std::vector<Arrival>> ParseTrace(std::string_view csv, std::string_view w
                    what);
     }
     Arrival a;
-    const bool ok = fields.size() > std::max({time, prompt, output}) &&
-                    (ParseNumber(fields[time], &a.seconds) || ParseTime(fields[time], &a.seconds)) &&
-                    a.seconds >= 0 && ParseNumber(fields[prompt], &a.prompt) &&
-                    ParseNumber(fields[output], &a.output);
+    const bool ok =
+        fields.size() > std::max({time, prompt, output}) &&
+        (ParseNumber(fields[time], &a.seconds) || ParseTime(fields[time], &a.seconds)) &&
+        a.seconds >= 0 && ParseNumber(fields[prompt], &a.prompt) &&
+        ParseNumber(fields[output], &a.output);
     if (!ok) {
       return Error(Code::kInvalid, "{}: line {} must have a time and two numbers of tokens", what,
                    number);

@@ -30,9 +30,9 @@ Status Trials::Open(const Choice& choice) {
     const ModelSpec& s = subject_.spec;
     const WeightFormat* format = choice.weights;
     for (size_t i = 0; format == nullptr; ++i) format = subject_.formats[i];  // of a shape
-    auto shape = bench::ParseShape(fmt::format("layers={},hidden={},heads={},kv={},ffn={},vocab={}:{}",
-                                               s.layers, s.hidden, s.heads, s.kv_heads, s.ffn,
-                                               s.vocab, format->name()));
+    auto shape = bench::ParseShape(
+        fmt::format("layers={},hidden={},heads={},kv={},ffn={},vocab={}:{}", s.layers, s.hidden,
+                    s.heads, s.kv_heads, s.ffn, s.vocab, format->name()));
     if (!shape.ok() || s.head_dim * s.heads != s.hidden) {
       return Error(Code::kUnsupported, "no weights of {} can be made up in {}: it was not run",
                    subject_.name, format->name());
@@ -49,8 +49,7 @@ Result<Summary> Trials::Run(const Pricing& pricing, const Choice& choice, const 
                             const Load& load, const CancelToken* cancel) {
   WRING_TRY(Open(choice));
   Watch watch;
-  WRING_ASSIGN(auto engine,
-               Engine::Create(*model_, OptionsOf(pricing, choice, goal), &watch));
+  WRING_ASSIGN(auto engine, Engine::Create(*model_, OptionsOf(pricing, choice, goal), &watch));
   const Clock clock;
   Driver driver(*engine, load, clock);
   const Status ran = driver.Run([](double /*seconds*/) {}, cancel);

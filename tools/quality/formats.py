@@ -48,7 +48,7 @@ def find_quantizer(named: pathlib.Path | None) -> pathlib.Path:
     for path in [named] if named else sorted(peer.glob("build-*/bin/llama-quantize")):
         if path.is_file():
             return path
-    raise SystemExit(f"{named or peer}: no llama-quantize: run bench/peers/build llama.cpp or name one with --quantizer")
+    raise SystemExit(f"{named or peer}: no llama-quantize; run bench/peers/build llama.cpp, or use --quantizer")
 
 
 def gguf_name(name: str) -> str:
