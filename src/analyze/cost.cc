@@ -7,6 +7,7 @@
 #include "kernels/cpu/attend.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/linear.h"
+#include "kernels/cuda/kernels.h"
 #include "quant/fragments/fragments.h"
 
 namespace wring::analyze {
@@ -106,10 +107,8 @@ class Pricer {
     const uint32_t cols = SlotWidth(spec_, op.in);
     c->beside = rows * cols;
     c->pieces = PreparePieces(c->rows, cols);
-    const auto passes = static_cast<double>(Tiles(c->rows));
-    const auto blocks = static_cast<double>(CeilDiv<uint64_t>(c->rows, cpu::RowBlock(cols)));
     const bool packed = c->unit == Unit::kMatrix;
-    const bool direct = c->rows <= (packed ? cpu::kDirectRows : 1);
+    const Unpackings unpackings = UnpackingsOf(c->rows, cols, packed);
     c->cost.in = rows * SlotWidth(spec_, op.in) * o_.activation_bytes;
     const bool of_layer = op.parts[0].weight.role != WeightRole::kHead;
     for (const LinearPart& p : op.parts) {
@@ -119,8 +118,8 @@ class Pricer {
       c->cost.weights += m.read;
       if (p.has_bias) c->cost.weights += sizeof(float) * m.rows;
       const double weights = static_cast<double>(m.rows) * m.cols;
-      if (!direct) c->expanded += blocks * weights;
-      if (direct && packed) c->unpacked += passes * weights;
+      c->unpacked += unpackings.direct * weights;
+      c->expanded += unpackings.expanded * weights;
       // A processor stores whole panels.
       c->cost.out += rows * (o_.gpu ? m.rows : RoundUp(m.rows, kPanelRows)) * o_.activation_bytes;
       if (op.add_to_out) c->cost.in += rows * m.rows * o_.activation_bytes;
@@ -131,6 +130,20 @@ class Pricer {
       c->cost.in += rows * o_.lora_rank * o_.activation_bytes;
       c->cost.out += rows * o_.lora_rank * o_.activation_bytes;
     }
+  }
+
+  // How often each weight is unpacked: while it is read, by tiles of few rows, or once for a block of many.
+  struct Unpackings {
+    double direct = 0, expanded = 0;
+  };
+  Unpackings UnpackingsOf(uint64_t rows, uint32_t cols, bool packed) const {
+    const auto blocks = [&](uint64_t block) {
+      return static_cast<double>(CeilDiv<uint64_t>(rows, block));
+    };
+    constexpr uint64_t kGpuRows = 256;  // by H100's times: tests/analyze/h100_test.cc
+    if (o_.gpu) return {0, packed && rows > cuda::kGemvRows ? blocks(kGpuRows) : 0};
+    if (rows > (packed ? cpu::kDirectRows : 1)) return {0, blocks(cpu::RowBlock(cols))};
+    return {packed ? static_cast<double>(Tiles(rows)) : 0, 0};
   }
 
   // Keys and values are read once by so many query vectors of their head as the kernel holds at once.

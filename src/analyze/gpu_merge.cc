@@ -49,6 +49,7 @@ std::vector<OpCost> MergedAsOnGpu(std::vector<OpCost> ops, const Workload& work)
       last.kind = product.kind;
       last.rows = product.rows;
       last.beside = product.beside;
+      last.expanded = product.expanded;
     } else if (BeforeCache(op) && BeforeCache(last)) {
       last = Joined(last, op, "rope, append");
     } else if (op.kind == OpKind::kAttend && BeforeCache(last) && few) {
