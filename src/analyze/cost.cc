@@ -181,6 +181,7 @@ class Pricer {
         const uint64_t queries = std::min<uint64_t>(cpu::kAttendTile, s.rows * group - at);
         at += cpu::kAttendTile;
         c->beside += times * static_cast<double>(queries * blocks * spec_.kv_heads);
+        c->expanded += times * spec_.kv_heads;
       });
     }
     c->pieces = static_cast<uint32_t>(std::clamp(c->beside, 1.0, 1e9));

@@ -41,9 +41,9 @@ struct OpCost {
   std::string name;     // "q, k, v", "attend", "rms_norm"
   uint32_t layers = 1;  // how often a step runs it; `cost` is of one
   uint64_t rows = 0;    // of a product
-  // What a processor's kernels do for it, which its time goes by: elements of a product's input, which it orders first, or
-  // queries times blocks of keys, whose weights attention computes (`beside`, which threads share in so many pieces); weights
-  // unpacked while they are read, or once for many rows.
+  // What a processor's kernels do for it, which its time goes by. Of a product: elements of its input, which it orders first
+  // (`beside`, which threads share in so many pieces); weights unpacked while they are read, or expanded once for many rows.
+  // Of attention: queries times blocks of keys, whose weights it computes (`beside`), and its units (`expanded`).
   double beside = 0;
   uint32_t pieces = 1;
   double unpacked = 0, expanded = 0;

@@ -1,5 +1,9 @@
 #include "analyze/this_machine.h"
 
+#include <algorithm>
+#include <chrono>
+
+#include "analyze/svg.h"
 #include "bench/machine.h"
 #include "tensor/buffer.h"
 
@@ -21,6 +25,41 @@ Result<Hardware> MeasureThisMachine(uint32_t threads, Progress* progress) {
   h.threads = static_cast<uint32_t>(pool.threads());
   h.peaks = {{"f32", arithmetic.fp32_gflops * 1e9}, {"int8", arithmetic.int8_gops * 1e9}};
   return h;
+}
+
+Result<Levels> MeasureLevels(uint32_t threads, Progress* progress) {
+  WRING_ASSIGN(const auto roofs, bench::Roofs::Create(bench::kMemoryBytes, progress));
+  Levels levels;
+  std::vector<uint32_t> counts = {1};
+  if (threads > 1) counts.push_back(threads);
+  for (const uint32_t count : counts) {
+    ThreadPool pool(count);
+    for (const uint64_t bytes : {uint64_t{256} << 10, uint64_t{8} << 20, bench::kMemoryBytes}) {
+      const uint64_t all = bytes < (1 << 20) ? bytes * count : bytes;
+      levels.reads.push_back({all, count, roofs->Read(pool, all, 1).gb_per_s * 1e9});
+    }
+  }
+  ThreadPool pool(threads);
+  std::vector<double> times;
+  for (int i = 0; i < 1001; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    pool.ParallelFor(threads, 1, [](size_t, size_t, size_t) {});
+    times.push_back(
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  std::nth_element(times.begin(), times.begin() + 500, times.end());
+  levels.meeting = times[500];
+  return levels;
+}
+
+std::string LevelsText(const Levels& levels) {
+  std::string text;
+  for (const Level& l : levels.reads) {
+    text += fmt::format("  {:>9} read by {} thread{}: {:.1f} GB/s\n",
+                        BytesText(static_cast<double>(l.bytes)), l.threads,
+                        l.threads == 1 ? "" : "s", l.bandwidth / 1e9);
+  }
+  return text + fmt::format("  all threads meet in {}\n", SecondsText(levels.meeting));
 }
 
 Result<SpeedMeter> SpeedMeter::Create(ThreadPool& pool, Progress* progress) {

@@ -10,6 +10,21 @@ namespace wring::analyze {
 // With so many threads, 0: every processor of the process. kLimit where there is no memory to measure with.
 Result<Hardware> MeasureThisMachine(uint32_t threads, Progress* progress);
 
+// Bytes a second that so many threads read together from a range of so many bytes: that of a thread's own cache, of a shared
+// one, of memory.
+struct Level {
+  uint64_t bytes = 0;
+  uint32_t threads = 0;
+  double bandwidth = 0;
+};
+struct Levels {
+  std::vector<Level> reads;
+  double meeting = 0;  // seconds that giving work to all threads and meeting again takes
+};
+// With one thread and with all of `threads`.
+Result<Levels> MeasureLevels(uint32_t threads, Progress* progress);
+std::string LevelsText(const Levels& levels);
+
 // How fast the machine is at this moment, to stand beside times taken now: one that others share changes.
 struct Speed {
   double bandwidth = 0;   // bytes a second

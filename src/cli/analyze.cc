@@ -108,6 +108,8 @@ Status Calibrate(const Arguments& a) {
   Bar bar;
   WRING_ASSIGN(const analyze::Hardware hardware,
                analyze::Calibrate(ThreadsOf(a.Integer("--threads")), &bar));
+  WRING_ASSIGN(const analyze::Levels levels,
+               analyze::MeasureLevels(ThreadsOf(a.Integer("--threads")), &bar));
   bar.Clear();
   std::error_code ignored;  // the write says it
   std::filesystem::create_directories(file.parent_path(), ignored);
@@ -131,6 +133,7 @@ Status Calibrate(const Arguments& a) {
                           1e12 * c.unpack, 1e12 * c.expand)
             : "");
   }
+  text += analyze::LevelsText(levels);
   return Print(text + fmt::format("kept in {}\n", file.string()));
 }
 
