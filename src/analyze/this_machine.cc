@@ -1,7 +1,9 @@
 #include "analyze/this_machine.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <thread>
 
 #include "analyze/svg.h"
 #include "bench/machine.h"
@@ -43,7 +45,11 @@ Result<Levels> MeasureLevels(uint32_t threads, Progress* progress) {
   std::vector<double> times;
   for (int i = 0; i < 1001; ++i) {
     const auto start = std::chrono::steady_clock::now();
-    pool.ParallelFor(threads, 1, [](size_t, size_t, size_t) {});
+    std::atomic<uint32_t> here = 0;  // nobody goes before all have come
+    pool.ParallelFor(threads, 1, [&](size_t, size_t, size_t) {
+      here.fetch_add(1, std::memory_order_relaxed);
+      while (here.load(std::memory_order_relaxed) < threads) std::this_thread::yield();
+    });
     times.push_back(
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }

@@ -50,7 +50,8 @@ bool BetterTried(const PlanOptions& options, const Tried& a, const Tried& b) {
     if (fa.throughput < 0.99 * fb.throughput || fb.throughput < 0.99 * fa.throughput)
       return fa.throughput > fb.throughput;
     if (fa.loss != fb.loss && fa.loss && fb.loss) return *fa.loss < *fb.loss;
-    return fa.ttft < fb.ttft;
+    if (fa.ttft < 0.99 * fb.ttft || fb.ttft < 0.99 * fa.ttft) return fa.ttft < fb.ttft;
+    return fa.memory < fb.memory;
   }
   return Better(Known(a).figures, Known(b).figures);
 }
@@ -107,6 +108,7 @@ class Maker {
 
   Result<Plan> Make() {
     plan_.goal = options_.goal;
+    plan_.arrivals = static_cast<uint32_t>(options_.trace.size());
     for (plan_.rounds = 1;; ++plan_.rounds) {
       all_ = EstimateAll(pricings_, options_.grid, options_.goal);
       plan_.looked_at = static_cast<uint32_t>(all_.size());
@@ -226,9 +228,11 @@ class Maker {
                             "limits: the best, {}, keeps {:.0f} % of them",
                             ChoiceText(best.choice), 100 * Known(best).within);
     }
+    if (!options_.trace.empty()) return BoundOfBest();  // more tokens than arrive cannot be had
     plan_.binds = WhatBinds(all_, {best.choice, Known(best).figures}, options_.goal);
-    plan_.bound = BoundOf(best.choice);
+    BoundOfBest();
   }
+  void BoundOfBest() { plan_.bound = BoundOf(plan_.tried[0].choice); }
 
   std::string BoundOf(const Choice& c) const {
     const Pricing& p = PricingOf(pricings_, c);

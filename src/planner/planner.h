@@ -35,6 +35,7 @@ struct Plan {
   std::string binds;         // what keeps from more
   std::string bound;         // of a decode step and of a prompt's, what the machine waits for
   std::string note;          // what was not run, and why
+  uint32_t arrivals = 0;     // of a trace; 0: a closed loop
   uint32_t looked_at = 0, replayed = 0, run = 0, rounds = 0;
   double decode_scale = 1, prompt_scale = 1;  // of prices, fitted by the runs
 };

@@ -72,11 +72,15 @@ std::string ServeCommand(const std::string& model, const Pricing& pricing, const
 std::string PlanText(const Plan& plan, const std::string& model,
                      const std::vector<Pricing>& pricings) {
   const Pricing& first = pricings[0];
+  const std::string load =
+      plan.arrivals == 0
+          ? fmt::format("prompts of {}, answers of {} tokens", plan.goal.prompt, plan.goal.output)
+          : fmt::format("{} requests as they arrived, prompts to {}, answers to {} tokens",
+                        plan.arrivals, plan.goal.prompt, plan.goal.output);
   std::string text = fmt::format(
-      "{} on {}: prompts of {}, answers of {} tokens{}\n"
-      "{} choices estimated, {} replayed through the scheduler, {} run here{}\n\n",
-      first.subject().name, first.hardware().title, plan.goal.prompt, plan.goal.output,
-      Limits(plan.goal), plan.looked_at, plan.replayed, plan.run,
+      "{} on {}: {}{}\n{} choices estimated, {} replayed through the scheduler, {} run here{}\n\n",
+      first.subject().name, first.hardware().title, load, Limits(plan.goal), plan.looked_at,
+      plan.replayed, plan.run,
       plan.decode_scale == 1 && plan.prompt_scale == 1
           ? ""
           : fmt::format("; by those runs decode steps take {:.2f} and prompts {:.2f} times their "

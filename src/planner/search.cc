@@ -7,6 +7,21 @@
 
 namespace wring::planner {
 
+namespace {
+
+// Whether one of `some` is of the same size and quality: the file's own type, or what a GPU holds alike.
+bool Same(const Pricing& pricing, const std::vector<const WeightFormat*>& some,
+          const WeightFormat& format) {
+  const auto what = [&](const WeightFormat* f) {
+    const Choice c = {f, CodecId::kF16};
+    return std::pair(pricing.Memory(c, Goal()), pricing.LossOf(c));
+  };
+  return std::ranges::any_of(
+      some, [&](const WeightFormat* f) { return f == &format || what(f) == what(&format); });
+}
+
+}  // namespace
+
 Grid WholeGrid(const Pricing& pricing) {
   Grid g;
   g.weights = {nullptr};
@@ -17,8 +32,7 @@ Grid WholeGrid(const Pricing& pricing) {
     if (e.op == OpKind::kLinear && e.format.has_value()) {
       const WeightFormat& f = Format(*e.format);
       const bool known = planner::LossOf("weights", f.name()).has_value();
-      if (known && pricing.Fits(f) && std::ranges::find(g.weights, &f) == g.weights.end())
-        g.weights.push_back(&f);
+      if (known && pricing.Fits(f) && !Same(pricing, g.weights, f)) g.weights.push_back(&f);
     }
     if (e.op == OpKind::kAttend && e.codec.has_value() &&
         std::ranges::find(g.kv, *e.codec) == g.kv.end() &&

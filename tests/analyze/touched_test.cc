@@ -90,7 +90,12 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"layers=1,hidden=192,heads=6,kv=2,ffn=320,vocab=256:Q8_0", CodecId::kF16},
         Case{"models/llama-gqa", CodecId::kI8}, Case{"architectures/gemma3", CodecId::kF16},
         Case{"architectures/qwen3", CodecId::kF16}, Case{"quantized/gptq", CodecId::kF16},
-        Case{"quantized/fp8-block", CodecId::kF16}));
+        Case{"quantized/fp8-block", CodecId::kF16}),
+    [](const auto& info) {
+      std::string name = fmt::format("{}_{}", info.param.model, Codec(info.param.codec).name);
+      for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
+      return name;
+    });
 #undef WRING_SHAPE
 
 }  // namespace
