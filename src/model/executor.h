@@ -65,9 +65,9 @@ class Executor {
   // What the ops of a step cost: on a GPU by kind; on the processor each of ops() in order. Every rank calls it at once.
   struct OpTime {
     std::string name;
-    uint32_t count = 0;  // in a step
-    double seconds = 0;  // of one
-    double bytes = 0;    // that one must read: weights or cache
+    uint32_t count = 0;        // in a step
+    double seconds = 0;        // of one
+    double bytes = 0;          // that one must read: weights or cache
     touched::Bytes touched{};  // by one, in a build that counts them
   };
   virtual Result<std::vector<OpTime>> TimeOps(const Step& step, int repeat);
