@@ -157,6 +157,7 @@ Status Plan(const Arguments& a) {
   Bar bar;
   WRING_ASSIGN(const auto machines, MachinesOf(a, &bar));
   std::vector<planner::Pricing> pricings;
+  pricings.reserve(machines.size());
   for (const analyze::Hardware& h : machines) pricings.emplace_back(subject, h);
   if (options.goal.memory == 0) options.goal.memory = 0.9 * machines[0].memory;
   WRING_ASSIGN(options.grid, GridOf(a, pricings[0]));

@@ -13,11 +13,12 @@
 
 namespace wring::cli {
 
-std::string TypesOf(const analyze::Subject& m) {
+std::string TypesOf(const analyze::Subject& subject) {
   std::map<std::string_view, uint64_t> weights;
-  for (size_t i = 0; i < m.decls.size(); ++i) {
-    if (m.formats[i] != nullptr)
-      weights[m.formats[i]->name()] += uint64_t{m.decls[i].rows} * m.decls[i].cols;
+  for (size_t i = 0; i < subject.decls.size(); ++i) {
+    if (subject.formats[i] != nullptr)
+      weights[subject.formats[i]->name()] +=
+          uint64_t{subject.decls[i].rows} * subject.decls[i].cols;
   }
   std::vector<std::pair<uint64_t, std::string_view>> sorted;
   sorted.reserve(weights.size());

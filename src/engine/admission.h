@@ -28,7 +28,7 @@ struct AdmissionLimits {
 struct Refusal {
   Status status;
   double retry_after = 1;        // seconds; 0: never, as it is
-  std::string_view reason = "";  // in one word, for metrics: "queue_requests", "deadline"
+  std::string_view reason;  // in one word, for metrics: "queue_requests", "deadline"
 };
 
 class Admission {

@@ -151,9 +151,9 @@ class Maker {
     for (size_t i = 0; i < chosen.size(); ++i) {
       Report("replaying", i, chosen.size());
       const Ranked& r = *chosen[i];
-      WRING_ASSIGN(Summary s, Replay(PricingOf(pricings_, r.choice), r.choice, options_.goal,
-                                     LoadFor(options_, r.choice, r.figures), cancel_));
-      plan_.tried.push_back({r.choice, std::move(s), KnownRun(r.choice)});
+      WRING_ASSIGN(const Summary s, Replay(PricingOf(pricings_, r.choice), r.choice, options_.goal,
+                                           LoadFor(options_, r.choice, r.figures), cancel_));
+      plan_.tried.push_back({r.choice, s, KnownRun(r.choice)});
       ++plan_.replayed;
     }
     Sort();
