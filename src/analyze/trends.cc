@@ -1,11 +1,11 @@
 #include "analyze/trends.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "analyze/svg.h"
+#include "formats/csv.h"
 #include "formats/printable.h"
 
 namespace wring::analyze {
@@ -22,11 +22,6 @@ std::string TitleOf(std::string_view name) {
   if (name == "transformer_training_compute") return "compute to train a transformer";
   if (name == "transformer_parameters") return "parameters of a transformer";
   return std::string(name);
-}
-
-bool ReadNumber(std::string_view text, double* value) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *value);
-  return error == std::errc() && end == text.data() + text.size();
 }
 
 void Fit(Trend* t) {
@@ -74,24 +69,17 @@ TrendFit FitTrend(const std::vector<TrendPoint>& points) {
 Result<std::vector<Trend>> ParseTrends(std::string_view csv, std::string_view what) {
   std::vector<Trend> trends;
   uint32_t line_number = 0;
-  while (!csv.empty()) {
-    const size_t end = std::min(csv.find('\n'), csv.size());
-    std::string_view line = csv.substr(0, end);
-    csv.remove_prefix(std::min(end + 1, csv.size()));
-    ++line_number;
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    if (line.empty() || line[0] == '#' || line.starts_with("series,")) continue;
-    const size_t first = line.find(',');
-    const size_t second = first == std::string_view::npos ? first : line.find(',', first + 1);
+  for (std::string_view line; NextCsvLine(&csv, &line_number, &line);) {
+    if (line.starts_with("series,")) continue;
+    const auto fields = CsvFields(line);
     TrendPoint p;
-    if (second == std::string_view::npos || first == 0 ||
-        !ReadNumber(line.substr(first + 1, second - first - 1), &p.year) ||
-        !ReadNumber(line.substr(second + 1), &p.value) || !std::isfinite(p.year) ||
-        !std::isfinite(p.value) || !(p.value > 0)) {
+    if (fields.size() != 3 || fields[0].empty() || !ParseNumber(fields[1], &p.year) ||
+        !ParseNumber(fields[2], &p.value) || !std::isfinite(p.year) || !std::isfinite(p.value) ||
+        !(p.value > 0)) {
       return Error(Code::kInvalid, "{}: line {} is not series,year,value with a value above 0",
                    what, line_number);
     }
-    const std::string_view name = line.substr(0, first);
+    const std::string_view name = fields[0];
     auto at =
         std::find_if(trends.begin(), trends.end(), [&](const Trend& t) { return t.name == name; });
     if (at == trends.end()) {

@@ -167,7 +167,7 @@ Status Plan(const Arguments& a) {
   if (a.Has("MODEL")) {
     WRING_ASSIGN(path, FindModel(a.Text("MODEL")));
   }
-  planner::Trials trials(path, subject, nullptr, &bar);
+  planner::Trials trials(path, subject, &bar);
   CancelToken cancel;
   const Interrupt interrupt(&cancel);
   auto plan =

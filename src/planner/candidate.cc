@@ -47,6 +47,13 @@ std::vector<analyze::OpCost> Pricing::Ops(const Choice& choice, const Workload& 
   return analyze::PriceEach(subject_.spec, MatricesOf(choice), work, options);
 }
 
+const Pricing& PricingOf(const std::vector<Pricing>& pricings, const Choice& c) {
+  for (const Pricing& p : pricings) {
+    if (p.hardware().threads == c.threads) return p;
+  }
+  return pricings[0];
+}
+
 std::string_view Pricing::BoundOf(const Choice& choice, const Workload& work) const {
   std::map<analyze::Bound, double> seconds;
   for (const analyze::OpCost& op : Ops(choice, work)) {

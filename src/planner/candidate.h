@@ -52,4 +52,7 @@ class Pricing {
   mutable std::map<const WeightFormat*, std::unique_ptr<analyze::Matrices>> matrices_;
 };
 
+// That of the choice's threads.
+const Pricing& PricingOf(const std::vector<Pricing>& pricings, const Choice& choice);
+
 }  // namespace wring::planner

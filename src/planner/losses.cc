@@ -1,6 +1,6 @@
 #include "planner/losses.h"
 
-#include <charconv>
+#include "formats/csv.h"
 
 namespace wring::planner {
 namespace {
@@ -9,39 +9,19 @@ constexpr std::string_view kTable =
 #include "planner/losses.inc"
     ;
 
-std::vector<std::string_view> Fields(std::string_view line) {
-  std::vector<std::string_view> fields;
-  for (;;) {
-    const size_t comma = line.find(',');
-    fields.push_back(line.substr(0, comma));
-    if (comma == std::string_view::npos) return fields;
-    line.remove_prefix(comma + 1);
-  }
-}
-
 }  // namespace
 
 Result<std::vector<Loss>> ParseLosses(std::string_view csv, std::string_view what) {
   std::vector<Loss> losses;
-  bool header = false;
-  for (uint32_t number = 1; !csv.empty(); ++number) {
-    const size_t end = csv.find('\n');
-    std::string_view line = csv.substr(0, end);
-    csv.remove_prefix(end == std::string_view::npos ? csv.size() : end + 1);
-    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-    if (line.empty() || line[0] == '#') continue;
-    if (!header) {
-      header = true;
-      if (line == "kind,name,loss,kl,model,tokens") continue;
-      return Error(Code::kInvalid, "{}: its header must be kind,name,loss,kl,model,tokens", what);
-    }
-    const auto fields = Fields(line);
+  uint32_t number = 0;
+  std::string_view line;
+  if (!NextCsvLine(&csv, &number, &line) || line != "kind,name,loss,kl,model,tokens") {
+    return Error(Code::kInvalid, "{}: its header must be kind,name,loss,kl,model,tokens", what);
+  }
+  while (NextCsvLine(&csv, &number, &line)) {
+    const auto fields = CsvFields(line);
     Loss l;
-    const bool sized = fields.size() == 6;
-    const auto parsed =
-        sized ? std::from_chars(fields[2].data(), fields[2].data() + fields[2].size(), l.loss)
-              : std::from_chars_result{nullptr, std::errc::invalid_argument};
-    if (parsed.ec != std::errc() || parsed.ptr != fields[2].data() + fields[2].size()) {
+    if (fields.size() != 6 || !ParseNumber(fields[2], &l.loss)) {
       return Error(Code::kInvalid, "{}: line {} must have six fields, the third a number", what,
                    number);
     }

@@ -10,13 +10,6 @@ constexpr double kOff = 0.15;  // an error from which prices are fitted anew
 constexpr uint32_t kRounds = 3;
 constexpr double kTrialSeconds = 15;  // that counted requests of a trial may take, roughly
 
-const Pricing& PricingOf(const std::vector<Pricing>& pricings, const Choice& c) {
-  for (const Pricing& p : pricings) {
-    if (p.hardware().threads == c.threads) return p;
-  }
-  return pricings[0];
-}
-
 Load LoadFor(const PlanOptions& options, const Choice& choice, const Figures& f) {
   Load load;
   load.arrivals = options.trace;

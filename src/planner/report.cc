@@ -10,13 +10,6 @@ namespace {
 using analyze::SecondsText;
 using Json = nlohmann::ordered_json;
 
-const Pricing& PricingOf(const std::vector<Pricing>& pricings, const Choice& c) {
-  for (const Pricing& p : pricings) {
-    if (p.hardware().threads == c.threads) return p;
-  }
-  return pricings[0];
-}
-
 std::string LossText(const std::optional<double>& loss) {
   return loss ? fmt::format("{:+.2f} %", 100 * *loss) : "unknown";
 }

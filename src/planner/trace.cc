@@ -1,18 +1,13 @@
 #include "planner/trace.h"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstdio>
 
+#include "formats/csv.h"
+
 namespace wring::planner {
 namespace {
-
-template <typename T>
-bool ParseNumber(std::string_view text, T* value) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *value);
-  return error == std::errc() && end == text.data() + text.size();
-}
 
 // Seconds since 1970 of "2023-11-16 18:15:46.6805900".
 bool ParseTime(std::string_view text, double* seconds) {
@@ -34,16 +29,6 @@ bool ParseTime(std::string_view text, double* seconds) {
   return true;
 }
 
-std::vector<std::string_view> Split(std::string_view line) {
-  std::vector<std::string_view> fields;
-  for (;;) {
-    const size_t comma = line.find(',');
-    fields.push_back(line.substr(0, comma));
-    if (comma == std::string_view::npos) return fields;
-    line.remove_prefix(comma + 1);
-  }
-}
-
 }  // namespace
 
 Result<std::vector<Arrival>> ParseTrace(std::string_view csv, std::string_view what) {
@@ -51,14 +36,12 @@ Result<std::vector<Arrival>> ParseTrace(std::string_view csv, std::string_view w
   size_t time = SIZE_MAX;
   size_t prompt = SIZE_MAX;
   size_t output = SIZE_MAX;
-  for (uint32_t number = 1; !csv.empty(); ++number) {
-    const size_t end = csv.find('\n');
-    std::string_view line = csv.substr(0, end);
-    csv.remove_prefix(end == std::string_view::npos ? csv.size() : end + 1);
-    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-    if (line.empty()) continue;
-    const auto fields = Split(line);
-    if (number == 1) {
+  bool header = false;
+  uint32_t number = 0;
+  for (std::string_view line; NextCsvLine(&csv, &number, &line);) {
+    const auto fields = CsvFields(line);
+    if (!header) {
+      header = true;
       for (size_t i = 0; i < fields.size(); ++i) {
         if (fields[i] == "arrived_at" || fields[i] == "TIMESTAMP") time = i;
         if (fields[i] == "num_prefill_tokens" || fields[i] == "ContextTokens") prompt = i;
