@@ -27,7 +27,7 @@ struct AdmissionLimits {
 // A request that was not taken, and when trying again makes sense.
 struct Refusal {
   Status status;
-  double retry_after = 1;        // seconds; 0: never, as it is
+  double retry_after = 1;   // seconds; 0: never, as it is
   std::string_view reason;  // in one word, for metrics: "queue_requests", "deadline"
 };
 
