@@ -1,0 +1,18 @@
+// Changes the sampling rate of one channel with libsoxr (a polyphase FIR filter of linear phase, quality
+// SOXR_HQ: 20 bits, passband to 0.91 of the smaller Nyquist frequency), loaded when it is first needed.
+// The result depends on the input alone, not on threads or calls before.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+
+namespace wring::speech {
+
+// Frame k of the result lies at time k / to, frame 0 at the input's frame 0. It has
+// round(frames * to / from) frames, halves up. Equal rates copy.
+Result<std::vector<float>> Resample(std::span<const float> mono, uint32_t from, uint32_t to);
+
+}  // namespace wring::speech

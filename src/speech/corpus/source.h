@@ -1,0 +1,44 @@
+// The speech that conversations are made of: who speaks, in which recordings, which words where.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "speech/labels/segment.h"
+
+namespace wring::speech {
+
+inline constexpr Micros kMillisecond = kMicrosPerSecond / 1000;
+
+struct SourceWord {
+  Micros start = 0, end = 0;  // within its utterance
+  std::string text;
+};
+
+struct Utterance {
+  std::string key;       // a path, or SHARD:MEMBER in a tar shard
+  uint32_t speaker = 0;  // index into SourceCorpus::speakers
+  Micros length = 0;
+  std::vector<SourceWord> words;  // at least one; ascending, not overlapping
+};
+
+// Invariant: every speaker has at least one utterance, and every utterance a word.
+struct SourceCorpus {
+  std::vector<std::string> speakers;
+  std::vector<Utterance> utterances;
+  std::vector<std::vector<uint32_t>> by_speaker;  // utterances of each speaker, ascending
+
+  bool audible = true;  // false: words without sound, for plans alone
+
+  void Add(Utterance utterance) {
+    by_speaker.resize(speakers.size());
+    by_speaker[utterance.speaker].push_back(static_cast<uint32_t>(utterances.size()));
+    utterances.push_back(std::move(utterance));
+  }
+};
+
+// Speakers that are made up, for plans without sound: words of Gamma lengths of mean 0.34 s.
+SourceCorpus InventedCorpus(uint32_t speakers, uint64_t seed);
+
+}  // namespace wring::speech
