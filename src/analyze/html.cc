@@ -4,46 +4,33 @@
 
 #include "analyze/paper.h"
 #include "analyze/report.h"
-#include "analyze/svg.h"
+#include "plot/page.h"
+#include "plot/svg.h"
 
 namespace wring::analyze {
 namespace {
 
-constexpr std::string_view kStyle =
-    "body{font:15px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
-    "table{border-collapse:collapse;margin:.5rem 0 1.5rem}th,td{padding:.2rem "
-    ".7rem;text-align:right;border-bottom:1px solid "
-    "#ddd;white-space:nowrap}th:first-child,td:first-child{text-align:left}svg{max-width:100%;"
-    "height:auto}"
-    "h2{margin-top:2.5rem}.note{color:#555}.scroll{overflow-x:auto}";
-
-std::string Row(const std::vector<std::string>& cells, const char* tag = "td") {
-  std::string row = "<tr>";
-  for (const std::string& c : cells) row += fmt::format("<{0}>{1}</{0}>", tag, EscapeXml(c));
-  return row + "</tr>\n";
-}
-
 std::string Table(const PhaseReport& p) {
-  std::string t = "<div class=\"scroll\"><table>" + Row({"op", "layers", "rows", "FLOP", "bytes",
+  std::string t = "<div class=\"scroll\"><table>" + plot::Row({"op", "layers", "rows", "FLOP", "bytes",
                                                          "FLOP/byte", "bound by", "time", "share"},
                                                         "th");
   for (size_t i = 0; i < p.ops.size(); ++i) {
     const Cost c = p.ops[i].total();
-    t += Row({p.ops[i].name, std::to_string(p.ops[i].layers),
-              p.ops[i].rows != 0 ? std::to_string(p.ops[i].rows) : "", CountText(c.flops),
-              BytesText(c.bytes()), fmt::format("{:.2f}", c.intensity()),
-              std::string(BoundName(p.times[i].bound)), SecondsText(p.times[i].seconds),
+    t += plot::Row({p.ops[i].name, std::to_string(p.ops[i].layers),
+              p.ops[i].rows != 0 ? std::to_string(p.ops[i].rows) : "", plot::CountText(c.flops),
+              plot::BytesText(c.bytes()), fmt::format("{:.2f}", c.intensity()),
+              std::string(BoundName(p.times[i].bound)), plot::SecondsText(p.times[i].seconds),
               fmt::format("{:.1f} %", 100 * p.times[i].seconds / p.seconds)});
   }
-  t += Row({"all", "", "", CountText(p.total.flops), BytesText(p.total.bytes()),
-            fmt::format("{:.2f}", p.total.intensity()), "", SecondsText(p.seconds), ""},
+  t += plot::Row({"all", "", "", plot::CountText(p.total.flops), plot::BytesText(p.total.bytes()),
+            fmt::format("{:.2f}", p.total.intensity()), "", plot::SecondsText(p.seconds), ""},
            "th");
   return t + "</table></div>\n";
 }
 
 // What each op would reach, under the roofs of the machine.
 std::string Roofline(const Report& r) {
-  Plot plot;
+  plot::Plot plot;
   plot.title = "Roofline of " + r.hardware.title;
   plot.x = {"operations a byte", true};
   plot.y = {"10^9 operations a second", true};
@@ -51,7 +38,7 @@ std::string Roofline(const Report& r) {
   double high = 1000;
   int color = 0;
   for (const PhaseReport& p : r.phases) {
-    Series s;
+    plot::Series s;
     s.name = p.work.name;
     s.dots = true;
     s.color = ++color;
@@ -71,9 +58,9 @@ std::string Roofline(const Report& r) {
     plot.series.push_back(std::move(s));
   }
   // Their names first: the ops' give way.
-  std::vector<Series> roofs;
+  std::vector<plot::Series> roofs;
   for (const auto& [name, peak] : r.hardware.peaks) {
-    Series roof;
+    plot::Series roof;
     roof.line = true;
     roof.dashed = name != "f16" && name != "int8";
     roof.color = 6;
@@ -82,13 +69,13 @@ std::string Roofline(const Report& r) {
                    {ridge, peak / 1e9},
                    {std::max(high * 2, ridge * 4), peak / 1e9}};
     roofs.push_back(roof);
-    Series label;
+    plot::Series label;
     label.points = {{roof.points[2].first, peak / 1e9 * 1.25}};  // above the roof's end
     label.labels = {name};
     roofs.push_back(label);
   }
   plot.series.insert(plot.series.begin(), roofs.begin(), roofs.end());
-  return SvgOf(plot);
+  return plot::SvgOf(plot);
 }
 
 // One name for an op whatever it is merged with: "norm, gate, up, gate" and "gate, up" are one.
@@ -101,7 +88,7 @@ std::string PartOf(const OpCost& op) {
 }
 
 std::string TimeBars(const Report& r) {
-  BarPlot plot;
+  plot::BarPlot plot;
   plot.title = "Where the time of a token goes";
   plot.unit = "s";
   for (const PhaseReport& p : r.phases) {
@@ -112,7 +99,7 @@ std::string TimeBars(const Report& r) {
     }
   }
   for (const PhaseReport& p : r.phases) {
-    Bar bar;
+    plot::Bar bar;
     bar.name = p.work.name;
     bar.parts.assign(plot.parts.size(), 0);
     for (size_t i = 0; i < p.ops.size(); ++i) {
@@ -122,7 +109,7 @@ std::string TimeBars(const Report& r) {
     }
     plot.bars.push_back(std::move(bar));
   }
-  return SvgOf(plot);
+  return plot::SvgOf(plot);
 }
 
 // The paper's case: an encoder reads a text at once, a decoder of the same shape makes one token after the other.
@@ -140,15 +127,15 @@ std::string CaseStudy(const Report& r) {
       "matrix products alone, batch 1. GPT-2 has BERT-Base's shape and about its operations, and "
       "moves a hundred times as much.</p>\n"
       "<div class=\"scroll\"><table>" +
-      Row({"model", "tokens", "FLOP", "elements moved", "FLOP/element", "at least, float32"}, "th");
-  Plot plot;
+      plot::Row({"model", "tokens", "FLOP", "elements moved", "FLOP/element", "at least, float32"}, "th");
+  plot::Plot plot;
   plot.title = "Time for a text, roofline of " + r.hardware.title + " in float32";
   plot.x = {"tokens", true};
   plot.y = {"milliseconds", true};
   const double peak = r.hardware.Peak({"f32", "f16"});
   int color = 0;
   for (const Named& m : models) {
-    Series s;
+    plot::Series s;
     s.name = m.name;
     s.dots = s.line = true;
     s.color = color++;
@@ -158,35 +145,30 @@ std::string CaseStudy(const Report& r) {
       for (const PaperCost& c : {costs.projections, costs.attention, costs.ffn})
         seconds += std::max(c.flops / peak, 4 * c.mops / r.hardware.bandwidth);
       const PaperCost all = costs.all();
-      html += Row({m.name, std::to_string(length), CountText(all.flops), CountText(all.mops),
-                   fmt::format("{:.2f}", all.intensity()), SecondsText(seconds)});
+      html += plot::Row({m.name, std::to_string(length), plot::CountText(all.flops), plot::CountText(all.mops),
+                   fmt::format("{:.2f}", all.intensity()), plot::SecondsText(seconds)});
       s.points.emplace_back(length, 1e3 * seconds);
     }
     plot.series.push_back(std::move(s));
   }
-  return html + "</table></div>\n" + SvgOf(plot);
+  return html + "</table></div>\n" + plot::SvgOf(plot);
 }
 
 }  // namespace
 
 std::string ReportHtml(const Report& r) {
   std::string html = fmt::format(
-      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-      "content=\"width=device-width\">"
-      "<title>{0} on {1}</title><style>{2}</style></head><body>\n<h1>{0} on {1}</h1>\n",
-      EscapeXml(r.model), EscapeXml(r.hardware.title), kStyle);
-  html += fmt::format(
       "<p>{} parameters, {} of weights ({}), {} of cache a position ({}). The machine: {}, {} a "
       "second; {}.</p>\n",
-      CountText(r.parameters), BytesText(r.weight_bytes), EscapeXml(r.weights),
-      BytesText(r.cache_bytes), r.codec, BytesText(r.hardware.memory),
-      BytesText(r.hardware.bandwidth), EscapeXml(r.hardware.source));
+      plot::CountText(r.parameters), plot::BytesText(r.weight_bytes), plot::EscapeXml(r.weights),
+      plot::BytesText(r.cache_bytes), r.codec, plot::BytesText(r.hardware.memory),
+      plot::BytesText(r.hardware.bandwidth), plot::EscapeXml(r.hardware.source));
   html += fmt::format(
       "<p class=\"note\">Times are predicted: {}. Operations and bytes are those of the engine's "
       "own ops.</p>\n",
       r.hardware.fitted.empty()
           ? "the plain roofline, which real kernels do not reach"
-          : "a roofline with constants fitted on " + EscapeXml(r.hardware.fitted));
+          : "a roofline with constants fitted on " + plot::EscapeXml(r.hardware.fitted));
   if (r.turning_batch > 0) {
     html += fmt::format(
         "<p>Products of decode are bound by arithmetic from batch {:.0f}; the cache of one "
@@ -197,9 +179,9 @@ std::string ReportHtml(const Report& r) {
   if (!r.phases.empty()) html += Roofline(r) + TimeBars(r);
   for (const PhaseReport& p : r.phases) {
     html += fmt::format("<h2>{}</h2>\n<p>{}.</p>\n{}<p class=\"note\">{}.</p>\n",
-                        EscapeXml(p.work.name), SpeedText(p), Table(p), WhatIfText(p));
+                        plot::EscapeXml(p.work.name), SpeedText(p), Table(p), WhatIfText(p));
   }
-  return html + CaseStudy(r) + "</body></html>\n";
+  return plot::Page(r.model + " on " + r.hardware.title, html + CaseStudy(r));
 }
 
 }  // namespace wring::analyze

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "analyze/svg.h"
+#include "plot/svg.h"
 
 namespace wring::analyze {
 namespace {
@@ -48,10 +48,10 @@ std::string TrainingText(const Report& r) {
   std::string text = fmt::format(
       "\ntraining step, batch {} of {} tokens, {} of a parameter, {} of its gradient, {} of the "
       "optimiser\n",
-      o.batch, o.length, BytesText(o.parameter_bytes), BytesText(o.gradient_bytes),
-      BytesText(o.optimizer_bytes));
+      o.batch, o.length, plot::BytesText(o.parameter_bytes), plot::BytesText(o.gradient_bytes),
+      plot::BytesText(o.optimizer_bytes));
   const auto line = [&](std::string_view name, double kept, double remade) {
-    text += fmt::format("  {:<22}{:>12}{:>22}\n", name, BytesText(kept), BytesText(remade));
+    text += fmt::format("  {:<22}{:>12}{:>22}\n", name, plot::BytesText(kept), plot::BytesText(remade));
   };
   text += fmt::format("  {:<22}{:>12}{:>22}\n", "", "all kept", "layers computed again");
   line("parameters", t.parameter_bytes, t.parameter_bytes);
@@ -62,10 +62,10 @@ std::string TrainingText(const Report& r) {
   line("all", beside + t.activation_bytes, beside + t.rematerialized_bytes);
   const double peak =
       r.hardware.Peak({"bf16", "f16", "f32"}) * r.hardware.of(Unit::kPlainMatrix).compute;
-  text += fmt::format("  {:<22}{:>12}{:>22}\n", "operations", CountText(t.flops) + "FLOP",
-                      CountText(t.rematerialized_flops) + "FLOP");
-  text += fmt::format("  {:<22}{:>12}{:>22}\n", "at least", SecondsText(t.flops / peak),
-                      SecondsText(t.rematerialized_flops / peak));
+  text += fmt::format("  {:<22}{:>12}{:>22}\n", "operations", plot::CountText(t.flops) + "FLOP",
+                      plot::CountText(t.rematerialized_flops) + "FLOP");
+  text += fmt::format("  {:<22}{:>12}{:>22}\n", "at least", plot::SecondsText(t.flops / peak),
+                      plot::SecondsText(t.rematerialized_flops / peak));
   return text;
 }
 
@@ -120,8 +120,8 @@ Report Analyze(const ModelSpec& spec, const Matrices& matrices, const Hardware& 
 }
 
 std::string SpeedText(const PhaseReport& p) {
-  return fmt::format("{}, {:.0f} tokens/s; plain roofline {}", SecondsText(p.seconds),
-                     static_cast<double>(p.work.rows()) / p.seconds, SecondsText(p.roofline));
+  return fmt::format("{}, {:.0f} tokens/s; plain roofline {}", plot::SecondsText(p.seconds),
+                     static_cast<double>(p.work.rows()) / p.seconds, plot::SecondsText(p.roofline));
 }
 
 std::string WhatIfText(const PhaseReport& p) {
@@ -135,12 +135,12 @@ std::string WhatIfText(const PhaseReport& p) {
 std::string ReportText(const Report& r) {
   std::string text =
       fmt::format("{} on {}: {} parameters, {} of weights ({}), {} of cache a position ({})\n",
-                  r.model, r.hardware.title, CountText(r.parameters), BytesText(r.weight_bytes),
-                  r.weights, BytesText(r.cache_bytes), r.codec);
+                  r.model, r.hardware.title, plot::CountText(r.parameters), plot::BytesText(r.weight_bytes),
+                  r.weights, plot::BytesText(r.cache_bytes), r.codec);
   if (r.ranks > 1)
     text += fmt::format("cut among {}: figures are of one of them, without exchange\n", r.ranks);
-  text += fmt::format("{} of memory, {} of bandwidth a second; {}\n", BytesText(r.hardware.memory),
-                      BytesText(r.hardware.bandwidth),
+  text += fmt::format("{} of memory, {} of bandwidth a second; {}\n", plot::BytesText(r.hardware.memory),
+                      plot::BytesText(r.hardware.bandwidth),
                       r.hardware.fitted.empty() ? "plain roofline: real times are longer"
                                                 : "constants fitted on " + r.hardware.fitted);
   for (const PhaseReport& p : r.phases) {
@@ -152,13 +152,13 @@ std::string ReportText(const Report& r) {
       const Cost c = op.total();
       text +=
           fmt::format("  {:<22}{:>7}{:>7}{:>12}{:>11}{:>9.2f}  {:<8}{:>10}{:>8}\n", op.name,
-                      op.layers, op.rows != 0 ? std::to_string(op.rows) : "", CountText(c.flops),
-                      BytesText(c.bytes()), c.intensity(), BoundName(p.times[i].bound),
-                      SecondsText(p.times[i].seconds), Percent(p.times[i].seconds / p.seconds));
+                      op.layers, op.rows != 0 ? std::to_string(op.rows) : "", plot::CountText(c.flops),
+                      plot::BytesText(c.bytes()), c.intensity(), BoundName(p.times[i].bound),
+                      plot::SecondsText(p.times[i].seconds), Percent(p.times[i].seconds / p.seconds));
     }
     text += fmt::format("  {:<22}{:>7}{:>7}{:>12}{:>11}{:>9.2f}  {:<8}{:>10}\n", "all", "", "",
-                        CountText(p.total.flops), BytesText(p.total.bytes()), p.total.intensity(),
-                        "", SecondsText(p.seconds));
+                        plot::CountText(p.total.flops), plot::BytesText(p.total.bytes()), p.total.intensity(),
+                        "", plot::SecondsText(p.seconds));
     text += "  " + WhatIfText(p) + "\n";
   }
   if (r.training) text += TrainingText(r);
@@ -169,8 +169,8 @@ std::string ReportText(const Report& r) {
         "than the weights from {:.0f} positions\n",
         std::ceil(r.turning_batch), r.turning_context);
     text += r.weight_bytes > 0.9 * r.hardware.memory
-                ? fmt::format("the weights alone do not fit: {} of {}\n", BytesText(r.weight_bytes),
-                              BytesText(r.hardware.memory))
+                ? fmt::format("the weights alone do not fit: {} of {}\n", plot::BytesText(r.weight_bytes),
+                              plot::BytesText(r.hardware.memory))
                 : fmt::format(
                       "beside the weights, nine tenths of the memory hold {:.0f} sequences of {} "
                       "positions\n",

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <thread>
 
-#include "analyze/svg.h"
+#include "plot/svg.h"
 #include "bench/machine.h"
 #include "tensor/buffer.h"
 
@@ -62,10 +62,10 @@ std::string LevelsText(const Levels& levels) {
   std::string text;
   for (const Level& l : levels.reads) {
     text += fmt::format("  {:>9} read by {} thread{}: {:.1f} GB/s\n",
-                        BytesText(static_cast<double>(l.bytes)), l.threads,
+                        plot::BytesText(static_cast<double>(l.bytes)), l.threads,
                         l.threads == 1 ? "" : "s", l.bandwidth / 1e9);
   }
-  return text + fmt::format("  all threads meet in {}\n", SecondsText(levels.meeting));
+  return text + fmt::format("  all threads meet in {}\n", plot::SecondsText(levels.meeting));
 }
 
 Result<SpeedMeter> SpeedMeter::Create(ThreadPool& pool, Progress* progress) {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "analyze/svg.h"
+#include "plot/svg.h"
 #include "formats/csv.h"
 #include "formats/printable.h"
 
@@ -120,9 +120,9 @@ std::string TrendsText(const std::vector<Trend>& trends) {
     const double long_run = t.fit.growth(20);
     text += fmt::format("{:<32} {:>6} {:>5.0f}-{:<5.0f} {:>10} {:>11} {:>6.3f}  {} to {}\n",
                         t.title, t.points.size(), std::floor(first->year), std::floor(last->year),
-                        FactorText(t.fit.growth(2)),
-                        last->year - first->year > 10 ? FactorText(long_run) : "-", t.fit.r2,
-                        FactorText(t.low), FactorText(t.high));
+                        plot::FactorText(t.fit.growth(2)),
+                        last->year - first->year > 10 ? plot::FactorText(long_run) : "-", t.fit.r2,
+                        plot::FactorText(t.low), plot::FactorText(t.high));
   }
   return text;
 }
@@ -146,7 +146,7 @@ std::string TrendsJson(const std::vector<Trend>& trends) {
 }
 
 std::string TrendsSvg(const std::vector<Trend>& trends) {
-  Plot plot;
+  plot::Plot plot;
   plot.title = "Growth of hardware and of transformers";
   plot.x.title = "year";
   plot.y.title = "relative to the first point of the fit";
@@ -156,18 +156,18 @@ std::string TrendsSvg(const std::vector<Trend>& trends) {
         t.points.begin(), t.points.end(),
         [](const TrendPoint& a, const TrendPoint& b) { return a.year < b.year; });
     const double base = t.fit.at(first->year);
-    Series points;
-    points.name = fmt::format("{}: {} in 2 years", t.title, FactorText(t.fit.growth(2)));
+    plot::Series points;
+    points.name = fmt::format("{}: {} in 2 years", t.title, plot::FactorText(t.fit.growth(2)));
     points.dots = true;
     for (const TrendPoint& p : t.points) points.points.push_back({p.year, p.value / base});
-    Series line;
+    plot::Series line;
     line.line = true;
     line.points = {{first->year, 1}, {last->year, t.fit.at(last->year) / base}};
     line.color = points.color = static_cast<int>(&t - trends.data());
     plot.series.push_back(std::move(points));
     plot.series.push_back(std::move(line));
   }
-  return SvgOf(plot);
+  return plot::SvgOf(plot);
 }
 
 }  // namespace wring::analyze

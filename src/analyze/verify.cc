@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "analyze/svg.h"
+#include "plot/svg.h"
 #include "engine/team.h"
 #include "kv/sequence_kv.h"
 
@@ -145,9 +145,9 @@ Agreement AgreementOf(const std::vector<Compared>& lines, const std::vector<Unit
 std::string VerificationText(const Verification& v) {
   const auto line = [](const Compared& c) {
     return fmt::format("  {:<28}{:<20}{:>12}{:>12}{:>9}{:>14}\n", c.phase,
-                       c.op.empty() ? "all" : c.op, SecondsText(c.predicted),
-                       SecondsText(c.measured), fmt::format("{:+.0f} %", 100 * c.error()),
-                       SecondsText(c.roofline));
+                       c.op.empty() ? "all" : c.op, plot::SecondsText(c.predicted),
+                       plot::SecondsText(c.measured), fmt::format("{:+.0f} %", 100 * c.error()),
+                       plot::SecondsText(c.roofline));
   };
   std::string text = fmt::format("  {:<28}{:<20}{:>12}{:>12}{:>9}{:>14}\n", "step", "op",
                                  "predicted", "measured", "error", "plain roofline");

@@ -9,6 +9,7 @@ namespace wring::cli {
 namespace {
 
 constexpr size_t kWidth = 100;
+constexpr size_t kNameColumn = 26;  // where summaries begin
 
 // Text in lines of at most kWidth, the first at column `at`, the others indented to `indent`.
 std::string Wrap(std::string_view text, size_t at, size_t indent) {
@@ -44,7 +45,8 @@ std::string Entry(const std::string& name, std::string_view help, size_t column)
 std::string Usage(const CommandRow& command) {
   std::string usage = fmt::format("wring {}", command.name);
   for (const auto& p : command.positionals) {
-    usage += p.required ? fmt::format(" {}", p.name) : fmt::format(" [{}]", p.name);
+    const std::string name = fmt::format("{}{}", p.name, p.several ? " ..." : "");
+    usage += p.required ? fmt::format(" {}", name) : fmt::format(" [{}]", name);
   }
   return usage + " [options]";
 }
@@ -76,9 +78,16 @@ std::string RangeText(const OptionRow& option) {
 
 std::string UsageText() {
   std::string text = "wring COMMAND ... runs language models on this machine.\n\nCommands:\n";
-  for (const auto& c : Commands()) text += Entry(std::string(c.name), c.summary, 16);
+  for (const auto& c : Commands()) text += Entry(std::string(c.name), c.summary, kNameColumn);
   text += "\nwring COMMAND --help shows a command's options; wring --version the version.\n";
   return text;
+}
+
+std::string GroupText(std::string_view group) {
+  std::string text;
+  for (const CommandRow* c : CommandsOf(group))
+    text += Entry(fmt::format("wring {}", c->name), c->summary, kNameColumn + 6);
+  return text + fmt::format("\nwring {} COMMAND --help shows a command's options.\n", group);
 }
 
 std::string HelpText(const CommandRow& command) {
@@ -110,7 +119,9 @@ std::string Markdown() {
     return escaped;
   };
   for (const auto& c : Commands()) {
-    text += fmt::format("| [`wring {}`](#wring-{}) | {} |\n", c.name, c.name, c.summary);
+    std::string anchor(c.name);
+    std::replace(anchor.begin(), anchor.end(), ' ', '-');
+    text += fmt::format("| [`wring {}`](#wring-{}) | {} |\n", c.name, anchor, c.summary);
   }
   text += fmt::format(
       "\nMODEL may be a path or the name of a model that `wring pull` fetched: a short NAME stands "

@@ -37,6 +37,11 @@ void AddOption(CLI::App& app, const OptionRow& row, Texts& texts) {
 
 void AddPositional(CLI::App& app, const PositionalRow& row, Texts& texts) {
   const std::string name(row.name);
+  if (row.several) {
+    app.add_option_function<std::vector<std::string>>(
+        name, [&texts, name](const std::vector<std::string>& v) { texts[name] = v; });
+    return;
+  }
   app.add_option_function<std::string>(name,
                                        [&texts, name](const std::string& v) { texts[name] = {v}; });
 }
@@ -90,13 +95,22 @@ int Main(int argc, char** argv) {
   const std::string_view name = argv[1];
   if (name == "--help" || name == "-h") return Finish(Print(UsageText()));
   if (name == "--version") return Finish(Print(fmt::format("wring {}\n", wring_version())));
-  const CommandRow* command = FindCommand(name);
+  const std::vector<std::string_view> words(argv + 1, argv + argc);
+  size_t taken = 0;
+  const CommandRow* command = FindCommand(words, &taken);
   if (command == nullptr) {
+    if (!CommandsOf(name).empty()) {
+      const bool asked = words.size() == 2 && (words[1] == "--help" || words[1] == "-h");
+      if (asked) return Finish(Print(GroupText(name)));
+      return Finish(Error(Code::kInvalid, "{} is said with one of its parts: wring {} --help lists them",
+                          name, name));
+    }
     return Finish(
         Error(Code::kInvalid, "there is no command \"{}\": wring --help lists them", name));
   }
   bool help = false;
-  auto arguments = ParseArguments(*command, argc - 1, argv + 1, &help);
+  const int skipped = static_cast<int>(taken);
+  auto arguments = ParseArguments(*command, argc - skipped, argv + skipped, &help);
   if (help) return Finish(Print(HelpText(*command)));
   if (!arguments.ok()) return Finish(arguments.status());
   const bool divides = std::any_of(command->options.begin(), command->options.end(),

@@ -27,5 +27,6 @@ CommandRow BenchCommand();
 CommandRow AnalyzeCommand();
 CommandRow PlanCommand();
 CommandRow PerplexityCommand();
+std::vector<CommandRow> SpeechCommands();
 
 }  // namespace wring::cli

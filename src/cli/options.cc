@@ -1,5 +1,8 @@
 #include "cli/options.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "cli/option_rows.h"
 
 namespace wring::cli {
@@ -251,7 +254,14 @@ std::vector<CommandRow> MakeCommands() {
 }  // namespace
 
 const std::vector<CommandRow>& Commands() {
-  static const std::vector<CommandRow> commands = MakeCommands();
+  static const std::vector<CommandRow> commands = [] {
+    std::vector<CommandRow> all = MakeCommands();
+    // Before help, which comes last.
+    std::vector<CommandRow> speech = SpeechCommands();
+    all.insert(all.end() - 1, std::make_move_iterator(speech.begin()),
+               std::make_move_iterator(speech.end()));
+    return all;
+  }();
   return commands;
 }
 
@@ -260,6 +270,29 @@ const CommandRow* FindCommand(std::string_view name) {
     if (command.name == name) return &command;
   }
   return nullptr;
+}
+
+const CommandRow* FindCommand(std::span<const std::string_view> words, size_t* taken) {
+  const CommandRow* found = nullptr;
+  std::string name;
+  for (size_t i = 0; i < std::min<size_t>(words.size(), 3); ++i) {
+    name.append(i > 0 ? " " : "").append(words[i]);
+    if (const CommandRow* command = FindCommand(name); command != nullptr) {
+      found = command;
+      *taken = i + 1;
+    }
+  }
+  return found;
+}
+
+std::vector<const CommandRow*> CommandsOf(std::string_view group) {
+  std::vector<const CommandRow*> found;
+  for (const auto& command : Commands()) {
+    if (command.name.size() > group.size() && command.name.starts_with(group) &&
+        command.name[group.size()] == ' ')
+      found.push_back(&command);
+  }
+  return found;
 }
 
 }  // namespace wring::cli

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,10 +36,11 @@ struct PositionalRow {
   std::string_view name;
   bool required = true;
   std::string_view help;
+  bool several = false;  // takes all that follow
 };
 
 struct CommandRow {
-  std::string_view name;
+  std::string_view name;  // of up to three words
   std::string_view summary;  // one line
   std::string_view details;  // paragraphs; empty when the summary says all
   std::vector<PositionalRow> positionals;
@@ -49,8 +51,13 @@ struct CommandRow {
 
 const std::vector<CommandRow>& Commands();
 const CommandRow* FindCommand(std::string_view name);
+// The command that the words begin with, and how many of them are its name; none: nullptr.
+const CommandRow* FindCommand(std::span<const std::string_view> words, size_t* taken);
+// The commands whose name has more words than `group`, which begins it.
+std::vector<const CommandRow*> CommandsOf(std::string_view group);
 
 std::string UsageText();                          // `wring --help`
+std::string GroupText(std::string_view group);    // `wring GROUP --help`
 std::string HelpText(const CommandRow& command);  // `wring COMMAND --help`
 std::string Markdown();                           // docs/cli.md
 // "0 to 1", "f16 or f32"; empty when anything goes.
@@ -69,5 +76,12 @@ Status Embed(const Arguments& arguments);
 Status Pull(const Arguments& arguments);
 Status Serve(const Arguments& arguments);
 Status Help(const Arguments& arguments);
+Status SpeechSimulate(const Arguments& arguments);
+Status SpeechProfileFit(const Arguments& arguments);
+Status SpeechProfileCompare(const Arguments& arguments);
+Status SpeechScore(const Arguments& arguments);
+Status SpeechVad(const Arguments& arguments);
+Status SpeechDiarize(const Arguments& arguments);
+Status SpeechTrain(const Arguments& arguments);
 
 }  // namespace wring::cli

@@ -1,5 +1,5 @@
-// Writer of safetensors: 8 bytes of header length, a JSON header padded with spaces to a multiple of 8,
-// then the tensors without gaps, in the order given. ParseSafetensors reads what it writes.
+// Writer of safetensors: 8 bytes of header length, a JSON header padded with spaces to a multiple
+// of 8, then the tensors without gaps, in the order given. ParseSafetensors reads what it writes.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,7 @@ struct TensorToWrite {
   std::span<const std::byte> bytes;
 };
 
-// Fails for an empty, reserved or repeated name, a block type, and bytes that do not fill the shape.
+// Fails for an empty, reserved or repeated name, a block type, or bytes that do not fill the shape.
 Result<std::string> SafetensorsBytes(std::span<const TensorToWrite> tensors,
                                      const std::map<std::string, std::string>& metadata = {});
 

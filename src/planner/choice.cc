@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "analyze/svg.h"
+#include "plot/svg.h"
 #include "base/result.h"
 
 namespace wring::planner {
@@ -15,7 +15,7 @@ std::string_view LimitName(Limit limit) {
 std::string LimitText(Limit limit, double value) {
   switch (limit) {
     case Limit::kTtft:
-    case Limit::kTpot: return analyze::SecondsText(value);
+    case Limit::kTpot: return plot::SecondsText(value);
     case Limit::kMemory: return fmt::format("{:.2f} GB", value / 1e9);
     case Limit::kLoss: return fmt::format("{:.2f} %", 100 * value);
   }

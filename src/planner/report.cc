@@ -1,13 +1,13 @@
 // What a plan says.
 #include <nlohmann/json.hpp>
 
-#include "analyze/svg.h"
+#include "plot/svg.h"
 #include "planner/planner.h"
 
 namespace wring::planner {
 namespace {
 
-using analyze::SecondsText;
+using plot::SecondsText;
 using Json = nlohmann::ordered_json;
 
 std::string LossText(const std::optional<double>& loss) {
@@ -16,8 +16,8 @@ std::string LossText(const std::optional<double>& loss) {
 
 std::string Row(std::string_view what, const Summary& s) {
   const Figures& f = s.figures;
-  return fmt::format("    {:<10}{:>12}{:>12}{:>12.1f}{:>12}{:>11}\n", what, SecondsText(f.ttft),
-                     SecondsText(f.tpot), f.throughput, fmt::format("{:.2f} GB", f.memory / 1e9),
+  return fmt::format("    {:<10}{:>12}{:>12}{:>12.1f}{:>12}{:>11}\n", what, plot::SecondsText(f.ttft),
+                     plot::SecondsText(f.tpot), f.throughput, fmt::format("{:.2f} GB", f.memory / 1e9),
                      LossText(f.loss));
 }
 

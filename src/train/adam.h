@@ -1,5 +1,5 @@
-// Adam with decoupled weight decay (Kingma and Ba 2015; Loshchilov and Hutter 2019, "AdamW"), clipping of
-// the gradient by its global norm (Pascanu et al. 2013), and the learning rate's schedule.
+// Adam with decoupled weight decay (Kingma and Ba 2015; Loshchilov and Hutter 2019, "AdamW"),
+// clipping of the gradient by its global norm (Pascanu et al. 2013), and the rate's schedule.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,8 @@ class Adam {
   explicit Adam(const Parameters* parameters, const AdamOptions& options = {})
       : parameters_(parameters), options_(options) {}
 
-  // Takes one step and clears the gradients; the norm before clipping. A parameter without a gradient
-  // stays as it is. Fails, and changes nothing, when the norm is not finite.
+  // Takes one step and clears the gradients; the norm before clipping. A parameter without a
+  // gradient stays as it is. Fails, and changes nothing, when the norm is not finite.
   Result<double> Step(ThreadPool& pool, double rate);
   uint64_t steps() const { return steps_; }
 

@@ -19,8 +19,8 @@ using cpu::HWY_NAMESPACE::DF;
 using cpu::HWY_NAMESPACE::kLanes;
 using cpu::HWY_NAMESPACE::VF;
 
-// A tile is kRows x 2 vectors of C in registers: 12 chains hide AVX2's latency of 4 at 2 a cycle and
-// leave 4 of 16 registers; with 32 registers 24 chains fit, which halves the loads of B.
+// A tile is kRows x 2 vectors of C in registers: 12 chains hide AVX2's latency of 4 at 2 a cycle
+// and leave 4 of 16 registers; with 32 registers 24 chains fit, which halves the loads of B.
 constexpr size_t kRows = HWY_TARGET == HWY_AVX2 ? 6 : 12;
 static_assert(kGemmTile % kRows == 0);
 // Rows of B a block: 256 x 2 vectors are 32 KiB with AVX-512 and stay in L1 while tiles go by. C is
@@ -72,8 +72,8 @@ HWY_NOINLINE void Panel(const Product& p, const float* a, const float* b, size_t
   tile(std::integral_constant<size_t, 1>());
 }
 
-// The columns after the last whole vector: B and C go through copies padded to one vector, 24 rows of C
-// at a time.
+// The columns after the last whole vector: B and C go through copies padded to one vector, 24 rows
+// of C at a time.
 HWY_NOINLINE void LastColumns(const Product& p, const float* a, const float* b, size_t columns,
                               size_t k, float* c) {
   alignas(64) float b_copy[kBlock * kLanes] = {};

@@ -11,8 +11,8 @@ namespace {
 
 float Logistic(float v) { return 1.0F / (1.0F + std::exp(-v)); }
 
-// What one call knows, forward and backward. Items do not meet in time, so threads take items; inside a
-// thread a frame's product serves all its items at once.
+// What one call knows, forward and backward. Items do not meet in time, so threads take items;
+// inside a thread a frame's product serves all its items at once.
 struct GruRun {
   size_t batch, time, in, hidden;
   Tensor x, start, y;
@@ -100,8 +100,8 @@ void GruRun::ForwardItems(const std::vector<float>& from_x, size_t begin, size_t
   }
 }
 
-// Fills the gradients of both pre-activations, [batch * time, 3 hidden] each, from the last frame to
-// the first.
+// Fills the gradients of both pre-activations, [batch * time, 3 hidden] each, from the last frame
+// to the first.
 void GruRun::BackwardItems(const float* u_transposed, size_t begin, size_t end, float* d_from_x,
                            float* d_from_h) {
   const size_t h = hidden;

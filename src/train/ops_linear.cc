@@ -42,8 +42,8 @@ std::vector<std::ptrdiff_t> SameOffsets(size_t k, size_t dilation) {
   return offsets;
 }
 
-// Calls fn(out row, in row, tap) for every pair of frames that a tap connects, a channel row each, of
-// output rows [begin, end).
+// Calls fn(out row, in row, tap) for every pair of frames that a tap connects, a channel row each,
+// of output rows [begin, end).
 template <class Fn>
 void ForTaps(size_t begin, size_t end, size_t time, const std::vector<std::ptrdiff_t>& offsets,
              const Fn& fn) {

@@ -1,6 +1,6 @@
 // A network's parameters by name, and their files (safetensors, float32).
-// Invariant: first values depend on the seed, the parameter's name and its shape alone, and are the same
-// bits on every machine; the order of creation and other parameters do not matter.
+// Invariant: first values depend on the seed, the parameter's name and its shape alone, and are the
+// same bits on every machine; the order of creation and other parameters do not matter.
 #pragma once
 
 #include <cstddef>
@@ -16,8 +16,8 @@
 
 namespace wring::train {
 
-// Uniform in [-limit, limit]; fan_in is the product of all dimensions but the last, fan_out the last
-// times the taps before [in, out].
+// Uniform in [-limit, limit]; fan_in is the product of all dimensions but the last, fan_out the
+// last times the taps before [in, out].
 enum class Init {
   kZero,
   kOne,
@@ -49,9 +49,9 @@ class Parameters {
   Result<std::string> Bytes(const std::map<std::string, std::string>& metadata = {}) const;
   Status Save(const std::string& path,
               const std::map<std::string, std::string>& metadata = {}) const;
-  // Takes the values of all trained parameters from a file that holds exactly them, as finite float32
-  // of the same shapes; otherwise nothing changes and the sentence says what is wrong. Gives the
-  // file's metadata.
+  // Takes the values of all trained parameters from a file that holds exactly them, as finite
+  // float32 of the same shapes; otherwise nothing changes and the sentence says what is wrong.
+  // Gives the file's metadata.
   Result<std::map<std::string, std::string>> Load(std::span<const std::byte> bytes,
                                                   std::string_view what) const;
   Result<std::map<std::string, std::string>> LoadFile(const std::string& path) const;

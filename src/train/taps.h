@@ -1,5 +1,5 @@
-// The one product behind Linear, Conv1d and the recurrent weights: rows of a sequence, shifted in time
-// by each tap's offset, times the tap's matrix.
+// The one product behind Linear, Conv1d and the recurrent weights: rows of a sequence, shifted in
+// time by each tap's offset, times the tap's matrix.
 #pragma once
 
 #include <cstddef>

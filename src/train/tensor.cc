@@ -1,5 +1,7 @@
 #include "train/tensor.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -49,6 +51,11 @@ void Tape::Backward(const Tensor& loss) {
     step.backward();
     step.out.ClearGrad();
   }
+}
+
+void KeepFreedMemory() {
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, -1);  // never
 }
 
 }  // namespace wring::train

@@ -1,6 +1,6 @@
 // Tensors and the tape of reverse-mode differentiation (Wengert list; Griewank and Walther 2008,
-// "Evaluating Derivatives"). An op computes its output and, while the tape records, leaves a step that
-// adds to its inputs' gradients; Backward runs the steps from last to first.
+// "Evaluating Derivatives"). An op computes its output and, while the tape records, leaves a step
+// that adds to its inputs' gradients; Backward runs the steps from last to first.
 // Invariant: only the tape keeps activations alive. In mode kForward nothing is recorded, so an
 // activation goes with its last handle and a long file can stream through a network.
 // Sequences are [batch, time, channels], stored as batch * time rows of channels.
@@ -20,7 +20,7 @@ namespace wring::train {
 using Shape = std::vector<size_t>;  // outermost first; every size > 0
 size_t Elements(const Shape& shape);
 
-// A handle: copies share the values and the gradient, and a const handle still gives access to both.
+// A handle: copies share the values and the gradient; a const handle gives access to both.
 class Tensor {
  public:
   Tensor() = default;  // none, as for an absent bias
@@ -68,8 +68,8 @@ enum class Mode {
   kRecord,
 };
 
-// Ops take the tape first: it also carries the threads that they run on. It outlives no pool, and one
-// thread uses it at a time.
+// Ops take the tape first: it also carries the threads that they run on. It outlives no pool, and
+// one thread uses it at a time.
 class Tape {
  public:
   explicit Tape(ThreadPool* pool, Mode mode = Mode::kRecord) : pool_(pool), mode_(mode) {}
@@ -79,8 +79,8 @@ class Tape {
   ThreadPool& pool() const { return *pool_; }
   bool recording() const { return mode_ == Mode::kRecord; }
 
-  // Adds d loss / d x to the gradient of every x that requires one and led to `loss`, a single value;
-  // the tape is empty afterwards. Gradients of parameters add up over calls until they are cleared.
+  // Adds d loss / d x to the gradient of every x that requires one and led to `loss`, a single
+  // value; the tape is empty afterwards. Parameters' gradients add up over calls until cleared.
   void Backward(const Tensor& loss);
   void Clear() { steps_.clear(); }
   size_t steps() const { return steps_.size(); }
@@ -99,5 +99,10 @@ class Tape {
   Mode mode_;
   std::vector<Step> steps_;
 };
+
+// For programs that train: the process keeps what it frees for its next buffers. Every step frees
+// and allocates the same megabytes; handing them to the system and back faults each page anew,
+// which was measured as a third of a small network's step.
+void KeepFreedMemory();
 
 }  // namespace wring::train

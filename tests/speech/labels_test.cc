@@ -22,6 +22,11 @@ TEST(Uem, PartsAreInOrderAndThoseThatTouchAreOne) {
   EXPECT_EQ(UemText(*uem), "a 1 0.000 2.000\na 1 2.500 3.000\nb 1 5.000 7.250\n");
 }
 
+TEST(Uem, ANameIsNeverWrittenAsARemark) {
+  EXPECT_EQ(UemText({{"#1", {{0, 1'000'000}}}, {";x y", {{0, 1'000'000}}}}),
+            "_1 1 0.000 1.000\n_x_y 1 0.000 1.000\n");
+}
+
 TEST(Uem, NamesTheLineOfWhatItRefuses) {
   EXPECT_EQ(ParseUem("# remark\na 1 5 5", "a.uem").status().message(),
             "a.uem: line 2: the end 5.000 s is not after the start 5.000 s; correct the line or "
@@ -121,13 +126,12 @@ TEST(SegLst, ReadsNumbersAndDecimalsInQuotes) {
 }
 
 TEST(SegLst, RefusesWhatIsNoListOfSegments) {
-  for (const char* text :
-       {"", "{}", "[1]", "[{}]", "[", "[],\"segments\":[]",
-        R"([{"session_id":"r","speaker":"a","start_time":2,"end_time":2}])",
-        R"([{"session_id":"r","speaker":"a","start_time":-1,"end_time":2}])",
-        R"([{"session_id":"r","speaker":"a","start_time":"x","end_time":2}])",
-        R"([{"session_id":"r","speaker":"a","start_time":0,"end_time":1e300}])",
-        R"([{"session_id":"r","speaker":4,"start_time":0,"end_time":1}])"}) {
+  for (const char* text : {"", "{}", "[1]", "[{}]", "[", "[],\"segments\":[]",
+                           R"([{"session_id":"r","speaker":"a","start_time":2,"end_time":2}])",
+                           R"([{"session_id":"r","speaker":"a","start_time":-1,"end_time":2}])",
+                           R"([{"session_id":"r","speaker":"a","start_time":"x","end_time":2}])",
+                           R"([{"session_id":"r","speaker":"a","start_time":0,"end_time":1e300}])",
+                           R"([{"session_id":"r","speaker":4,"start_time":0,"end_time":1}])"}) {
     EXPECT_FALSE(ParseSegLst(text, "a.json").ok()) << text;
   }
 }
@@ -182,7 +186,8 @@ item []:
             mark = "ding"
 )";
 constexpr const char* kShortGrid =
-    "File type = \"ooTextFile\"\n\"TextGrid\"\n\n0\n2.5\n<exists>\n2\n\"IntervalTier\"\n\"ann\"\n0\n"
+    "File type = "
+    "\"ooTextFile\"\n\"TextGrid\"\n\n0\n2.5\n<exists>\n2\n\"IntervalTier\"\n\"ann\"\n0\n"
     "2.5\n2\n0\n1.25\n\"say \"\"hi\"\"\"\n1.25\n2.5\n\" \"\n\"TextTier\"\n\"bell\"\n0\n2.5\n1\n1\n"
     "\"ding\"";
 

@@ -80,9 +80,8 @@ TEST(Rttm, NamesTheLineAndTheFaultOfWhatItRefuses) {
             "a.rttm: line 2: the duration 0.000 s is not above 0; correct the line or remove it");
   EXPECT_EQ(Refusal("SPEAKER a 1 1 -2.5 <NA> <NA> x"),
             "a.rttm: line 1: the duration -2.500 s is not above 0; correct the line or remove it");
-  EXPECT_EQ(
-      Refusal("SPEAKER a 1 -0.001 1 <NA> <NA> x"),
-      "a.rttm: line 1: the start -0.001 s is before the recording begins; correct it there");
+  EXPECT_EQ(Refusal("SPEAKER a 1 -0.001 1 <NA> <NA> x"),
+            "a.rttm: line 1: the start -0.001 s is before the recording begins; correct it there");
   EXPECT_EQ(Refusal("SPEAKER a 1 9999999 2 <NA> <NA> x"),
             "a.rttm: line 1: ends after 1e7 s; correct its times");
   EXPECT_EQ(Refusal("SPEAKER a 1 0x1 1 <NA> <NA> x"),
@@ -117,15 +116,14 @@ TEST(SelfOverlap, IsToldByRecordingSpeakerAndTimes) {
   const auto status = CheckNoSelfOverlap(
       {"r", {{0, 5'000'000, "a"}, {1'000'000, 2'000'000, "b"}, {4'000'000, 6'000'000, "a"}}});
   EXPECT_EQ(status.message(),
-            "recording 'r': speaker 'a' begins at 4.000 s before his segment that ends at 5.000 s "
-            "is over; merge the two or name one of them otherwise");
+            "recording 'r': speaker 'a' begins at 4.000 s, before an earlier segment of the same "
+            "speaker ends at 5.000 s; merge the two or give one of them another name");
 }
 
 TEST(SelfOverlap, MergesIntoTheUnionOfEachSpeaker) {
   const std::vector<Segment> merged = MergeSelfOverlaps(
       {{5, 9, "a"}, {0, 4, "a"}, {3, 6, "b"}, {1, 2, "a"}, {8, 12, "a"}, {12, 13, "a"}});
-  const std::vector<Segment> expected = {
-      {0, 4, "a"}, {3, 6, "b"}, {5, 12, "a"}, {12, 13, "a"}};
+  const std::vector<Segment> expected = {{0, 4, "a"}, {3, 6, "b"}, {5, 12, "a"}, {12, 13, "a"}};
   EXPECT_EQ(merged, expected);
   EXPECT_TRUE(CheckNoSelfOverlap({"r", merged}).ok());
 }
@@ -148,8 +146,7 @@ TEST(Rttm, ReadsTheCorporaAndWritesThemBack) {
       const auto again = ParseRttm(RttmText(recording), "again");
       ASSERT_TRUE(again.ok()) << again.status().message();
       ASSERT_EQ(*again, std::vector{recording});
-      EXPECT_TRUE(
-          CheckNoSelfOverlap({recording.name, MergeSelfOverlaps(recording.segments)}).ok());
+      EXPECT_TRUE(CheckNoSelfOverlap({recording.name, MergeSelfOverlaps(recording.segments)}).ok());
     }
     ++files;
   }

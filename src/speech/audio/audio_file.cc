@@ -152,8 +152,8 @@ bool AllFinite(std::span<const float> values) {
   return bad == 0;
 }
 
-// The header's count of frames is not believed: memory grows with what is decoded. Few files decode to
-// more than 8 samples a byte (MP3: about 6), so the reserve serves most and a lie in it is bounded.
+// The header's count of frames is not believed: memory grows with what is decoded. Few files decode
+// to more than 8 samples a byte (MP3: about 6), so the reserve serves most, and a lie is bounded.
 Result<Audio> ReadAll(const SndFile& snd, const Handle& handle, const AudioInfo& info,
                       uint64_t bytes, const std::string& what) {
   constexpr uint64_t kBlock = 1 << 18;  // samples
@@ -187,8 +187,8 @@ Result<Audio> ReadAll(const SndFile& snd, const Handle& handle, const AudioInfo&
 
 // --- Encoding ---------------------------------------------------------------------------------
 
-// Adding 1.5 * 2^23 leaves a float no bits for fractions, so the addition itself rounds, to the nearest
-// and ties to even; the low bits then hold the integer. Unlike lrint, compilers vectorise it.
+// Adding 1.5 * 2^23 leaves a float no bits for fractions, so the addition itself rounds, to the
+// nearest and ties to even; the low bits then hold the integer. Unlike lrint, it is vectorised.
 int16_t Code16(float x) {
   float y = x * 32768.0F;
   y = y == y ? y : 0;
@@ -224,8 +224,9 @@ void PutWord(std::vector<std::byte>* to, const char (&name)[5]) {
   for (size_t i = 0; i < 4; ++i) to->push_back(static_cast<std::byte>(name[i]));
 }
 
-// RIFF/WAVE of "Multimedia Programming Interface and Data Specifications 1.0" (IBM and Microsoft, 1991).
-// Its revision 3 gives formats other than PCM a `fact` chunk and a size of their extension, 0 here.
+// RIFF/WAVE of "Multimedia Programming Interface and Data Specifications 1.0" (IBM and Microsoft,
+// 1991). Its revision 3 gives formats other than PCM a `fact` chunk and a size of their extension,
+// 0 here.
 Result<std::vector<std::byte>> EncodeWav(std::span<const float> samples, uint32_t rate,
                                          uint32_t channels, AudioFormat format) {
   const bool is_float = format == AudioFormat::kWavFloat;
@@ -328,7 +329,7 @@ const char* Extension(AudioFormat format) {
 Result<AudioInfo> ProbeAudio(const std::string& path) {
   const auto& snd = Library();
   if (!snd.ok()) return snd.status();
-  // Opened as MappedFile for its checks, read by descriptor: a file that shrinks meanwhile is only short.
+  // Opened as MappedFile for its checks, read by descriptor: one that shrinks is only short.
   WRING_ASSIGN(const auto file, MappedFile::Open(path));
   SF_INFO info{};
   const Handle handle(snd->open_fd(file->descriptor(), SFM_READ, &info, 0), snd->close);

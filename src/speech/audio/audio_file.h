@@ -1,10 +1,10 @@
 // Sound in files: read and written through libsndfile (WAV, FLAC, Ogg, MP3 and what else it knows),
 // which is loaded when it is first needed; plain WAV is written without it.
 //
-// Integers of b bits are fractions of full scale: the code c stands for c / 2^(b-1). Encoding takes the
-// code nearest to x * 2^(b-1), ties to the even one, and clamps to [-2^(b-1), 2^(b-1) - 1]; so what was
-// read from integers of at most b bits is written without a change. The bytes of a file depend on the
-// samples alone: they hold no date and no time stamp.
+// Integers of b bits are fractions of full scale: the code c stands for c / 2^(b-1). Encoding takes
+// the code nearest to x * 2^(b-1), ties to the even one, and clamps to [-2^(b-1), 2^(b-1) - 1]; so
+// what was read from integers of at most b bits is written without a change. The bytes of a file
+// depend on the samples alone (FLAC's also on the version of libFLAC): they hold no date.
 #pragma once
 
 #include <cstddef>

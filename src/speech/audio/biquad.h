@@ -1,5 +1,6 @@
-// Second-order recursive filters and what is built from them. H(z) = (b0 + b1 z^-1 + b2 z^-2) / (1 + a1 z^-1 + a2 z^-2),
-// made by the bilinear transform with the corner frequency pre-warped, run in double (transposed direct form II).
+// Second-order recursive filters and what is built from them. H(z) = (b0 + b1 z^-1 + b2 z^-2) / (1
+// + a1 z^-1 + a2 z^-2), made by the bilinear transform with the corner frequency pre-warped, run in
+// double (transposed direct form II).
 #pragma once
 
 #include <cmath>
@@ -13,7 +14,8 @@ struct Biquad {
   double b0 = 1, b1 = 0, b2 = 0, a1 = 0, a2 = 0;
 };
 
-// Second-order sections of corner `frequency`, which is above 0 and below rate/2; `q` is the quality of the pole pair.
+// Second-order sections of corner `frequency`, which is above 0 and below rate/2; `q` is the
+// quality of the pole pair.
 inline Biquad HighPass(double frequency, double rate, double q) {
   const double k = std::tan(std::numbers::pi * frequency / rate);
   const double norm = 1 / (1 + k / q + k * k);
@@ -50,8 +52,9 @@ class BiquadFilter {
   double first_ = 0, second_ = 0;
 };
 
-// What an analogue telephone line passes, 300 to 3,400 Hz (ITU-T G.712): fourth-order Butterworth slopes, 3 dB down at
-// both ends, in place. A rate that holds nothing above 3,400 Hz gets the lower slope only. `rate` is above 600.
+// What an analogue telephone line passes, 300 to 3,400 Hz (ITU-T G.712): fourth-order Butterworth
+// slopes, 3 dB down at both ends, in place. A rate that holds nothing above 3,400 Hz gets the lower
+// slope only. `rate` is above 600.
 void TelephoneBand(std::span<float> samples, uint32_t rate);
 
 }  // namespace wring::speech

@@ -8,9 +8,9 @@
 namespace wring::speech {
 namespace {
 
-// The transform of least work for each new sample: 2 transforms of 2.5 N log2 N operations and some 14 N for the
-// product and the passes between, for N - R + 1 samples. Past 2^15 points the buffers leave the nearest caches, so
-// no larger one is taken unless the response asks for it.
+// The transform of least work for each new sample: 2 transforms of 2.5 N log2 N operations and some
+// 14 N for the product and the passes between, for N - R + 1 samples. Past 2^15 points the buffers
+// leave the nearest caches, so no larger one is taken unless the response asks for it.
 size_t BestTransform(size_t response) {
   const size_t least = std::max<size_t>(std::bit_ceil(2 * response), 64);
   size_t best = least;

@@ -22,7 +22,8 @@ Twiddles At(const float* first, size_t quarter) {
           first + 5 * quarter};
 }
 
-// The first stage: neighbours are butterflies of different twiddles, and their four results lie side by side.
+// The first stage: neighbours are butterflies of different twiddles, and their four results lie
+// side by side.
 void FirstStage(size_t quarter, const Twiddles& w, const float* __restrict xr,
                 const float* __restrict xi, float* __restrict yr, float* __restrict yi) {
   for (size_t p = 0; p < quarter; ++p) {
@@ -71,7 +72,8 @@ inline void Butterflies(size_t stride, size_t quarter_step, const float w[6],
   }
 }
 
-// A later stage. kStride, where it is known, lets the compiler unroll the short inner loop; 0: any multiple of 4.
+// A later stage. kStride, where it is known, lets the compiler unroll the short inner loop; 0: any
+// multiple of 4.
 template <size_t kStride>
 void LaterStage(size_t quarter, size_t stride, const Twiddles& w, const float* xr, const float* xi,
                 float* yr, float* yi) {
@@ -94,8 +96,8 @@ void LastOfTwo(size_t half, const float* __restrict xr, const float* __restrict 
   }
 }
 
-// Between n/2 complex points and the bins of n real ones; both ways are the same but for the sign of the turn.
-// With b the conjugate of z[m - k]: out[k] = (z[k] + b) / 2 + turn (z[k] - b).
+// Between n/2 complex points and the bins of n real ones; both ways are the same but for the sign
+// of the turn. With b the conjugate of z[m - k]: out[k] = (z[k] + b) / 2 + turn (z[k] - b).
 template <int kSign>
 void Untangle(size_t m, const float* __restrict turn_re, const float* __restrict turn_im,
               const float* __restrict xr, const float* __restrict xi, float* __restrict yr,
@@ -126,8 +128,8 @@ ComplexFft::ComplexFft(size_t n) : n_(n) {
     twiddles_.resize(first + 6 * quarter);
     for (size_t p = 0; p < quarter; ++p) {
       for (size_t power = 1; power <= 3; ++power) {
-        const double angle = -2 * std::numbers::pi * static_cast<double>(power * p) /
-                             static_cast<double>(length);
+        const double angle =
+            -2 * std::numbers::pi * static_cast<double>(power * p) / static_cast<double>(length);
         float* w = twiddles_.data() + first + 2 * (power - 1) * quarter + p;
         w[0] = static_cast<float>(std::cos(angle));
         w[quarter] = static_cast<float>(std::sin(angle));
@@ -190,7 +192,7 @@ Fft::Fft(size_t n) : half_(n / 2), turn_re_(n / 2), turn_im_(n / 2) {
 void Fft::Forward(const float* real_in, float* re, float* im) const {
   const size_t m = half_.size();
   float* scratch = Scratch(4 * m);
-  float *__restrict even = scratch, *__restrict odd = scratch + m;
+  float* __restrict even = scratch, * __restrict odd = scratch + m;
   for (size_t k = 0; k < m; ++k) {
     even[k] = real_in[2 * k];
     odd[k] = real_in[2 * k + 1];
@@ -211,7 +213,7 @@ void Fft::Inverse(const float* re, const float* im, float* real_out) const {
   Untangle<-1>(m, turn_re_.data(), turn_im_.data(), re, im, even, odd);
   const auto z = half_.Transform({odd, even}, {scratch + 2 * m, scratch + 3 * m});
   const float scale = 1.0F / static_cast<float>(m);
-  const float *__restrict zr = z.im, *__restrict zi = z.re;
+  const float* __restrict zr = z.im, * __restrict zi = z.re;
   float* __restrict out = real_out;
   for (size_t k = 0; k < m; ++k) {
     out[2 * k] = scale * zr[k];

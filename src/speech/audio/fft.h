@@ -1,12 +1,14 @@
-// Discrete Fourier transforms of 2^k points in float32: X[k] = sum over j of x[j] e^(-2 pi i jk / n). The inverse
-// divides by n, so Inverse(Forward(x)) is x to about 1e-7 of its largest value.
+// Discrete Fourier transforms of 2^k points in float32: X[k] = sum over j of x[j] e^(-2 pi i jk /
+// n). The inverse divides by n, so Inverse(Forward(x)) is x to about 1e-7 of its largest value.
 //
-// Stockham's autosort form in radix 4 (Van Loan 1992, "Computational Frameworks for the FFT", 1.7): stages go from one
-// buffer to another, no bit reversal, and every inner loop runs over neighbours in memory. Real and imaginary parts
-// lie in arrays of their own, so the compiler vectorises the loops for any x86-64; the sums are always taken in the
-// same order, so the bits depend neither on the machine nor on the number of threads. Twiddles are made in double.
+// Stockham's autosort form in radix 4 (Van Loan 1992, "Computational Frameworks for the FFT", 1.7):
+// stages go from one buffer to another, no bit reversal, and every inner loop runs over neighbours
+// in memory. Real and imaginary parts lie in arrays of their own, so the compiler vectorises the
+// loops for any x86-64; the sums are always taken in the same order, so the bits depend neither on
+// the machine nor on the number of threads. Twiddles are made in double.
 //
-// Objects are const after construction and may be shared by threads; the buffers between stages belong to the thread.
+// Objects are const after construction and may be shared by threads; the buffers between stages
+// belong to the thread.
 #pragma once
 
 #include <cstddef>
@@ -27,13 +29,15 @@ class ComplexFft {
     float* re;
     float* im;
   };
-  // Forward without the copy back: the result lies in the one of the two that is returned, the other is overwritten.
-  // With the parts of both exchanged it is n times the inverse, parts exchanged.
+  // Forward without the copy back: the result lies in the one of the two that is returned, the
+  // other is overwritten. With the parts of both exchanged it is n times the inverse, parts
+  // exchanged.
   Parts Transform(Parts data, Parts other) const;
 
  private:
   size_t n_;
-  // A radix-4 stage of length L takes 6 runs of L/4: real and imaginary parts of w^p, w^2p and w^3p, w = e^(-2 pi i/L).
+  // A radix-4 stage of length L takes 6 runs of L/4: real and imaginary parts of w^p, w^2p and
+  // w^3p, w = e^(-2 pi i/L).
   std::vector<float> twiddles_;
 };
 

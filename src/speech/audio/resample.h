@@ -1,6 +1,6 @@
-// Changes the sampling rate of one channel with libsoxr (a polyphase FIR filter of linear phase, quality
-// SOXR_HQ: 20 bits, passband to 0.91 of the smaller Nyquist frequency), loaded when it is first needed.
-// The result depends on the input alone, not on threads or calls before.
+// Changes the sampling rate of one channel with libsoxr (a FIR filter of linear phase, quality
+// SOXR_HQ: 20 bits, passband to 0.91 of the smaller Nyquist frequency), loaded when it is first
+// needed. The result depends on the input alone, not on threads or on calls before.
 #pragma once
 
 #include <cstdint>

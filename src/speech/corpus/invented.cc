@@ -15,7 +15,7 @@ SourceCorpus InventedCorpus(uint32_t speakers, uint64_t seed) {
   for (uint32_t s = 0; s < speakers; ++s) {
     Draws draws(seed, s, Purpose::kWords);
     for (uint32_t u = 0; u < kUtterances; ++u) {
-      Utterance utterance{fmt::format("{}/{:02}", corpus.speakers[s], u), s, 0, {}};
+      SourceUtterance utterance{fmt::format("{}/{:02}", corpus.speakers[s], u), s, 0, {}};
       Micros at = 0;
       for (uint32_t w = 0; w < kWords; ++w) {
         const Micros length = kMillisecond * std::max<int64_t>(

@@ -14,7 +14,8 @@ namespace {
 constexpr size_t kPoints = 512;
 constexpr size_t kBins = kPoints / 2 + 1;
 
-// One triangle: its weights from bin `first` on; there may be none, where it falls between two bins.
+// One triangle: its weights from bin `first` on; there may be none, where it falls between two
+// bins.
 struct Triangle {
   size_t first = 0;
   std::vector<float> weights;

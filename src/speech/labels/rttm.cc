@@ -71,8 +71,8 @@ Status CheckNoSelfOverlap(const Recording& recording) {
     if (is_new) continue;
     if (segment.start < last->second) {
       return Error(Code::kInvalid,
-                   "recording {}: speaker {} begins at {} s before his segment that ends at {} s "
-                   "is over; merge the two or name one of them otherwise",
+                   "recording {}: speaker {} begins at {} s, before an earlier segment of the same "
+                   "speaker ends at {} s; merge the two or give one of them another name",
                    Quoted(recording.name), Quoted(segment.speaker), MicrosText(segment.start),
                    MicrosText(last->second));
     }

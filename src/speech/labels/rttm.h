@@ -1,6 +1,5 @@
 // RTTM, Rich Transcription Time Marked, the exchange format of speaker segments (NIST, "RTTM-format
-// specification, version 1.3", in the Fall 2004 (RT-04F) evaluation plan, appendix A). One line a
-// segment:
+// specification, version 1.3"). One line a segment:
 //   SPEAKER recording channel start duration <NA> <NA> speaker <NA> <NA>
 // times in seconds. The last two fields (confidence, look-ahead) may be absent. Lines of the
 // standard's other types are skipped, and so is the channel: channels of one recording are one

@@ -1,6 +1,6 @@
-// UEM, Un-partitioned Evaluation Map (NIST, RT-04F evaluation plan): which parts of a recording are
-// scored. One line a part:  recording channel start end  , times in seconds. The channel is
-// skipped, as in rttm.h.
+// UEM, Un-partitioned Evaluation Map (NIST, plans of the RT evaluations): which parts of a
+// recording are scored. One line a part, times in seconds; the channel is skipped, as in rttm.h:
+//   recording channel start end
 #pragma once
 
 #include <map>

@@ -13,8 +13,9 @@ constexpr double kMaxImages = 1e6;     // tiny rooms cross over earlier
 constexpr double kBin = 0.0005;        // seconds, of the energies that T60 is sought on
 constexpr size_t kMeasured = 4;        // microphones that T60 is sought at
 constexpr double kMaxError = 0.1;      // of the T60 that the sought coefficient gives
-// Walls that keep less than 10 % of the amplitude leave single echoes, whose decay is a matter of where one stands.
-constexpr double kLeastReflection = 0.1, kMostReflection = 0.9999;
+// Walls that keep less than 30 % of the amplitude leave single echoes, whose decay is a matter of
+// where one stands.
+constexpr double kLeastReflection = 0.3, kMostReflection = 0.9999;
 
 // 2 k L + s met both walls |k| times, 2 k L - s the near one |k - 1| and the far one |k| times.
 std::vector<AxisImage> AxisImages(double length, double source, double centre, double radius) {
@@ -43,10 +44,11 @@ std::vector<double> DecayRates(const Point& size, const Walls& beta) {
   return rates;
 }
 
-// Energies of a room's images by time and number of reflections, from which T60 follows for any coefficient.
+// Energies of a room's images by time and number of reflections, from which T60 follows for any
+// coefficient.
 class Energies {
  public:
-  explicit Energies(const Room& room) : size_(room.size) {
+  explicit Energies(const Room& room, double seconds) : size_(room.size) {
     const Images images(room);
     const auto microphones =
         std::span(room.microphones).first(std::min(room.microphones.size(), kMeasured));
@@ -59,7 +61,7 @@ class Energies {
     crossover_ = BinOf(images.radius);
     image_bins_ = BinOf(images.radius + off_centre) + 2;
     // At twice the T60 what is left is 120 dB down, or told by the rest.
-    bins_ = std::max(image_bins_, crossover_ + static_cast<size_t>(2 * room.t60 / kBin));
+    bins_ = std::max(image_bins_, crossover_ + static_cast<size_t>(2 * seconds / kBin));
     for (const Point& m : microphones) {
       std::vector<double> energies(image_bins_ * orders_);
       images.ForEach([&](size_t x, size_t y, size_t z) {
@@ -139,8 +141,8 @@ Images::Images(const Room& room)
 double DecayRate(const Point& size, const Walls& beta, const Point& direction) {
   double rate = 0;
   for (size_t a = 0; a < 3; ++a) {
-    // A path meets a wall of this axis every size / |direction| metres, both in turn. One that keeps nothing counts
-    // as -120 dB.
+    // A path meets a wall of this axis every size / |direction| metres, both in turn. One that
+    // keeps nothing counts as -120 dB.
     const double kept = std::max(beta[2 * a] * beta[2 * a + 1], 1e-12);
     rate += std::abs(direction[a]) / size[a] * std::log(kept);
   }
@@ -186,14 +188,15 @@ double FitDecay(std::span<const double> energies, double rest, double step) {
   return slope < 0 ? -60 / slope * step : 0;
 }
 
-// Where many paths overlap T60 rises with the coefficient and bisection meets it. Where the walls keep little it jumps
-// as single echoes enter and leave the levels that are measured; then the nearest of a grid is taken.
-Result<double> SeekReflection(const Room& room) {
-  const Energies energies(room);
+// Where many paths overlap T60 rises with the coefficient and bisection meets it. Where the walls
+// keep little it jumps as single echoes enter and leave the levels that are measured; then the
+// nearest of a grid is taken.
+Result<double> SeekReflection(const Room& room, double t60) {
+  const Energies energies(room, t60);
   double best = 0, best_error = INFINITY, best_t60 = 0;
-  const auto t60 = [&](double beta) {
+  const auto measure = [&](double beta) {
     const double t = energies.T60(beta);
-    const double error = std::abs(t / room.t60 - 1);
+    const double error = std::abs(t / t60 - 1);
     if (error < best_error) {
       best = beta;
       best_error = error;
@@ -202,20 +205,20 @@ Result<double> SeekReflection(const Room& room) {
     return t;
   };
   double low = kLeastReflection, high = kMostReflection;
-  double beta = std::clamp(std::sqrt(1 - EyringAbsorption(room.size, room.t60)), low, high);
+  double beta = std::clamp(std::sqrt(1 - EyringAbsorption(room.size, t60)), low, high);
   for (int i = 0; i < 24 && best_error > 0.002; ++i) {
-    (t60(beta) < room.t60 ? low : high) = beta;
+    (measure(beta) < t60 ? low : high) = beta;
     beta = (low + high) / 2;
   }
   if (best_error > kMaxError) {
-    for (beta = kLeastReflection; beta < 0.7; beta += 0.01) t60(beta);
+    for (beta = kLeastReflection; beta < 0.7; beta += 0.01) measure(beta);
   }
   if (best_error <= kMaxError) return best;
   return Error(Code::kUnsupported,
                "a room of {:.1f} x {:.1f} x {:.1f} m cannot have a T60 of {:.3f} s with walls that "
-               "absorb between 0 and 99 %: the nearest it has is {:.3f} s; ask for more, or for a "
+               "absorb between 0 and 91 %: the nearest it has is {:.3f} s; ask for more, or for a "
                "smaller room",
-               room.size[0], room.size[1], room.size[2], room.t60, best_t60);
+               room.size[0], room.size[1], room.size[2], t60, best_t60);
 }
 
 }  // namespace wring::speech

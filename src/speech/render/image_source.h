@@ -1,5 +1,5 @@
-// The images of a source in a shoebox room, the decay of what lies beyond them, and the reflection coefficient that
-// gives a T60. The parts of room.h that make no sound.
+// The images of a source in a shoebox room, the decay of what lies beyond them, and the reflection
+// coefficient that gives a T60. The parts of room.h that make no sound.
 #pragma once
 
 #include <array>
@@ -21,10 +21,12 @@ inline double Surface(const Point& s) { return 2 * (s[0] * s[1] + s[1] * s[2] + 
 double Distance(const Point& a, const Point& b);
 Point CentreOf(std::span<const Point> points);
 
-// Seconds up to which images are counted one by one; the distance is taken from the microphones' centre.
+// Seconds up to which images are counted one by one; the distance is taken from the microphones'
+// centre.
 double Crossover(const Point& size);
 
-// An image along one axis: where, and how often its path met the wall at 0 and the wall at the far end.
+// An image along one axis: where, and how often its path met the wall at 0 and the wall at the far
+// end.
 struct AxisImage {
   double at;
   int near, far;
@@ -63,19 +65,21 @@ struct Images {
   }
 };
 
-// Beyond the images. Natural logarithm of what the energy of paths along the unit vector `direction` is multiplied by in a
-// second, at most 0.
+// Beyond the images. Natural logarithm of what the energy of paths along the unit vector
+// `direction` is multiplied by in a second, at most 0.
 double DecayRate(const Point& size, const Walls& beta, const Point& direction);
 // Energy a second of all directions together, without walls: c / (4 pi V), whatever the time.
 double TailPower(const Point& size);
 // Seconds until what is left of the tail is 60 dB below all of it.
 double TailSeconds(const Point& size, const Walls& beta);
 
-// T60 in seconds by Schroeder's integral over energies of `step` seconds each, `rest` being the energy after the last
-// of them: a line by least squares through the levels from -5 to -35 dB. 0 where they hold fewer than two steps.
+// T60 in seconds by Schroeder's integral over energies of `step` seconds each, `rest` being the
+// energy after the last of them: a line by least squares through the levels from -5 to -35 dB. 0
+// where they hold fewer than two steps.
 double FitDecay(std::span<const double> energies, double rest, double step);
 
-// The reflection coefficient of all walls that gives room.t60, on average over the first microphones.
-Result<double> SeekReflection(const Room& room);
+// The reflection coefficient of all walls, at least 0.3, that gives a T60 of `t60` seconds, on
+// average over the first microphones. room.t60 is not read.
+Result<double> SeekReflection(const Room& room, double t60);
 
 }  // namespace wring::speech

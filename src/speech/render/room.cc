@@ -19,14 +19,16 @@ constexpr double kPi = std::numbers::pi;
 constexpr double kLatePulses = 10000;  // a second; noise of pulses sounds smooth from some 2,000 on
 constexpr double kMaxSeconds = 10;
 constexpr double kHighPass = 60;  // Hz, of the reflections
-// Third counter words of what is drawn here, "Roo" and a letter; the purposes of base/rng.h count from 1.
+// Third counter words of what is drawn here, "Roo" and a letter; the purposes of base/rng.h count
+// from 1.
 constexpr uint32_t kDrawSize = 0x526F6F61U, kDrawPlace = 0x526F6F62U, kDrawPulse = 0x526F6F63U;
 
 // One signal for each octave, or a single one.
 using Signals = std::vector<std::vector<float>>;
 
-// Adds pulses at fractions of a sample: sinc(t) (1 + cos(pi t / H)) / 2 for |t| < H. With t = j - frac for whole j the sine
-// is one value of alternating sign, and the cosine follows from cos(pi j / H) by the sum formula.
+// Adds pulses at fractions of a sample: sinc(t) (1 + cos(pi t / H)) / 2 for |t| < H. With t = j -
+// frac for whole j the sine is one value of alternating sign, and the cosine follows from cos(pi j
+// / H) by the sum formula.
 class PulseAdder {
  public:
   explicit PulseAdder(uint32_t rate)
@@ -48,24 +50,29 @@ class PulseAdder {
 
   // `position` >= 0 in samples; one gain for each signal.
   void Add(double position, std::span<const float> gains, Signals* signals) {
-    const double whole = std::floor(position);
-    const double frac = position - whole;
+    double whole = std::floor(position);
+    // In float from here on, so that the sine and the t below are of the same fraction where both
+    // are near 0.
+    auto frac = static_cast<float>(position - whole);
+    if (frac > 1 - 1e-6F) {
+      whole += 1;
+      frac = 0;
+    }
     const size_t first = static_cast<size_t>(whole) + 1;  // of the signal: margin - (half - 1)
-    if (frac < 1e-6) {
+    if (frac < 1e-6F) {
       for (size_t b = 0; b < gains.size(); ++b) (*signals)[b][first + half_ - 1] += gains[b];
       return;
     }
-    const double turn = kPi * frac / static_cast<double>(half_);
+    const double turn = kPi * static_cast<double>(frac) / static_cast<double>(half_);
     const auto c = static_cast<float>(std::cos(turn)), s = static_cast<float>(std::sin(turn));
-    const auto scale = static_cast<float>(std::sin(kPi * frac) / kPi);
-    // t of the first tap.
-    const auto t0 = static_cast<float>(1 - static_cast<double>(half_) - frac);
+    const auto scale = static_cast<float>(std::sin(kPi * static_cast<double>(frac)) / kPi);
+    const int before = static_cast<int>(half_) - 1;
     const size_t taps = 2 * half_;
     float* __restrict pulse = pulse_.data();
     const float *__restrict sign = sign_.data(), *__restrict cosine = cosine_.data(),
                             *__restrict sine = sine_.data();
     for (size_t j = 0; j < taps; ++j) {
-      const float t = t0 + static_cast<float>(static_cast<int>(j));
+      const float t = static_cast<float>(static_cast<int>(j) - before) - frac;
       pulse[j] = scale * (sign[j] + cosine[j] * c + sine[j] * s) / t;
     }
     for (size_t b = 0; b < gains.size(); ++b) {
@@ -125,23 +132,19 @@ Status Check(const Room& room, uint32_t rate) {
   return Status();
 }
 
-// Reflection coefficients, for each octave or once for all.
-Result<std::vector<Walls>> ReflectionsOf(const Room& room) {
+// Reflection coefficients of a room that tells its absorption, for each octave or once for all.
+std::vector<Walls> ReflectionsOf(const Room& room) {
   std::vector<Walls> bands;
   Walls walls;
-  if (room.t60 > 0) {
-    WRING_ASSIGN(const double beta, SeekReflection(room));
-    walls.fill(beta);
-    bands.push_back(walls);
-  } else if (room.octaves) {
+  if (room.octaves) {
     for (const double a : *room.octaves) {
       walls.fill(std::sqrt(1 - a));
       bands.push_back(walls);
     }
-  } else {
-    for (size_t i = 0; i < walls.size(); ++i) walls[i] = std::sqrt(1 - room.absorption[i]);
-    bands.push_back(walls);
+    return bands;
   }
+  for (size_t i = 0; i < walls.size(); ++i) walls[i] = std::sqrt(1 - room.absorption[i]);
+  bands.push_back(walls);
   return bands;
 }
 
@@ -188,7 +191,8 @@ class Renderer {
     });
   }
 
-  // The energy of the images beyond, in fewer pulses: sqrt(TailPower / pulses a second) each, less what its walls took.
+  // The energy of the images beyond, in fewer pulses: sqrt(TailPower / pulses a second) each, less
+  // what its walls took.
   void AddTail(uint64_t seed) {
     const Point centre = CentreOf(room_.microphones);
     const double start = Crossover(room_.size);
@@ -232,8 +236,9 @@ class Renderer {
     if (position < static_cast<double>(length_)) pulse_.Add(position, gains_, &out_[microphone]);
   }
 
-  // Sums the bands, each through a filter of zero phase; the filters' gains add up to 1 at every frequency. From one octave's
-  // centre to the next they pass over as cos^2 and sin^2 of log f; the outermost go on to 0 and to half the rate.
+  // Sums the bands, each through a filter of zero phase; the filters' gains add up to 1 at every
+  // frequency. From one octave's centre to the next they pass over as cos^2 and sin^2 of log f; the
+  // outermost go on to 0 and to half the rate.
   static std::vector<float> JoinOctaves(const Signals& signals, uint32_t rate) {
     const size_t length = signals[0].size();
     const Fft fft(std::bit_ceil(2 * length));
@@ -267,12 +272,8 @@ class Renderer {
   std::vector<float> gains_;
 };
 
-}  // namespace
-
-Result<std::vector<std::vector<float>>> RoomResponses(const Room& room, uint32_t rate,
-                                                      uint64_t seed) {
-  WRING_TRY(Check(room, rate));
-  WRING_ASSIGN(std::vector<Walls> bands, ReflectionsOf(room));
+std::vector<std::vector<float>> Render(const Room& room, std::vector<Walls> bands, uint32_t rate,
+                                       uint64_t seed) {
   double seconds = room.t60;
   if (seconds == 0) {
     for (const Walls& walls : bands) seconds = std::max(seconds, TailSeconds(room.size, walls));
@@ -280,6 +281,7 @@ Result<std::vector<std::vector<float>>> RoomResponses(const Room& room, uint32_t
   double farthest = 0;
   for (const Point& m : room.microphones) farthest = std::max(farthest, Distance(m, room.source));
   seconds = std::min(seconds, kMaxSeconds) + farthest / kSpeedOfSound;
+  // The pulse of what comes last reaches half a window further.
   const auto length = static_cast<size_t>(std::ceil(seconds * rate)) + rate / 400;
   Renderer renderer(room, std::move(bands), rate, length);
   renderer.AddImages();
@@ -288,6 +290,43 @@ Result<std::vector<std::vector<float>>> RoomResponses(const Room& room, uint32_t
   for (size_t m = 0; m < room.microphones.size(); ++m)
     responses.push_back(renderer.Finish(m, rate));
   return responses;
+}
+
+}  // namespace
+
+Result<std::vector<std::vector<float>>> RoomResponses(const Room& room, uint32_t rate,
+                                                      uint64_t seed) {
+  WRING_TRY(Check(room, rate));
+  if (room.t60 == 0) return Render(room, ReflectionsOf(room), rate, seed);
+  // Energies know nothing of how pulses interfere. Where that shifts the T60 another aim makes up
+  // for it, first by all of the error, then by less and less, since few echoes answer in jumps.
+  constexpr double kClose = 0.05, kNear = 0.12, kMost = 0.15;
+  constexpr int kAims = 6;
+  std::vector<std::vector<float>> best;
+  double best_error = INFINITY, aim = room.t60;
+  for (int i = 0; i < kAims && best_error > (i < 2 ? kClose : kNear); ++i) {
+    const auto beta = SeekReflection(room, aim);
+    if (!beta.ok() && i > 0) break;
+    WRING_TRY(beta);
+    Walls walls;
+    walls.fill(*beta);
+    auto responses = Render(room, {walls}, rate, seed);
+    double measured = 0;
+    for (const auto& r : responses)
+      measured += MeasureT60(r, rate) / static_cast<double>(responses.size());
+    const double error = std::abs(measured / room.t60 - 1);
+    if (error < best_error) {
+      best_error = error;
+      best = std::move(responses);
+    }
+    if (measured <= 0) break;
+    aim *= std::pow(room.t60 / measured, 2.0 / (i + 2));
+  }
+  if (best_error <= kMost) return best;
+  return Error(Code::kUnsupported,
+               "a room of {:.1f} x {:.1f} x {:.1f} m with these positions has too few echoes for a "
+               "T60 of {:.3f} s: it came out {:.0f} % off; ask for more, or for a smaller room",
+               room.size[0], room.size[1], room.size[2], room.t60, 100 * best_error);
 }
 
 double MeasureT60(std::span<const float> response, uint32_t rate) {
@@ -311,10 +350,9 @@ Room DrawRoom(uint64_t seed, uint32_t index, const RoomRange& range) {
     assert(range.least[a] > 2 * range.wall_gap && range.least[a] <= range.most[a]);
     room.size[a] = between(range.least[a], range.most[a], words[a]);
   }
-  const double shortest =
-      0.161 * Volume(room.size) / (Surface(room.size) * -std::log1p(-kMostAbsorption));
+  const double longest = std::max({room.size[0], room.size[1], room.size[2]});
   const double least =
-      shortest < range.most_t60 ? std::max(shortest, range.least_t60) : range.least_t60;
+      std::min(std::max(range.least_t60, kLeastT60PerMetre * longest), range.most_t60);
   room.t60 = between(least, range.most_t60, words[3]);
   const auto place = [&](uint32_t item, uint32_t attempt) {
     const auto w = Philox({index, item, kDrawPlace, attempt}, seed);

@@ -1,13 +1,15 @@
 // Diarization error rate (DER), as NIST's md-eval counts it (NIST, "The 2009 (RT-09) Rich
-// Transcription Meeting Recognition Evaluation Plan", section 6.2). At each moment of the scored
-// time let R speakers of the reference and H of the hypothesis speak, C of them the same under a
-// one-to-one mapping of speakers:
+// Transcription Meeting Recognition Evaluation Plan"). At each moment of the scored time let R
+// speakers of the reference and H of the hypothesis speak, C of them the same under a one-to-one
+// mapping of speakers:
 //   miss = max(0, R - H)   false alarm = max(0, H - R)   confusion = min(R, H) - C   total = R
-// integrated over time; DER = (miss + false alarm + confusion) / total. It can exceed 1. The
-// mapping is the one with the greatest common time over the evaluated region, before collars and
-// overlaps are left out (md-eval), so that what is scored does not choose it. Jaccard error rate
-// (DIHARD II, Ryant et al. 2019): per speaker of the reference 1 - common / united time with his
-// partner, 1 without one; the mean over speakers. The mapping is the same.
+// integrated over time; DER = (miss + false alarm + confusion) / total. It can exceed 1.
+//
+// The mapping is the one with the greatest common time over the evaluated region, before collars
+// and overlaps are left out (md-eval), so that what is scored does not choose it.
+//
+// Jaccard error rate (DIHARD II, Ryant et al. 2019): for each speaker of the reference
+// 1 - common / united time with the partner in the mapping, 1 without one; the mean over speakers.
 #pragma once
 
 #include <map>

@@ -24,7 +24,7 @@ struct ScoreOptions {
   bool skip_overlap = false;
   Extent extent = Extent::kBoth;
   // What is evaluated; in order and apart, as Uem holds it.
-  std::optional<std::vector<Span>> uem;
+  std::optional<std::vector<Span>> uem = std::nullopt;
 };
 
 // Refuses segments, UEMs and collars that are no time: empty, backwards, beyond kMaxMicros.

@@ -1,4 +1,4 @@
-#include "analyze/svg.h"
+#include "plot/svg.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include <cmath>
 #include <string_view>
 
-namespace wring::analyze {
+namespace wring::plot {
 namespace {
 
 // Okabe and Ito's palette, which people with any colour vision can tell apart.
@@ -275,4 +275,4 @@ std::string SecondsText(double seconds) {
 std::string BytesText(double bytes) { return WithPrefix(bytes, {"B", "kB", "MB", "GB", "TB"}); }
 std::string CountText(double count) { return WithPrefix(count, {"", "k", "M", "G", "T", "P"}); }
 
-}  // namespace wring::analyze
+}  // namespace wring::plot

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-namespace wring::analyze {
+namespace wring::plot {
 
 struct Axis {
   std::string title;
@@ -51,4 +51,4 @@ std::string CountText(double count);
 
 std::string EscapeXml(const std::string& text);
 
-}  // namespace wring::analyze
+}  // namespace wring::plot

@@ -1,0 +1,103 @@
+#include "speech/render/noise.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "speech/audio/audio_file.h"
+#include "speech/audio/resample.h"
+
+namespace wring::speech {
+namespace {
+
+// Of unit power, so that a loud recording does not drown the next.
+void AddStretch(const std::vector<float>& sound, size_t from, size_t at, size_t fade, size_t frames,
+                std::vector<float>* out) {
+  double energy = 1e-20;
+  for (size_t i = from; i < sound.size(); ++i)
+    energy += static_cast<double>(sound[i]) * static_cast<double>(sound[i]);
+  const double gain = std::sqrt(static_cast<double>(sound.size() - from) / energy);
+  const size_t count = std::min(sound.size() - from, frames - at);
+  for (size_t i = 0; i < count; ++i) {
+    // Equal power: squares of the two ramps add up to 1.
+    double ramp = 1;
+    if (at > 0 && i < fade) ramp = std::sqrt(static_cast<double>(i) / static_cast<double>(fade));
+    const size_t left = sound.size() - from - i;
+    if (left <= fade) ramp = std::sqrt(static_cast<double>(left) / static_cast<double>(fade));
+    (*out)[at + i] += static_cast<float>(gain * ramp * static_cast<double>(sound[from + i]));
+  }
+}
+
+}  // namespace
+
+std::vector<float> MakeNoise(const SoundBank& bank, size_t frames, uint32_t channels, Draws& draws,
+                             std::vector<std::string>* names) {
+  std::vector<float> noise(frames * channels);
+  if (bank.sounds.empty()) {
+    names->push_back("white");
+    for (float& x : noise) x = static_cast<float>(draws.Normal());
+    return noise;
+  }
+  constexpr size_t kFade = 800;  // samples: 50 ms at 16 kHz
+  std::vector<float> one(frames);
+  for (uint32_t c = 0; c < channels; ++c) {
+    std::fill(one.begin(), one.end(), 0.0F);
+    size_t at = 0;
+    while (at < frames) {
+      const uint32_t id = draws.Below(static_cast<uint32_t>(bank.sounds.size()));
+      const auto& sound = bank.sounds[id];
+      const size_t fade = std::min(kFade, sound.size() / 4);
+      const size_t from = draws.Below(static_cast<uint32_t>(std::max<size_t>(1, sound.size() / 2)));
+      AddStretch(sound, from, at, std::max<size_t>(1, fade), frames, &one);
+      at += std::max<size_t>(1, sound.size() - from - fade);
+      if (std::find(names->begin(), names->end(), bank.names[id]) == names->end())
+        names->push_back(bank.names[id]);
+    }
+    for (size_t i = 0; i < frames; ++i) noise[i * channels + c] = one[i];
+  }
+  return noise;
+}
+
+Result<SoundBank> LoadBank(const std::vector<std::string>& paths, uint32_t rate) {
+  namespace fs = std::filesystem;
+  std::vector<std::string> files;
+  for (const std::string& path : paths) {
+    std::error_code error;
+    if (!fs::is_directory(path, error)) {
+      files.push_back(path);
+      continue;
+    }
+    for (fs::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
+      if (it->is_regular_file()) files.push_back(it->path().string());
+    }
+    if (error)
+      return Error(Code::kIo, "{}: cannot be listed ({}); check its name and rights", path,
+                   error.message());
+  }
+  std::sort(files.begin(), files.end());
+  SoundBank bank;
+  for (const std::string& file : files) {
+    WRING_ASSIGN(const Audio audio, ReadAudio(file));
+    if (audio.frames() < audio.rate / 100)
+      return Error(Code::kInvalid, "{}: is shorter than 10 ms; leave it out", file);
+    WRING_ASSIGN(auto samples, Resample(Mono(audio), audio.rate, rate));
+    bank.sounds.push_back(std::move(samples));
+    bank.names.push_back(fs::path(file).filename().string());
+  }
+  if (bank.sounds.empty())
+    return Error(Code::kInvalid, "{} holds no audio file", fmt::join(paths, ", "));
+  return bank;
+}
+
+Result<SoundBank> LoadResponses(const std::vector<std::string>& paths, uint32_t rate) {
+  WRING_ASSIGN(SoundBank bank, LoadBank(paths, rate));
+  for (auto& sound : bank.sounds) {
+    double energy = 1e-20;
+    for (const float x : sound) energy += static_cast<double>(x) * static_cast<double>(x);
+    const auto scale = static_cast<float>(1 / std::sqrt(energy));
+    for (float& x : sound) x *= scale;
+  }
+  return bank;
+}
+
+}  // namespace wring::speech
