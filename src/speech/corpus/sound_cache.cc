@@ -1,6 +1,7 @@
 #include "speech/corpus/sound_cache.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "speech/audio/audio_file.h"
 #include "speech/audio/loudness.h"
@@ -13,7 +14,8 @@ Result<std::shared_ptr<const Sound>> SoundCache::Read(uint32_t id) const {
   const SourceUtterance& u = corpus_.utterances[id];
   WRING_ASSIGN(const Audio audio, ReadSource(u));
   auto sound = std::make_shared<Sound>();
-  WRING_ASSIGN(sound->samples, Resample(Mono(audio), audio.rate, rate_));
+  const auto played = static_cast<uint32_t>(std::lround(audio.rate * u.speed));
+  WRING_ASSIGN(sound->samples, Resample(Mono(audio), played, rate_));
   double energy = 0;
   size_t count = 0;
   for (const SourceWord& w : u.words) {

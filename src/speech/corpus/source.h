@@ -21,6 +21,7 @@ struct SourceUtterance {
   uint32_t speaker = 0;  // index into SourceCorpus::speakers
   Micros length = 0;
   std::vector<SourceWord> words;  // at least one; ascending, not overlapping
+  double speed = 1;               // how much faster it is played; words and length are after that
   uint64_t offset = 0, size = 0;  // of the member's bytes in the shard; size 0: the whole file
 };
 

@@ -94,14 +94,13 @@ Status ListFolder(const fs::path& folder, const std::optional<FilePattern>& patt
   for (const fs::path& file : files) {
     Found f;
     f.utterance.key = file.string();
-    if (pattern) {
-      const auto fields = pattern->Match(file.stem().string());
+    const fs::path inside = fs::relative(file, folder, error);
+    if (inside.begin() == std::prev(inside.end())) {  // beside the speakers' folders
+      const auto fields = pattern ? pattern->Match(file.stem().string()) : std::nullopt;
       if (!fields) continue;
       f.speaker = fields->at("speaker");
       if (const auto word = fields->find("word"); word != fields->end()) f.text = word->second;
     } else {
-      const fs::path inside = fs::relative(file, folder, error);
-      if (inside.begin() == std::prev(inside.end())) continue;  // beside the speakers' folders
       f.speaker = inside.begin()->string();
       const std::string parent = file.parent_path().string();
       auto known = texts.find(parent);
@@ -218,6 +217,32 @@ bool Taken(const SourceOptions& o, const std::string& speaker) {
   return (o.only.empty() || in(o.only)) && !in(o.without);
 }
 
+SourceUtterance AtSpeed(const SourceUtterance& u, double speed) {
+  SourceUtterance fast = u;
+  const auto scaled = [&](Micros t) {
+    return kMillisecond * static_cast<Micros>(static_cast<double>(t / kMillisecond) / speed);
+  };
+  fast.speed = speed;
+  fast.length = scaled(u.length);
+  for (SourceWord& w : fast.words) {
+    w.start = scaled(w.start);
+    w.end = std::max(w.start + kMillisecond, scaled(w.end));
+  }
+  return fast;
+}
+
+void AddSpeeds(const std::vector<double>& speeds, SourceCorpus* corpus) {
+  const std::vector<SourceUtterance> plain = corpus->utterances;
+  for (const double speed : speeds) {
+    if (speed == 1) continue;
+    for (const SourceUtterance& u : plain) {
+      SourceUtterance fast = AtSpeed(u, speed);
+      fast.speaker = corpus->Speaker(fmt::format("{}@{:.2f}", corpus->speakers[u.speaker], speed));
+      corpus->Add(std::move(fast));
+    }
+  }
+}
+
 }  // namespace
 
 Result<Audio> ReadSource(const SourceUtterance& u) {
@@ -261,6 +286,7 @@ Result<SourceCorpus> LoadSources(const std::vector<std::string>& paths, const So
     return Error(Code::kInvalid, "{} holds no speech that can be used{}{}",
                  fmt::join(paths, ", "), skipped->files > 0 ? ": " : "", skipped->first);
   }
+  AddSpeeds(options.speeds, &corpus);
   return corpus;
 }
 

@@ -1,6 +1,6 @@
 // Reads what conversations are made of, from any mixture of
 //   a folder: a sub-folder a speaker, holding audio files; transcripts.tsv (name TAB text) where there is one;
-//   a folder with a pattern of file names, "{word}_{speaker}_{take}": parts between braces are what stands there;
+//   a folder of files and a pattern of their names, "{word}_{speaker}_{take}": what stands between braces is that;
 //   a manifest, JSON lines as NeMo has them: audio_filepath, speaker_id, words and alignments (end times; an empty word is
 //   a silence), offset and duration where an utterance is a part of its file;
 //   a tar shard: members NAME.wav (or another audio type) and NAME.json with speaker_id, words, alignments.
@@ -20,9 +20,12 @@
 namespace wring::speech {
 
 struct SourceOptions {
-  std::string pattern;  // of file names in folders
+  std::string pattern;  // of the names of files that lie in no speaker's folder
   // Speakers that are taken, or all; and those that are left out.
   std::vector<std::string> only, without;
+  // Each speaker also so much faster or slower, as NAME@SPEED: pitch and formants move, so they count as speakers of their
+  // own (Ko et al. 2015 do it to speech, Yamamoto et al. 2019 to speakers).
+  std::vector<double> speeds;
 };
 
 // Files that cannot be read, and those without sound, are left out; `skipped` counts them and holds the first reason.
