@@ -69,6 +69,11 @@ class Reader {
     if (j->contains("quantiles")) {
       to->kind = Family::Kind::kQuantiles;
       r.Numbers("quantiles", &to->quantiles);
+      // Between quantiles a length is uniform, so the mean is that of their neighbours' means.
+      const auto& q = to->quantiles;
+      to->mean = 0;
+      for (size_t i = 1; i < q.size(); ++i)
+        to->mean += (q[i - 1] + q[i]) / 2 / static_cast<double>(q.size() - 1);
     } else {
       const nlohmann::json* family = r.Find("family");
       const bool gamma = family != nullptr && *family == "gamma";
