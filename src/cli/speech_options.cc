@@ -45,6 +45,7 @@ Result<RenderOptions> SpeechSoundOf(const Arguments& a, const Profile& profile) 
   WRING_TRY(ReadRange(a, "--level", -80, -3, &r.least_level, &r.most_level));
   r.room_share = a.Number("--rooms");
   WRING_TRY(ReadRange(a, "--t60", 0.05, 5, &r.room.least_t60, &r.room.most_t60));
+  r.clatter = a.Number("--clatter");
   r.microphones = static_cast<uint32_t>(a.Integer("--microphones"));
   r.telephone_share = a.Has("--telephone") ? a.Number("--telephone") : telephone ? 1 : 0;
   if (a.Has("--snr")) {
@@ -52,8 +53,9 @@ Result<RenderOptions> SpeechSoundOf(const Arguments& a, const Profile& profile) 
     WRING_TRY(ReadRange(a, "--snr", -40, 100, &low, &high));
     r.least_snr = low;
     r.most_snr = high;
-  } else if (a.Has("--noises")) {
-    return Error(Code::kInvalid, "--noises needs --snr: say how loud the noise is, as --snr 5,20");
+  } else if (a.Has("--noises") || a.Has("--clatter")) {
+    return Error(Code::kInvalid, "{} needs --snr: say how loud the noise is, as --snr 5,20",
+                 a.Has("--noises") ? "--noises" : "--clatter");
   }
   if (a.Has("--noises")) {
     WRING_ASSIGN(r.noises, LoadBank(a.Texts("--noises"), r.rate));

@@ -1,4 +1,5 @@
 // wring speech simulate: conversations made of single speakers' recordings.
+#include "base/freed_memory.h"
 #include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/output.h"
@@ -41,6 +42,7 @@ Status SpeechSimulate(const Arguments& a) {
   options.cache_bytes = static_cast<uint64_t>(a.Integer("--cache")) << 20;
   WRING_ASSIGN(options.format, AudioFormatByName(a.Text("--format")));
   WRING_ASSIGN(const RenderOptions render, SpeechSoundOf(a, profile));
+  KeepFreedMemory();
   ThreadPool pool(ThreadsOf(a.Integer("--threads")));
   Bar bar;
   SourceCorpus corpus;

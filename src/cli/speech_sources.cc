@@ -23,7 +23,7 @@ Result<speech::SourceCorpus> SourcesOf(const Arguments& a, ThreadPool& pool, Pro
   WRING_ASSIGN(auto corpus, speech::LoadSources(a.Texts("--sources"), options, pool, progress, &skipped));
   if (skipped.files > 0) {
     Note(fmt::format("{} of {} files were left out, the first because {}\n", skipped.files,
-                     skipped.files + corpus.utterances.size(), skipped.first));
+                     skipped.all, skipped.first));
   }
   return corpus;
 }

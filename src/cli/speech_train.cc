@@ -6,6 +6,7 @@
 #include "cli/speech_sources.h"
 #include "cli/subject.h"
 #include "base/atomic_file.h"
+#include "base/freed_memory.h"
 #include "speech/detect/train_embedding.h"
 #include "speech/detect/train_vad.h"
 #include "formats/printable.h"
@@ -77,7 +78,7 @@ Status SpeechTrain(const Arguments& a) {
   WRING_ASSIGN(RenderOptions render, SpeechSoundOf(a, profile));
   if (render.rate != 16000 || render.microphones != 1 || render.stems)
     return Error(Code::kInvalid, "training is at 16000 Hz with one microphone and no stems");
-  train::KeepFreedMemory();
+  KeepFreedMemory();
   ThreadPool pool(ThreadsOf(a.Integer("--threads")));
   Bar bar;
   WRING_ASSIGN(const SourceCorpus all, SourcesOf(a, pool, &bar));

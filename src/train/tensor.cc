@@ -1,7 +1,5 @@
 #include "train/tensor.h"
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -51,11 +49,6 @@ void Tape::Backward(const Tensor& loss) {
     step.backward();
     step.out.ClearGrad();
   }
-}
-
-void KeepFreedMemory() {
-  mallopt(M_MMAP_MAX, 0);
-  mallopt(M_TRIM_THRESHOLD, -1);  // never
 }
 
 }  // namespace wring::train

@@ -100,9 +100,4 @@ class Tape {
   std::vector<Step> steps_;
 };
 
-// For programs that train: the process keeps what it frees for its next buffers. Every step frees
-// and allocates the same megabytes; handing them to the system and back faults each page anew,
-// which was measured as a third of a small network's step.
-void KeepFreedMemory();
-
 }  // namespace wring::train

@@ -45,6 +45,7 @@ nlohmann::json ParamsOf(const Profile& profile, const PlanOptions& p, const Rend
             {"responses", r.responses.names},
             {"noises", r.noises.names},
             {"snr", {maybe(r.least_snr), maybe(r.most_snr)}},
+            {"clatter", r.clatter},
             {"telephone_share", r.telephone_share},
             {"dither", r.dither},
             {"stems", r.stems},

@@ -82,6 +82,10 @@ Status ListFolder(const fs::path& folder, const std::optional<FilePattern>& patt
   std::error_code error;
   for (fs::recursive_directory_iterator it(folder, error), end; it != end; it.increment(error)) {
     if (error) break;
+    if (it->path().filename().string().starts_with(".")) {  // half-made, or not for us
+      it.disable_recursion_pending();
+      continue;
+    }
     if (it->is_regular_file(error) && IsAudio(it->path().filename().string()))
       files.push_back(it->path());
   }
@@ -273,6 +277,7 @@ Result<SourceCorpus> LoadSources(const std::vector<std::string>& paths, const So
     }
   });
   SourceCorpus corpus;
+  skipped->all = found.size();
   for (size_t i = 0; i < found.size(); ++i) {
     if (!looked[i]->ok()) {
       if (skipped->files++ == 0) skipped->first = looked[i]->status().message();

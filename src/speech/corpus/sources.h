@@ -30,7 +30,7 @@ struct SourceOptions {
 
 // Files that cannot be read, and those without sound, are left out; `skipped` counts them and holds the first reason.
 struct Skipped {
-  uint64_t files = 0;
+  uint64_t files = 0, all = 0;
   std::string first;
 };
 

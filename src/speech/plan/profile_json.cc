@@ -1,5 +1,6 @@
 // Profiles as JSON, and the presets that the binary carries.
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "formats/json.h"
@@ -71,9 +72,14 @@ class Reader {
       r.Numbers("quantiles", &to->quantiles);
       // Between quantiles a length is uniform, so the mean is that of their neighbours' means.
       const auto& q = to->quantiles;
-      to->mean = 0;
-      for (size_t i = 1; i < q.size(); ++i)
-        to->mean += (q[i - 1] + q[i]) / 2 / static_cast<double>(q.size() - 1);
+      double mean = 0, square = 0;
+      for (size_t i = 1; i < q.size(); ++i) {
+        const double steps = static_cast<double>(q.size() - 1), middle = (q[i - 1] + q[i]) / 2;
+        mean += middle / steps;
+        square += middle * middle / steps;
+      }
+      to->mean = mean;
+      to->cv = mean > 0 ? std::sqrt(std::max(0.0, square - mean * mean)) / mean : 0;
     } else {
       const nlohmann::json* family = r.Find("family");
       const bool gamma = family != nullptr && *family == "gamma";

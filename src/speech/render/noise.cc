@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "speech/audio/audio_file.h"
+#include "speech/audio/biquad.h"
 #include "speech/audio/resample.h"
 
 namespace wring::speech {
@@ -34,8 +35,16 @@ std::vector<float> MakeNoise(const SoundBank& bank, size_t frames, uint32_t chan
                              std::vector<std::string>* names) {
   std::vector<float> noise(frames * channels);
   if (bank.sounds.empty()) {
-    names->push_back("white");
-    for (float& x : noise) x = static_cast<float>(draws.Normal());
+    // y = a y + x: a = 0 is white, near 1 falls by 6 dB an octave.
+    names->push_back("synthetic");
+    const double a = draws.Uniform() < 0.3 ? 0 : draws.Uniform(0, 0.98);
+    for (uint32_t c = 0; c < channels; ++c) {
+      double y = 0;
+      for (size_t i = 0; i < frames; ++i) {
+        y = a * y + draws.Normal();
+        noise[i * channels + c] = static_cast<float>(y);
+      }
+    }
     return noise;
   }
   constexpr size_t kFade = 800;  // samples: 50 ms at 16 kHz
@@ -56,6 +65,32 @@ std::vector<float> MakeNoise(const SoundBank& bank, size_t frames, uint32_t chan
     for (size_t i = 0; i < frames; ++i) noise[i * channels + c] = one[i];
   }
   return noise;
+}
+
+void AddClatter(std::vector<float>& noise, uint32_t channels, uint32_t rate, double per_minute,
+                Draws& draws) {
+  const size_t frames = noise.size() / channels;
+  if (frames == 0 || per_minute <= 0) return;
+  double power = 1e-20;
+  for (const float x : noise) power += static_cast<double>(x) * static_cast<double>(x);
+  const double background = std::sqrt(power / static_cast<double>(noise.size()));
+  const double gap = 60.0 * rate / per_minute;  // frames from one to the next, on the mean
+  double at = -gap * std::log(draws.Uniform());
+  while (at < static_cast<double>(frames)) {
+    const double decay = rate * 0.005 * std::pow(80.0, draws.Uniform());
+    const double gain = background * std::pow(10.0, draws.Uniform(0, 30) / 20);
+    const double low = draws.Uniform(100, 1500), high = draws.Uniform(low + 500, rate * 0.45);
+    BiquadFilter pass_high(HighPass(low, rate, kButterworth2)), pass_low(LowPass(high, rate, kButterworth2));
+    const auto length = std::min(static_cast<size_t>(6 * decay), frames - static_cast<size_t>(at));
+    for (size_t i = 0; i < length; ++i) {
+      const double x = gain * std::exp(-static_cast<double>(i) / decay) *
+                       pass_low.Next(pass_high.Next(draws.Normal()));
+      for (uint32_t c = 0; c < channels; ++c)
+        noise[(static_cast<size_t>(at) + i) * channels + c] += static_cast<float>(x);
+    }
+    // One in three is followed at once by another of its kind: steps, typing, papers.
+    at += draws.Uniform() < 0.33 ? rate * draws.Uniform(0.05, 0.4) : -gap * std::log(draws.Uniform());
+  }
 }
 
 Result<SoundBank> LoadBank(const std::vector<std::string>& paths, uint32_t rate) {

@@ -223,6 +223,7 @@ class Renderer {
     sound_.snr_wanted = wanted;
     std::vector<float> noise =
         MakeNoise(options_.noises, frames_, sound_.channels, draws, &sound_.noises);
+    AddClatter(noise, sound_.channels, options_.rate, options_.clatter, draws);
     double power = 0;
     for (const float x : noise) power += static_cast<double>(x) * static_cast<double>(x);
     power /= static_cast<double>(std::max<size_t>(1, noise.size()));

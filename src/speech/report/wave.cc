@@ -9,7 +9,7 @@
 namespace wring::speech {
 namespace {
 
-constexpr double kWidth = 960, kLeft = 90, kWave = 140, kTop = 34, kRow = 22;
+constexpr double kWidth = 960, kLeft = 90, kRight = 24, kWave = 140, kTop = 34, kRow = 22;
 constexpr const char* kColors[] = {"#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b"};
 
 // A second, 2, 5, 10, ...: about ten marks on the axis.
@@ -26,7 +26,7 @@ std::string Axis(double seconds, double y) {
   std::string svg;
   const double step = StepOf(seconds);
   for (double t = 0; t <= seconds + 1e-9; t += step) {
-    const double x = kLeft + (kWidth - kLeft - 10) * t / seconds;
+    const double x = kLeft + (kWidth - kLeft - kRight) * t / seconds;
     svg += fmt::format(
         "<line x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1:.1f}\" y2=\"{2:.1f}\" stroke=\"#888\"/>"
         "<text x=\"{0:.1f}\" y=\"{3:.1f}\" text-anchor=\"middle\">{4:g} s</text>\n",
@@ -41,7 +41,7 @@ std::string WaveSvg(const std::string& title, std::span<const float> samples, ui
                     const std::vector<Mark>& marks) {
   const double seconds = std::max(1e-3, static_cast<double>(samples.size()) / rate);
   const double rows = kTop + kWave + kRow * static_cast<double>(marks.size());
-  const double height = rows + 40, plot = kWidth - kLeft - 10, middle = kTop + kWave / 2;
+  const double height = rows + 40, plot = kWidth - kLeft - kRight, middle = kTop + kWave / 2;
   std::string svg = fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" "
       "font-family=\"sans-serif\" font-size=\"12\"><rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>"
