@@ -11,20 +11,22 @@ namespace wring::analyze {
 namespace {
 
 std::string Table(const PhaseReport& p) {
-  std::string t = "<div class=\"scroll\"><table>" + plot::Row({"op", "layers", "rows", "FLOP", "bytes",
-                                                         "FLOP/byte", "bound by", "time", "share"},
-                                                        "th");
+  std::string t =
+      "<div class=\"scroll\"><table>" +
+      plot::Row({"op", "layers", "rows", "FLOP", "bytes", "FLOP/byte", "bound by", "time", "share"},
+                "th");
   for (size_t i = 0; i < p.ops.size(); ++i) {
     const Cost c = p.ops[i].total();
     t += plot::Row({p.ops[i].name, std::to_string(p.ops[i].layers),
-              p.ops[i].rows != 0 ? std::to_string(p.ops[i].rows) : "", plot::CountText(c.flops),
-              plot::BytesText(c.bytes()), fmt::format("{:.2f}", c.intensity()),
-              std::string(BoundName(p.times[i].bound)), plot::SecondsText(p.times[i].seconds),
-              fmt::format("{:.1f} %", 100 * p.times[i].seconds / p.seconds)});
+                    p.ops[i].rows != 0 ? std::to_string(p.ops[i].rows) : "",
+                    plot::CountText(c.flops), plot::BytesText(c.bytes()),
+                    fmt::format("{:.2f}", c.intensity()), std::string(BoundName(p.times[i].bound)),
+                    plot::SecondsText(p.times[i].seconds),
+                    fmt::format("{:.1f} %", 100 * p.times[i].seconds / p.seconds)});
   }
   t += plot::Row({"all", "", "", plot::CountText(p.total.flops), plot::BytesText(p.total.bytes()),
-            fmt::format("{:.2f}", p.total.intensity()), "", plot::SecondsText(p.seconds), ""},
-           "th");
+                  fmt::format("{:.2f}", p.total.intensity()), "", plot::SecondsText(p.seconds), ""},
+                 "th");
   return t + "</table></div>\n";
 }
 
@@ -127,7 +129,8 @@ std::string CaseStudy(const Report& r) {
       "matrix products alone, batch 1. GPT-2 has BERT-Base's shape and about its operations, and "
       "moves a hundred times as much.</p>\n"
       "<div class=\"scroll\"><table>" +
-      plot::Row({"model", "tokens", "FLOP", "elements moved", "FLOP/element", "at least, float32"}, "th");
+      plot::Row({"model", "tokens", "FLOP", "elements moved", "FLOP/element", "at least, float32"},
+                "th");
   plot::Plot plot;
   plot.title = "Time for a text, roofline of " + r.hardware.title + " in float32";
   plot.x = {"tokens", true};
@@ -145,8 +148,9 @@ std::string CaseStudy(const Report& r) {
       for (const PaperCost& c : {costs.projections, costs.attention, costs.ffn})
         seconds += std::max(c.flops / peak, 4 * c.mops / r.hardware.bandwidth);
       const PaperCost all = costs.all();
-      html += plot::Row({m.name, std::to_string(length), plot::CountText(all.flops), plot::CountText(all.mops),
-                   fmt::format("{:.2f}", all.intensity()), plot::SecondsText(seconds)});
+      html += plot::Row({m.name, std::to_string(length), plot::CountText(all.flops),
+                         plot::CountText(all.mops), fmt::format("{:.2f}", all.intensity()),
+                         plot::SecondsText(seconds)});
       s.points.emplace_back(length, 1e3 * seconds);
     }
     plot.series.push_back(std::move(s));

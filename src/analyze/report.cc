@@ -51,7 +51,8 @@ std::string TrainingText(const Report& r) {
       o.batch, o.length, plot::BytesText(o.parameter_bytes), plot::BytesText(o.gradient_bytes),
       plot::BytesText(o.optimizer_bytes));
   const auto line = [&](std::string_view name, double kept, double remade) {
-    text += fmt::format("  {:<22}{:>12}{:>22}\n", name, plot::BytesText(kept), plot::BytesText(remade));
+    text +=
+        fmt::format("  {:<22}{:>12}{:>22}\n", name, plot::BytesText(kept), plot::BytesText(remade));
   };
   text += fmt::format("  {:<22}{:>12}{:>22}\n", "", "all kept", "layers computed again");
   line("parameters", t.parameter_bytes, t.parameter_bytes);
@@ -133,14 +134,14 @@ std::string WhatIfText(const PhaseReport& p) {
 }
 
 std::string ReportText(const Report& r) {
-  std::string text =
-      fmt::format("{} on {}: {} parameters, {} of weights ({}), {} of cache a position ({})\n",
-                  r.model, r.hardware.title, plot::CountText(r.parameters), plot::BytesText(r.weight_bytes),
-                  r.weights, plot::BytesText(r.cache_bytes), r.codec);
+  std::string text = fmt::format(
+      "{} on {}: {} parameters, {} of weights ({}), {} of cache a position ({})\n", r.model,
+      r.hardware.title, plot::CountText(r.parameters), plot::BytesText(r.weight_bytes), r.weights,
+      plot::BytesText(r.cache_bytes), r.codec);
   if (r.ranks > 1)
     text += fmt::format("cut among {}: figures are of one of them, without exchange\n", r.ranks);
-  text += fmt::format("{} of memory, {} of bandwidth a second; {}\n", plot::BytesText(r.hardware.memory),
-                      plot::BytesText(r.hardware.bandwidth),
+  text += fmt::format("{} of memory, {} of bandwidth a second; {}\n",
+                      plot::BytesText(r.hardware.memory), plot::BytesText(r.hardware.bandwidth),
                       r.hardware.fitted.empty() ? "plain roofline: real times are longer"
                                                 : "constants fitted on " + r.hardware.fitted);
   for (const PhaseReport& p : r.phases) {
@@ -150,15 +151,15 @@ std::string ReportText(const Report& r) {
     for (size_t i = 0; i < p.ops.size(); ++i) {
       const OpCost& op = p.ops[i];
       const Cost c = op.total();
-      text +=
-          fmt::format("  {:<22}{:>7}{:>7}{:>12}{:>11}{:>9.2f}  {:<8}{:>10}{:>8}\n", op.name,
-                      op.layers, op.rows != 0 ? std::to_string(op.rows) : "", plot::CountText(c.flops),
-                      plot::BytesText(c.bytes()), c.intensity(), BoundName(p.times[i].bound),
-                      plot::SecondsText(p.times[i].seconds), Percent(p.times[i].seconds / p.seconds));
+      text += fmt::format("  {:<22}{:>7}{:>7}{:>12}{:>11}{:>9.2f}  {:<8}{:>10}{:>8}\n", op.name,
+                          op.layers, op.rows != 0 ? std::to_string(op.rows) : "",
+                          plot::CountText(c.flops), plot::BytesText(c.bytes()), c.intensity(),
+                          BoundName(p.times[i].bound), plot::SecondsText(p.times[i].seconds),
+                          Percent(p.times[i].seconds / p.seconds));
     }
     text += fmt::format("  {:<22}{:>7}{:>7}{:>12}{:>11}{:>9.2f}  {:<8}{:>10}\n", "all", "", "",
-                        plot::CountText(p.total.flops), plot::BytesText(p.total.bytes()), p.total.intensity(),
-                        "", plot::SecondsText(p.seconds));
+                        plot::CountText(p.total.flops), plot::BytesText(p.total.bytes()),
+                        p.total.intensity(), "", plot::SecondsText(p.seconds));
     text += "  " + WhatIfText(p) + "\n";
   }
   if (r.training) text += TrainingText(r);
@@ -169,8 +170,8 @@ std::string ReportText(const Report& r) {
         "than the weights from {:.0f} positions\n",
         std::ceil(r.turning_batch), r.turning_context);
     text += r.weight_bytes > 0.9 * r.hardware.memory
-                ? fmt::format("the weights alone do not fit: {} of {}\n", plot::BytesText(r.weight_bytes),
-                              plot::BytesText(r.hardware.memory))
+                ? fmt::format("the weights alone do not fit: {} of {}\n",
+                              plot::BytesText(r.weight_bytes), plot::BytesText(r.hardware.memory))
                 : fmt::format(
                       "beside the weights, nine tenths of the memory hold {:.0f} sequences of {} "
                       "positions\n",

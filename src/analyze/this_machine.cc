@@ -5,8 +5,8 @@
 #include <chrono>
 #include <thread>
 
-#include "plot/svg.h"
 #include "bench/machine.h"
+#include "plot/svg.h"
 #include "tensor/buffer.h"
 
 namespace wring::analyze {

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "plot/svg.h"
 #include "formats/csv.h"
 #include "formats/printable.h"
+#include "plot/svg.h"
 
 namespace wring::analyze {
 namespace {

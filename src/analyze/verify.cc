@@ -4,9 +4,9 @@
 #include <cmath>
 #include <numeric>
 
-#include "plot/svg.h"
 #include "engine/team.h"
 #include "kv/sequence_kv.h"
+#include "plot/svg.h"
 
 namespace wring::analyze {
 namespace {

@@ -102,8 +102,9 @@ int Main(int argc, char** argv) {
     if (!CommandsOf(name).empty()) {
       const bool asked = words.size() == 2 && (words[1] == "--help" || words[1] == "-h");
       if (asked) return Finish(Print(GroupText(name)));
-      return Finish(Error(Code::kInvalid, "{} is said with one of its parts: wring {} --help lists them",
-                          name, name));
+      return Finish(Error(Code::kInvalid,
+                          "{} is said with one of its parts: wring {} --help lists them", name,
+                          name));
     }
     return Finish(
         Error(Code::kInvalid, "there is no command \"{}\": wring --help lists them", name));

@@ -40,7 +40,7 @@ struct PositionalRow {
 };
 
 struct CommandRow {
-  std::string_view name;  // of up to three words
+  std::string_view name;     // of up to three words
   std::string_view summary;  // one line
   std::string_view details;  // paragraphs; empty when the summary says all
   std::vector<PositionalRow> positionals;

@@ -23,7 +23,8 @@ Rows SourceOptions() {
 Rows PlanOptions() {
   return {
       {"--profile", "NAME", Kind::kText, "ami", 0, 0, "",
-       "what the conversations are like: ami, voxconverse, telephone, beta, or a JSON file of wring "
+       "what the conversations are like: ami, voxconverse, telephone, beta, or a JSON file of "
+       "wring "
        "speech profile fit"},
       {"--sessions", "N", Kind::kInteger, "10", 1, 100000000, "", "conversations to make"},
       {"--first", "N", Kind::kInteger, "0", 0, 100000000, "",
@@ -56,10 +57,12 @@ Rows SoundOptions() {
        "of the speech in dBFS, drawn for each session"},
       {"--rooms", "SHARE", Kind::kNumber, "0", 0, 1, "",
        "share of sessions that lie in a room, by image sources or --responses"},
-      {"--t60", "LOW,HIGH", Kind::kText, "0.1,0.8", 0, 0, "", "seconds a room takes to fall by 60 dB"},
+      {"--t60", "LOW,HIGH", Kind::kText, "0.1,0.8", 0, 0, "",
+       "seconds a room takes to fall by 60 dB"},
       {"--responses", "PATH", Kind::kTexts, "", 0, 0, "",
        "recorded room responses, files or folders; repeatable"},
-      {"--microphones", "N", Kind::kInteger, "1", 1, 16, "", "channels, each at its place in the room"},
+      {"--microphones", "N", Kind::kInteger, "1", 1, 16, "",
+       "channels, each at its place in the room"},
       {"--snr", "LOW,HIGH", Kind::kText, "", 0, 0, "",
        "dB of the speech over the noise, measured where there is speech; by default no noise"},
       {"--noises", "PATH", Kind::kTexts, "", 0, 0, "",
@@ -67,7 +70,8 @@ Rows SoundOptions() {
       {"--clatter", "N", Kind::kNumber, "0", 0, 600, "",
        "knocks, clicks and rustles a minute, part of the noise"},
       {"--telephone", "SHARE", Kind::kNumber, "", 0, 1, "",
-       "share of sessions that pass a telephone's band; by default 0, and 1 with the profile telephone"},
+       "share of sessions that pass a telephone's band; by default 0, and 1 with the profile "
+       "telephone"},
       {"--dither", "", Kind::kFlag, "", 0, 0, "", "triangular dither of two steps of 16 bits"},
   };
 }
@@ -84,14 +88,15 @@ CommandRow SimulateCommand() {
       "bytes with any number of threads, in any part of a corpus, and under mpirun, whose ranks "
       "divide the sessions of one shared OUT.",
       {{"OUT", true, "the folder to make"}},
-      Join({SourceOptions(),
-            PlanOptions(),
-            {{"--plan-only", "", Kind::kFlag, "", 0, 0, "",
-              "labels and metadata without sound; without --sources the words are made up"},
-             {"--resume", "", Kind::kFlag, "", 0, 0, "", "go on with what OUT.part holds"}},
-            SoundOptions(),
-            {{"--cache", "MB", Kind::kInteger, "2048", 1, 1 << 24, "", "memory for decoded sources"},
-             {"--threads", "N", Kind::kInteger, "0", 0, 1024, "", "0: every processor"}}}),
+      Join(
+          {SourceOptions(),
+           PlanOptions(),
+           {{"--plan-only", "", Kind::kFlag, "", 0, 0, "",
+             "labels and metadata without sound; without --sources the words are made up"},
+            {"--resume", "", Kind::kFlag, "", 0, 0, "", "go on with what OUT.part holds"}},
+           SoundOptions(),
+           {{"--cache", "MB", Kind::kInteger, "2048", 1, 1 << 24, "", "memory for decoded sources"},
+            {"--threads", "N", Kind::kInteger, "0", 0, 1024, "", "0: every processor"}}}),
       SpeechSimulate};
 }
 
@@ -106,7 +111,8 @@ std::vector<CommandRow> SpeechCommands() {
        {{"RTTM", true, "label files", true}},
        {{"--out", "FILE", Kind::kText, "-", 0, 0, "", "where the profile goes; - prints it"},
         {"--name", "TEXT", Kind::kText, "fitted", 0, 0, "", "the profile's name"},
-        {"--uem", "FILE", Kind::kText, "", 0, 0, "", "where recordings end; by default at the last label"}},
+        {"--uem", "FILE", Kind::kText, "", 0, 0, "",
+         "where recordings end; by default at the last label"}},
        SpeechProfileFit},
       {"speech profile compare",
        "how the timing of two sets of conversations differs",
@@ -129,17 +135,22 @@ std::vector<CommandRow> SpeechCommands() {
        SpeechScore},
       {"speech vad",
        "when anybody speaks",
-       "Prints a line a segment: file, start, end. With --reference also the detection error and the "
+       "Prints a line a segment: file, start, end. With --reference also the detection error and "
+       "the "
        "area under the ROC curve.",
        {{"FILE", true, "sound files", true}},
        {{"--detector", "NAME", Kind::kText, "built-in", 0, 0, "",
          "built-in, energy, or weights: of Silero VAD, or of wring speech train vad"},
         {"--threshold", "X", Kind::kNumber, "", 0, 1, "", "instead of the detector's"},
-        {"--average", "S", Kind::kNumber, "", 0, 10, "", "seconds that probabilities are averaged over"},
-        {"--bridge", "S", Kind::kNumber, "", 0, 10, "", "pauses up to so many seconds count as speech"},
+        {"--average", "S", Kind::kNumber, "", 0, 10, "",
+         "seconds that probabilities are averaged over"},
+        {"--bridge", "S", Kind::kNumber, "", 0, 10, "",
+         "pauses up to so many seconds count as speech"},
         {"--rttm", "FILE", Kind::kText, "", 0, 0, "", "write the segments"},
-        {"--picture", "FILE", Kind::kText, "", 0, 0, "", "an SVG of the wave with the segments; of one file"},
-        {"--reference", "FILE", Kind::kText, "", 0, 0, "", "RTTM to score against; recordings are named as files"},
+        {"--picture", "FILE", Kind::kText, "", 0, 0, "",
+         "an SVG of the wave with the segments; of one file"},
+        {"--reference", "FILE", Kind::kText, "", 0, 0, "",
+         "RTTM to score against; recordings are named as files"},
         {"--uem", "FILE", Kind::kText, "", 0, 0, "", "what is scored"},
         {"--json", "FILE", Kind::kText, "", 0, 0, "", "write the scores; - prints them instead"},
         {"--threads", "N", Kind::kInteger, "0", 0, 1024, "", "0: every processor"}},
@@ -155,13 +166,15 @@ std::vector<CommandRow> SpeechCommands() {
         {"--detector", "NAME", Kind::kText, "built-in", 0, 0, "", "as for wring speech vad"},
         {"--embedding", "NAME", Kind::kText, "built-in", 0, 0, "",
          "built-in, or weights of wring speech train embedding"},
-        {"--picture", "FILE", Kind::kText, "", 0, 0, "", "an SVG of the wave with the speakers; of one file"},
+        {"--picture", "FILE", Kind::kText, "", 0, 0, "",
+         "an SVG of the wave with the speakers; of one file"},
         {"--threads", "N", Kind::kInteger, "0", 0, 1024, "", "0: every processor"}},
        SpeechDiarize},
       {"speech train",
        "train a detector on simulated conversations alone",
        "vad: when anybody speaks. embedding: voices, for wring speech diarize. What is fixed after "
-       "training (threshold and smoothing, clustering) is fixed on simulated sessions of the speakers "
+       "training (threshold and smoothing, clustering) is fixed on simulated sessions of the "
+       "speakers "
        "of --check, or of the same ones.",
        {{"WHAT", true, "vad or embedding"}, {"OUT", true, "the safetensors file to write"}},
        Join({SourceOptions(),

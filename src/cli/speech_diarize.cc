@@ -28,7 +28,8 @@ Result<std::unique_ptr<Embedding>> FindEmbedding(const std::string& name) {
 std::vector<Mark> MarksOf(const std::vector<Segment>& segments) {
   std::vector<Mark> marks;
   for (const Segment& s : segments) {
-    auto mark = std::find_if(marks.begin(), marks.end(), [&](const Mark& m) { return m.name == s.speaker; });
+    auto mark = std::find_if(marks.begin(), marks.end(),
+                             [&](const Mark& m) { return m.name == s.speaker; });
     if (mark == marks.end()) mark = marks.insert(marks.end(), {s.speaker, {}});
     mark->spans.push_back({s.start, s.end});
   }
@@ -75,7 +76,8 @@ Status SpeechDiarize(const Arguments& a) {
     found.segments = SegmentsByVoice(voices, spans, embedding->clustering, options);
     labels += RttmText(found);
     if (!picture.empty())
-      WRING_TRY(WriteFileAtomically(picture, WaveSvg(file, samples, 16000, MarksOf(found.segments))));
+      WRING_TRY(
+          WriteFileAtomically(picture, WaveSvg(file, samples, 16000, MarksOf(found.segments))));
   }
   return rttm.empty() ? Print(labels) : WriteFileAtomically(rttm, labels);
 }

@@ -21,8 +21,9 @@ Status ReadRange(const Arguments& a, const char* flag, double least, double most
     return error == std::errc() && end == t.data() + t.size();
   };
   const std::string_view all(text);
-  const bool read = number(all.substr(0, comma), low) &&
-                    (comma == text.size() ? (*high = *low, true) : number(all.substr(comma + 1), high));
+  const bool read =
+      number(all.substr(0, comma), low) &&
+      (comma == text.size() ? (*high = *low, true) : number(all.substr(comma + 1), high));
   if (read && *low <= *high && *low >= least && *high <= most) return {};
   return Error(Code::kInvalid, "{} cannot be {}: give LOW,HIGH from {} to {}", flag, Quoted(text),
                least, most);

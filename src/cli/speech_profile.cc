@@ -48,7 +48,8 @@ Result<Statistics> StatisticsOf(const std::string& path) {
   WRING_ASSIGN(const auto files, RttmFiles(path));
   for (const std::string& file : files) WRING_TRY(AddFile(file, {}, &s));
   if (s.sessions.empty())
-    return Error(Code::kInvalid, "{} holds no segment of a speaker: name other labels", Quoted(path));
+    return Error(Code::kInvalid, "{} holds no segment of a speaker: name other labels",
+                 Quoted(path));
   return s;
 }
 
@@ -93,10 +94,11 @@ Status SpeechProfileFit(const Arguments& a) {
   WRING_ASSIGN(const speech::Profile profile, speech::FitProfile(a.Text("--name"), s));
   WRING_TRY(WriteOut(out, DumpJson(speech::ToJson(profile), 1) + "\n"));
   const MeanShares m = MeansOf(s);
-  Note(fmt::format("{} recordings, {:.1f} hours, {:.2f} speakers; silence {:.3f}, overlap {:.3f}, "
-                   "changes {:.3f}, of them overlapping {:.3f}, embedded {:.3f}\n",
-                   s.sessions.size(), s.hours, m.speakers, m.silence, m.overlap,
-                   profile.change, profile.overlapped, profile.embedded));
+  Note(
+      fmt::format("{} recordings, {:.1f} hours, {:.2f} speakers; silence {:.3f}, overlap {:.3f}, "
+                  "changes {:.3f}, of them overlapping {:.3f}, embedded {:.3f}\n",
+                  s.sessions.size(), s.hours, m.speakers, m.silence, m.overlap, profile.change,
+                  profile.overlapped, profile.embedded));
   return {};
 }
 
@@ -107,14 +109,13 @@ Status SpeechProfileCompare(const Arguments& a) {
   WRING_ASSIGN(const Statistics first, StatisticsOf(a.Text("A")));
   WRING_ASSIGN(const Statistics second, StatisticsOf(a.Text("B")));
   const MeanShares ma = MeansOf(first), mb = MeansOf(second);
-  const Lengths rows[] = {
-      {"silences", &first.silences, &second.silences},
-      {"overlaps", &first.overlaps, &second.overlaps},
-      {"segments", &first.segments, &second.segments},
-      {"pauses of a speaker", &first.same_pauses, &second.same_pauses},
-      {"pauses of a change", &first.change_pauses, &second.change_pauses},
-      {"overlaps of a change", &first.change_overlaps, &second.change_overlaps},
-      {"embedded segments", &first.embedded_lengths, &second.embedded_lengths}};
+  const Lengths rows[] = {{"silences", &first.silences, &second.silences},
+                          {"overlaps", &first.overlaps, &second.overlaps},
+                          {"segments", &first.segments, &second.segments},
+                          {"pauses of a speaker", &first.same_pauses, &second.same_pauses},
+                          {"pauses of a change", &first.change_pauses, &second.change_pauses},
+                          {"overlaps of a change", &first.change_overlaps, &second.change_overlaps},
+                          {"embedded segments", &first.embedded_lengths, &second.embedded_lengths}};
   std::string text = fmt::format("{:22} {:>12} {:>12}\n", "", "A", "B");
   const auto share = [&](const char* name, double x, double y) {
     text += fmt::format("{:22} {:>12.4f} {:>12.4f}\n", name, x, y);
@@ -141,7 +142,8 @@ Status SpeechProfileCompare(const Arguments& a) {
                         speech::LengthsText(*r.b));
   }
   if (!svg.empty())
-    WRING_TRY(WriteFileAtomically(svg, speech::HistogramsSvg(a.Text("A"), first, a.Text("B"), second)));
+    WRING_TRY(
+        WriteFileAtomically(svg, speech::HistogramsSvg(a.Text("A"), first, a.Text("B"), second)));
   if (!json.empty() && json != "-") WRING_TRY(WriteFileAtomically(json, DumpJson(j, 1) + "\n"));
   return Print(json == "-" ? DumpJson(j, 1) + "\n" : text);
 }

@@ -14,9 +14,7 @@ namespace {
 using namespace speech;  // NOLINT: this file is of speech alone
 
 std::string Line(const std::string& name, const DiarizationScore& s) {
-  const auto part = [&](Micros m) {
-    return s.total > 0 ? 100 * Seconds(m) / Seconds(s.total) : 0;
-  };
+  const auto part = [&](Micros m) { return s.total > 0 ? 100 * Seconds(m) / Seconds(s.total) : 0; };
   return fmt::format("{:24} {:>9.4f} {:>9.4f} {:>9.4f} {:>9.4f} {:>9.4f} {:>10.2f}\n", name,
                      100 * s.rate(), part(s.miss), part(s.false_alarm), part(s.confusion),
                      100 * s.jaccard(), Seconds(s.total));
@@ -68,10 +66,10 @@ Status SpeechScore(const Arguments& a) {
   }
   text += Line("all", score.sum);
   const double speech = Seconds(detection.speech);
-  text += fmt::format("\ndetection error {:.4f} %, miss {:.4f} %, false alarm {:.4f} % of {:.2f} s\n",
-                      100 * detection.rate(),
-                      speech > 0 ? 100 * Seconds(detection.miss) / speech : 0,
-                      speech > 0 ? 100 * Seconds(detection.false_alarm) / speech : 0, speech);
+  text +=
+      fmt::format("\ndetection error {:.4f} %, miss {:.4f} %, false alarm {:.4f} % of {:.2f} s\n",
+                  100 * detection.rate(), speech > 0 ? 100 * Seconds(detection.miss) / speech : 0,
+                  speech > 0 ? 100 * Seconds(detection.false_alarm) / speech : 0, speech);
   j["detection"] = {{"error", detection.rate()},
                     {"miss", Seconds(detection.miss)},
                     {"false_alarm", Seconds(detection.false_alarm)},

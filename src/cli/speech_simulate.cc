@@ -63,9 +63,8 @@ Status SpeechSimulate(const Arguments& a) {
   CancelToken cancel;
   Interrupt interrupt(&cancel);
   const bool first = link == nullptr || link->rank() == 0;
-  WRING_ASSIGN(const CorpusSummary summary,
-               Simulate(corpus, profile, plan, render, options, pool, link.get(),
-                        first ? &bar : nullptr, cancel));
+  WRING_ASSIGN(const CorpusSummary summary, Simulate(corpus, profile, plan, render, options, pool,
+                                                     link.get(), first ? &bar : nullptr, cancel));
   bar.Clear();
   return first ? Print(Summary(summary, options)) : Status();
 }

@@ -20,7 +20,8 @@ Result<speech::SourceCorpus> SourcesOf(const Arguments& a, ThreadPool& pool, Pro
     options.speeds.push_back(speed);
   }
   speech::Skipped skipped;
-  WRING_ASSIGN(auto corpus, speech::LoadSources(a.Texts("--sources"), options, pool, progress, &skipped));
+  WRING_ASSIGN(auto corpus,
+               speech::LoadSources(a.Texts("--sources"), options, pool, progress, &skipped));
   if (skipped.files > 0) {
     Note(fmt::format("{} of {} files were left out, the first because {}\n", skipped.files,
                      skipped.all, skipped.first));

@@ -11,5 +11,4 @@ namespace wring::cli {
 // Notes on standard error how many files were left out.
 Result<speech::SourceCorpus> SourcesOf(const Arguments& a, ThreadPool& pool, Progress* progress);
 
-
 }  // namespace wring::cli

@@ -1,15 +1,15 @@
 // wring speech train: detectors, on simulated conversations alone.
+#include "base/atomic_file.h"
+#include "base/freed_memory.h"
 #include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/speech_options.h"
 #include "cli/speech_sources.h"
 #include "cli/subject.h"
-#include "base/atomic_file.h"
-#include "base/freed_memory.h"
+#include "formats/printable.h"
 #include "speech/detect/train_embedding.h"
 #include "speech/detect/train_vad.h"
-#include "formats/printable.h"
 
 namespace wring::cli {
 namespace {
@@ -21,7 +21,8 @@ SourceCorpus Part(const SourceCorpus& all, const std::vector<std::string>& check
   SourceCorpus part;
   for (const SourceUtterance& u : all.utterances) {
     const std::string& name = all.speakers[u.speaker];
-    const bool in = std::find(check.begin(), check.end(), name.substr(0, name.find('@'))) != check.end();
+    const bool in =
+        std::find(check.begin(), check.end(), name.substr(0, name.find('@'))) != check.end();
     if (in != checking) continue;
     SourceUtterance copy = u;
     copy.speaker = part.Speaker(name);

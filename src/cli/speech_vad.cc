@@ -47,8 +47,10 @@ class Scores {
       if (r.name == found.name) reference = &r;
     }
     if (reference == nullptr) {
-      return Error(Code::kNotFound, "the reference has no recording {}: name the file as it does, or "
-                                    "another reference", found.name);
+      return Error(Code::kNotFound,
+                   "the reference has no recording {}: name the file as it does, or "
+                   "another reference",
+                   found.name);
     }
     WRING_ASSIGN(const DetectionScore one, ScoreDetection(*reference, found, options));
     sum_ += one;
@@ -77,7 +79,8 @@ class Scores {
 
 std::string Text(const nlohmann::json& j) {
   return fmt::format(
-      "detection error {:.4f} (miss {:.4f}, false alarm {:.4f}) of {:.2f} s of speech; AUROC {:.4f}; "
+      "detection error {:.4f} (miss {:.4f}, false alarm {:.4f}) of {:.2f} s of speech; AUROC "
+      "{:.4f}; "
       "frames at their best threshold {:.3f}: {:.4f}\n",
       j["detection_error"].get<double>(), j["miss"].get<double>(), j["false_alarm"].get<double>(),
       j["speech_seconds"].get<double>(), j["auroc"].get<double>(),
@@ -116,7 +119,8 @@ Status SpeechVad(const Arguments& a) {
     labels += RttmText(found);
     if (scores) WRING_TRY(scores->Add(found, activity, length));
     if (!picture.empty())
-      WRING_TRY(WriteFileAtomically(picture, WaveSvg(file, samples, 16000, {{"speech", std::move(spans)}})));
+      WRING_TRY(WriteFileAtomically(picture,
+                                    WaveSvg(file, samples, 16000, {{"speech", std::move(spans)}})));
   }
   if (!rttm.empty()) WRING_TRY(WriteFileAtomically(rttm, labels));
   if (!scores) return Print(lines);

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "plot/svg.h"
 #include "base/result.h"
+#include "plot/svg.h"
 
 namespace wring::planner {
 

@@ -1,8 +1,8 @@
 // What a plan says.
 #include <nlohmann/json.hpp>
 
-#include "plot/svg.h"
 #include "planner/planner.h"
+#include "plot/svg.h"
 
 namespace wring::planner {
 namespace {
@@ -16,9 +16,9 @@ std::string LossText(const std::optional<double>& loss) {
 
 std::string Row(std::string_view what, const Summary& s) {
   const Figures& f = s.figures;
-  return fmt::format("    {:<10}{:>12}{:>12}{:>12.1f}{:>12}{:>11}\n", what, plot::SecondsText(f.ttft),
-                     plot::SecondsText(f.tpot), f.throughput, fmt::format("{:.2f} GB", f.memory / 1e9),
-                     LossText(f.loss));
+  return fmt::format("    {:<10}{:>12}{:>12}{:>12.1f}{:>12}{:>11}\n", what,
+                     plot::SecondsText(f.ttft), plot::SecondsText(f.tpot), f.throughput,
+                     fmt::format("{:.2f} GB", f.memory / 1e9), LossText(f.loss));
 }
 
 std::string Limits(const Goal& goal) {

@@ -17,9 +17,12 @@ namespace {
 TEST(Smoothing, MakesSegmentsOfFrames) {
   const std::vector<float> p = {0, 0.9F, 0.9F, 0, 0, 0.9F, 0, 0, 0, 0, 0, 0.9F, 0.9F};
   const Micros hop = 10000;
-  EXPECT_EQ(SpansOf(p, hop, 125000, {}), std::vector<Span>({{10000, 30000}, {50000, 60000}, {110000, 125000}}));
-  EXPECT_EQ(SpansOf(p, hop, 130000, {0.5F, 0, 20000, 0}), std::vector<Span>({{10000, 60000}, {110000, 130000}}));
-  EXPECT_EQ(SpansOf(p, hop, 130000, {0.5F, 0, 20000, 20000}), std::vector<Span>({{10000, 30000}, {110000, 130000}}));
+  EXPECT_EQ(SpansOf(p, hop, 125000, {}),
+            std::vector<Span>({{10000, 30000}, {50000, 60000}, {110000, 125000}}));
+  EXPECT_EQ(SpansOf(p, hop, 130000, {0.5F, 0, 20000, 0}),
+            std::vector<Span>({{10000, 60000}, {110000, 130000}}));
+  EXPECT_EQ(SpansOf(p, hop, 130000, {0.5F, 0, 20000, 20000}),
+            std::vector<Span>({{10000, 30000}, {110000, 130000}}));
   EXPECT_TRUE(SpansOf({}, hop, 0, {}).empty());
 }
 
@@ -77,7 +80,8 @@ TEST_F(Trained, TheDetectorLearnsAndItsBytesDependOnNoThreads) {
   std::string bytes;
   for (const uint32_t threads : {1U, 2U}) {
     ThreadPool pool(threads);
-    TrainingSessions sessions(corpus_, profile_, plan_, render_), check(corpus_, profile_, plan_, render_);
+    TrainingSessions sessions(corpus_, profile_, plan_, render_),
+        check(corpus_, profile_, plan_, render_);
     VadTraining options;
     options.steps = 40;
     options.held_out = 3;
@@ -94,13 +98,15 @@ TEST_F(Trained, TheDetectorLearnsAndItsBytesDependOnNoThreads) {
   }
   const auto again = Vad::FromBytes(std::as_bytes(std::span(bytes.data(), bytes.size())), "bytes");
   ASSERT_TRUE(again.ok()) << again.status().message();
-  EXPECT_FALSE(Vad::FromBytes(std::as_bytes(std::span(bytes.data(), bytes.size() - 5)), "cut").ok());
+  EXPECT_FALSE(
+      Vad::FromBytes(std::as_bytes(std::span(bytes.data(), bytes.size() - 5)), "cut").ok());
 }
 
 TEST_F(Trained, TheEmbeddingLearnsToTellSpeakersApart) {
   ThreadPool pool(2);
   plan_.speakers = 2;
-  TrainingSessions sessions(corpus_, profile_, plan_, render_), check(corpus_, profile_, plan_, render_);
+  TrainingSessions sessions(corpus_, profile_, plan_, render_),
+      check(corpus_, profile_, plan_, render_);
   EmbeddingTraining options;
   options.steps = 40;
   options.held_out = 4;
@@ -114,7 +120,8 @@ TEST_F(Trained, StopsWhenAsked) {
   ThreadPool pool(1);
   TrainingSessions sessions(corpus_, profile_, plan_, render_);
   cancel_.Cancel();
-  EXPECT_EQ(TrainVad(sessions, sessions, {}, pool, nullptr, cancel_).status().code(), Code::kCancelled);
+  EXPECT_EQ(TrainVad(sessions, sessions, {}, pool, nullptr, cancel_).status().code(),
+            Code::kCancelled);
 }
 
 TEST(Vad, HoursAreReadInPiecesWithoutATrace) {
@@ -127,7 +134,8 @@ TEST(Vad, HoursAreReadInPiecesWithoutATrace) {
   EXPECT_EQ(whole->probabilities.size(), (sound.size() + 159) / 160);
   // The frames about the cut depend on what is near them alone.
   const size_t from = 40 * 16000, to = 80 * 16000;
-  const auto middle = vad.Run(std::span(sound).subspan(from, std::min(to, sound.size()) - from), pool);
+  const auto middle =
+      vad.Run(std::span(sound).subspan(from, std::min(to, sound.size()) - from), pool);
   ASSERT_TRUE(middle.ok());
   for (size_t f = 1800; f < 2200; ++f)
     ASSERT_NEAR(middle->probabilities[f], whole->probabilities[f + 4000], 1e-6) << f;
@@ -139,7 +147,8 @@ TEST(Detectors, AreFoundByName) {
   EXPECT_FALSE(none.ok());
   const testing::Scratch scratch;
   ASSERT_TRUE(WriteFileAtomically(scratch / "w", "not weights at all").ok());
-  EXPECT_NE(FindDetector(scratch / "w").status().message().find("is no detector"), std::string::npos);
+  EXPECT_NE(FindDetector(scratch / "w").status().message().find("is no detector"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -31,8 +31,9 @@ struct Case {
 TEST(Planner, MeetsTheSharesThatAreWanted) {
   const SourceCorpus corpus = InventedCorpus(40, 1);
   const Profile beta = Preset("beta");
-  for (const Case& c : {Case{20, 2, .15, .10, .11}, Case{20, 2, .20, .13, .19}, Case{60, 2, .15, .10, .015},
-                        Case{60, 4, .20, .13, .05}, Case{600, 4, .15, .10, 0}, Case{600, 4, .20, .30, 0}}) {
+  for (const Case& c :
+       {Case{20, 2, .15, .10, .11}, Case{20, 2, .20, .13, .19}, Case{60, 2, .15, .10, .015},
+        Case{60, 4, .20, .13, .05}, Case{600, 4, .15, .10, 0}, Case{600, 4, .20, .30, 0}}) {
     PlanOptions o;
     o.seconds = c.seconds;
     o.speakers = c.speakers;
@@ -154,7 +155,8 @@ TEST(Planner, RefusesWhatNoSessionCouldHave) {
             std::string::npos);
   o.speakers = 1;
   o.overlap = 0.1;
-  EXPECT_NE(CheckPlan(corpus, beta, o).message().find("one speaker cannot overlap"), std::string::npos);
+  EXPECT_NE(CheckPlan(corpus, beta, o).message().find("one speaker cannot overlap"),
+            std::string::npos);
   o = {};
   o.speakers = 2;
   o.silence = 1.5;
@@ -196,16 +198,21 @@ TEST(Profile, SaysWhatIsWrongWithOne) {
     const auto p = ProfileFromJson(nlohmann::json::parse(text), "p.json");
     return p.ok() ? std::string("fine") : p.status().message();
   };
-  EXPECT_NE(message(R"({"speakers": [2], "silense": 0.1})").find("no use for 'silense'"), std::string::npos);
-  EXPECT_NE(message(R"({"speakers": [2], "silence": 1.2})").find("silence share"), std::string::npos);
-  EXPECT_NE(message(R"({"speakers": [30], "min_dominance": 0.05})").find("at most 0.033"), std::string::npos);
+  EXPECT_NE(message(R"({"speakers": [2], "silense": 0.1})").find("no use for 'silense'"),
+            std::string::npos);
+  EXPECT_NE(message(R"({"speakers": [2], "silence": 1.2})").find("silence share"),
+            std::string::npos);
+  EXPECT_NE(message(R"({"speakers": [30], "min_dominance": 0.05})").find("at most 0.033"),
+            std::string::npos);
   EXPECT_NE(message(R"({"speakers": []})").find("no number of speakers"), std::string::npos);
-  EXPECT_NE(message(R"({"speakers": [2], "same_pause": {"family": "cauchy"}})").find("lognormal or gamma"),
+  EXPECT_NE(message(R"({"speakers": [2], "same_pause": {"family": "cauchy"}})")
+                .find("lognormal or gamma"),
             std::string::npos);
   EXPECT_NE(message(R"({"speakers": [2], "same_pause": {"quantiles": [2, 1]}})").find("ascending"),
             std::string::npos);
   const auto none = FindProfile("meetings");
-  EXPECT_NE(none.status().message().find("give ami, beta, telephone, voxconverse"), std::string::npos);
+  EXPECT_NE(none.status().message().find("give ami, beta, telephone, voxconverse"),
+            std::string::npos);
 }
 
 TEST(Draws, HaveTheMomentsAskedFor) {

@@ -62,7 +62,8 @@ TEST_F(Rendered, SoundIsWhatTheLabelsSay) {
       }
       std::vector<bool> allowed(sound.mix.size(), false);
       for (const Span& span : wide) {
-        for (size_t k = SamplesOf(span.start, 16000); k < std::min(allowed.size(), SamplesOf(span.end, 16000)); ++k)
+        for (size_t k = SamplesOf(span.start, 16000);
+             k < std::min(allowed.size(), SamplesOf(span.end, 16000)); ++k)
           allowed[k] = true;
       }
       for (size_t k = 0; k < allowed.size(); ++k) {
@@ -96,7 +97,8 @@ TEST_F(Rendered, SpeechIsHeardWhereTheLabelsHaveIt) {
   for (const Word& w : WordsOf(plan, corpus_)) {
     const auto s = static_cast<size_t>(
         std::find_if(plan.speakers.begin(), plan.speakers.end(),
-                     [&](uint32_t id) { return corpus_.speakers[id] == w.speaker; }) - plan.speakers.begin());
+                     [&](uint32_t id) { return corpus_.speakers[id] == w.speaker; }) -
+        plan.speakers.begin());
     double energy = 0;
     for (size_t k = SamplesOf(w.start, 16000); k < SamplesOf(w.end, 16000); ++k)
       energy += static_cast<double>(sound.stems[s][k]) * static_cast<double>(sound.stems[s][k]);
@@ -115,7 +117,9 @@ TEST_F(Rendered, NoiseLiesAsFarBelowTheSpeechAsAsked) {
         for (size_t k = 0; k < speech.size(); ++k) speech[k] += stem[k];
       }
       double noise = 0;
-      for (const float x : sound.noise) noise += static_cast<double>(x) * static_cast<double>(x) / static_cast<double>(sound.noise.size());
+      for (const float x : sound.noise)
+        noise += static_cast<double>(x) * static_cast<double>(x) /
+                 static_cast<double>(sound.noise.size());
       const double power = SpeechPower(speech, 1, 16000, SegmentsOf(plan, corpus_));
       EXPECT_NEAR(10 * std::log10(power / noise), wanted, 0.2);
       EXPECT_NEAR(*sound.snr, wanted, 0.05);
@@ -127,7 +131,8 @@ TEST_F(Rendered, SpeechIsAtTheLevelDrawnUnlessItWouldClip) {
   render_.least_level = render_.most_level = -26;
   const SessionPlan plan = Plan(1);
   const SessionSound sound = Make(plan);
-  EXPECT_NEAR(10 * std::log10(SpeechPower(sound.mix, 1, 16000, SegmentsOf(plan, corpus_))), -26, 0.1);
+  EXPECT_NEAR(10 * std::log10(SpeechPower(sound.mix, 1, 16000, SegmentsOf(plan, corpus_))), -26,
+              0.1);
   render_.least_level = render_.most_level = -3;
   render_.speaker_db = 12;
   const SessionSound loud = Make(plan);
@@ -164,7 +169,8 @@ TEST_F(Rendered, RoomsAddReverberationAndChannelsDiffer) {
   EXPECT_GE(*wet.t60, 0.1);
   EXPECT_LE(*wet.t60, 0.8);
   double differ = 0;
-  for (size_t k = 0; k < wet.mix.size(); k += 2) differ += std::abs(static_cast<double>(wet.mix[k] - wet.mix[k + 1]));
+  for (size_t k = 0; k < wet.mix.size(); k += 2)
+    differ += std::abs(static_cast<double>(wet.mix[k] - wet.mix[k + 1]));
   EXPECT_GT(differ / static_cast<double>(dry.mix.size()), 1e-4);
 }
 

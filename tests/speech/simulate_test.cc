@@ -46,9 +46,11 @@ class Simulated : public ::testing::Test {
   std::map<std::string, std::string> Digests(const std::string& folder) {
     std::map<std::string, std::string> digests;
     for (const auto& entry : fs::recursive_directory_iterator(scratch_ / folder)) {
-      const auto text = entry.is_regular_file() ? ReadText(entry.path().string(), 1 << 28) : Result<std::string>(std::string());
+      const auto text = entry.is_regular_file() ? ReadText(entry.path().string(), 1 << 28)
+                                                : Result<std::string>(std::string());
       if (entry.is_regular_file() && text.ok())
-        digests[fs::relative(entry.path(), scratch_ / folder).string()] = Sha256(std::as_bytes(std::span(text->data(), text->size())));
+        digests[fs::relative(entry.path(), scratch_ / folder).string()] =
+            Sha256(std::as_bytes(std::span(text->data(), text->size())));
     }
     return digests;
   }
@@ -67,7 +69,8 @@ TEST_F(Simulated, TheSameBytesWithAnyNumberOfThreads) {
   ASSERT_TRUE(Run("two", 2).ok());
   ASSERT_TRUE(Run("eight", 8).ok());
   const auto one = Digests("one");
-  EXPECT_EQ(one.size(), 6 * (1 + 2 + 1 + 3) + 7U);  // wav, 2 stems and noise, rttm, ctm, json; and the corpus's own
+  EXPECT_EQ(one.size(), 6 * (1 + 2 + 1 + 3) +
+                            7U);  // wav, 2 stems and noise, rttm, ctm, json; and the corpus's own
   EXPECT_EQ(Digests("two"), one);
   EXPECT_EQ(Digests("eight"), one);
 }
@@ -139,7 +142,8 @@ TEST_F(Simulated, AFullDiskMakesNoFolderAndCanBeGoneOnWith) {
   setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, handler);
   ASSERT_FALSE(full.ok());
-  EXPECT_NE(full.status().message().find("session_00000"), std::string::npos) << full.status().message();
+  EXPECT_NE(full.status().message().find("session_00000"), std::string::npos)
+      << full.status().message();
   EXPECT_FALSE(fs::exists(scratch_ / "full"));
   options_.resume = true;
   ASSERT_TRUE(Run("full").ok());

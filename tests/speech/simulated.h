@@ -52,7 +52,9 @@ inline void WriteSound(const std::string& path, const std::vector<float>& sample
   std::filesystem::create_directories(std::filesystem::path(path).parent_path());
   const auto bytes = EncodeAudio(samples, rate, 1, AudioFormat::kWav16);
   ASSERT_TRUE(bytes.ok()) << bytes.status().message();
-  ASSERT_TRUE(WriteFileAtomically(path, {reinterpret_cast<const char*>(bytes->data()), bytes->size()}).ok());
+  ASSERT_TRUE(
+      WriteFileAtomically(path, {reinterpret_cast<const char*>(bytes->data()), bytes->size()})
+          .ok());
 }
 
 // FOLDER/speakerN/M.wav for so many speakers, some of them at 8 kHz.

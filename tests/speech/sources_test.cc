@@ -79,7 +79,9 @@ TEST(Sources, APatternReadsNames) {
 TEST(Sources, DigitsHaveAWordAFile) {
   const auto folder = wring::testing::DataDir() / "speech/fsdd";
   WRING_SKIP_WITHOUT(folder, "set WRING_TEST_DATA to a folder with the test material");
-  const auto corpus = Load(folder.string(), {.pattern = "{word}_{speaker}_{take}", .only = {"theo"}, .without = {}, .speeds = {}});
+  const auto corpus =
+      Load(folder.string(),
+           {.pattern = "{word}_{speaker}_{take}", .only = {"theo"}, .without = {}, .speeds = {}});
   ASSERT_TRUE(corpus.ok()) << corpus.status().message();
   EXPECT_EQ(corpus->utterances.size(), 500U);
   for (const SourceUtterance& u : corpus->utterances) {
@@ -91,15 +93,19 @@ TEST(Sources, DigitsHaveAWordAFile) {
 TEST(Sources, AManifestAlignsWords) {
   const Scratch scratch;
   testing::WriteSound(scratch / "a.wav", std::vector<float>(32000, 0.1F), 16000);
-  ASSERT_TRUE(WriteFileAtomically(scratch / "m.jsonl",
-                                  R"({"audio_filepath": "a.wav", "speaker_id": 7, "words": ["", "one", "", "two"],
- "alignments": [0.1, 0.5, 0.9, 1.5]})").ok());
+  ASSERT_TRUE(WriteFileAtomically(
+                  scratch / "m.jsonl",
+                  R"({"audio_filepath": "a.wav", "speaker_id": 7, "words": ["", "one", "", "two"],
+ "alignments": [0.1, 0.5, 0.9, 1.5]})")
+                  .ok());
   // JSON lines: one object a line.
   EXPECT_FALSE(Load(scratch / "m.jsonl").ok());
-  ASSERT_TRUE(WriteFileAtomically(
-      scratch / "m.jsonl",
-      R"({"audio_filepath": "a.wav", "speaker_id": 7, "words": ["", "one", "", "two"], "alignments": [0.1, 0.5, 0.9, 1.5]})"
-      "\n").ok());
+  ASSERT_TRUE(
+      WriteFileAtomically(
+          scratch / "m.jsonl",
+          R"({"audio_filepath": "a.wav", "speaker_id": 7, "words": ["", "one", "", "two"], "alignments": [0.1, 0.5, 0.9, 1.5]})"
+          "\n")
+          .ok());
   const auto corpus = Load(scratch / "m.jsonl");
   ASSERT_TRUE(corpus.ok()) << corpus.status().message();
   const SourceUtterance& u = corpus->utterances[0];
@@ -114,25 +120,31 @@ TEST(Sources, AnAlignmentPastTheSoundIsLeftOutWithAReason) {
   const Scratch scratch;
   testing::WriteSpeakers(scratch / "all", 1);
   testing::WriteSound(scratch / "a.wav", std::vector<float>(8000, 0.1F), 16000);
-  ASSERT_TRUE(WriteFileAtomically(
-      scratch / "m.jsonl",
-      R"({"audio_filepath": "a.wav", "speaker_id": "x", "words": ["one"], "alignments": [3.0]})" "\n"
-      R"({"audio_filepath": "all/speaker0/0.wav", "speaker_id": "x", "words": ["one"], "alignments": [0.5]})" "\n").ok());
+  ASSERT_TRUE(
+      WriteFileAtomically(
+          scratch / "m.jsonl",
+          R"({"audio_filepath": "a.wav", "speaker_id": "x", "words": ["one"], "alignments": [3.0]})"
+          "\n"
+          R"({"audio_filepath": "all/speaker0/0.wav", "speaker_id": "x", "words": ["one"], "alignments": [0.5]})"
+          "\n")
+          .ok());
   Skipped skipped;
   const auto corpus = Load(scratch / "m.jsonl", {}, &skipped);
   ASSERT_TRUE(corpus.ok()) << corpus.status().message();
   EXPECT_EQ(skipped.files, 1U);
-  EXPECT_NE(skipped.first.find("alignment ends at 3.000 s, the sound at 0.500 s"), std::string::npos);
+  EXPECT_NE(skipped.first.find("alignment ends at 3.000 s, the sound at 0.500 s"),
+            std::string::npos);
 }
 
 TEST(Sources, AShardIsReadInPlace) {
   const Scratch scratch;
   const std::vector<float> sound = Bursts(200, 16000, 3);
-  ASSERT_TRUE(WriteFileAtomically(scratch / "s.tar",
-                                  Tar({{"x/1.json", R"({"speaker_id": "ann"})"},
-                                       {"x/1.wav", SoundBytes(sound, 16000)},
-                                       {"x/2.wav", SoundBytes(sound, 16000)},
-                                       {"x/2.json", R"({"speaker_id": "bob"})"}})).ok());
+  ASSERT_TRUE(
+      WriteFileAtomically(scratch / "s.tar", Tar({{"x/1.json", R"({"speaker_id": "ann"})"},
+                                                  {"x/1.wav", SoundBytes(sound, 16000)},
+                                                  {"x/2.wav", SoundBytes(sound, 16000)},
+                                                  {"x/2.json", R"({"speaker_id": "bob"})"}}))
+          .ok());
   const auto corpus = Load(scratch / "s.tar");
   ASSERT_TRUE(corpus.ok()) << corpus.status().message();
   EXPECT_EQ(corpus->speakers, std::vector<std::string>({"ann", "bob"}));
@@ -144,7 +156,8 @@ TEST(Sources, AShardIsReadInPlace) {
 
 TEST(Sources, ADamagedShardIsRefused) {
   const Scratch scratch;
-  std::string tar = Tar({{"1.json", R"({"speaker_id": "ann"})"}, {"1.wav", SoundBytes(Bursts(200, 16000, 3), 16000)}});
+  std::string tar = Tar({{"1.json", R"({"speaker_id": "ann"})"},
+                         {"1.wav", SoundBytes(Bursts(200, 16000, 3), 16000)}});
   const std::string cut = tar.substr(0, 3000);
   EXPECT_FALSE(ListTar(std::as_bytes(std::span(cut.data(), cut.size())), "cut").ok());
   tar[5] = 'z';  // the header's sum is wrong now
@@ -154,8 +167,11 @@ TEST(Sources, ADamagedShardIsRefused) {
     bent[i] = static_cast<char>(bent[i] ^ 0x41);
     ListTar(std::as_bytes(std::span(bent.data(), bent.size())), "bent").ok();
   }
-  ASSERT_TRUE(WriteFileAtomically(scratch / "n.tar", Tar({{"1.wav", SoundBytes(Bursts(200, 16000, 3), 16000)}})).ok());
-  EXPECT_NE(Load(scratch / "n.tar").status().message().find("has no 1.json with a speaker_id"), std::string::npos);
+  ASSERT_TRUE(WriteFileAtomically(scratch / "n.tar",
+                                  Tar({{"1.wav", SoundBytes(Bursts(200, 16000, 3), 16000)}}))
+                  .ok());
+  EXPECT_NE(Load(scratch / "n.tar").status().message().find("has no 1.json with a speaker_id"),
+            std::string::npos);
 }
 
 TEST(Sources, FilesWithoutSpeechAreLeftOut) {
@@ -172,20 +188,24 @@ TEST(Sources, FilesWithoutSpeechAreLeftOut) {
   EXPECT_EQ(corpus->speakers.size(), 1U);
   EXPECT_EQ(skipped.files, 3U);
   EXPECT_FALSE(Load(scratch / "nowhere").ok());
-  EXPECT_NE(Load(scratch / "all/quiet").status().message().find("no speech that can be used"), std::string::npos);
+  EXPECT_NE(Load(scratch / "all/quiet").status().message().find("no speech that can be used"),
+            std::string::npos);
 }
 
 TEST(Sources, ASpeedMakesASpeakerOfItsOwn) {
   const Scratch scratch;
   testing::WriteSpeakers(scratch / "all", 1);
-  const auto corpus = Load(scratch / "all", {.pattern = {}, .only = {}, .without = {}, .speeds = {1.25}});
+  const auto corpus =
+      Load(scratch / "all", {.pattern = {}, .only = {}, .without = {}, .speeds = {1.25}});
   ASSERT_TRUE(corpus.ok()) << corpus.status().message();
   EXPECT_EQ(corpus->speakers, std::vector<std::string>({"speaker0", "speaker0@1.25"}));
-  EXPECT_NEAR(Seconds(corpus->utterances[3].length), Seconds(corpus->utterances[0].length) / 1.25, 0.002);
+  EXPECT_NEAR(Seconds(corpus->utterances[3].length), Seconds(corpus->utterances[0].length) / 1.25,
+              0.002);
   SoundCache cache(*corpus, 16000, 1 << 20, false);
   const auto plain = cache.Get(0), fast = cache.Get(3);
   ASSERT_TRUE(plain.ok() && fast.ok());
-  EXPECT_NEAR(static_cast<double>((*fast)->samples.size()), static_cast<double>((*plain)->samples.size()) / 1.25, 2);
+  EXPECT_NEAR(static_cast<double>((*fast)->samples.size()),
+              static_cast<double>((*plain)->samples.size()) / 1.25, 2);
 }
 
 TEST(SoundCache, GivesTheSameWhateverItForgets) {
@@ -204,7 +224,8 @@ TEST(SoundCache, GivesTheSameWhateverItForgets) {
 
 TEST(WordsByEnergy, FindsStretchesAboveTheBackground) {
   std::vector<float> samples = Bursts(300, 16000, 5);
-  for (size_t i = 0; i < samples.size(); ++i) samples[i] += 0.0005F * (static_cast<float>(i * 7919 % 13) - 6);
+  for (size_t i = 0; i < samples.size(); ++i)
+    samples[i] += 0.0005F * (static_cast<float>(i * 7919 % 13) - 6);
   const auto words = WordsByEnergy(samples, 16000);
   EXPECT_EQ(words.size(), 5U);
   EXPECT_TRUE(WordsByEnergy(std::vector<float>(16000, 0.0F), 16000).empty());

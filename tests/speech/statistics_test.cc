@@ -17,7 +17,8 @@ constexpr Micros kSecond = kMicrosPerSecond;
 
 Statistics OfFolder(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) files.push_back(entry.path());
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    files.push_back(entry.path());
   std::sort(files.begin(), files.end());
   Statistics s;
   for (const auto& file : files) {
@@ -38,7 +39,8 @@ double Median(std::vector<double> v) {
 }
 
 TEST(Coverage, CountsSpeechOnceAndOverlapOfThreeOnce) {
-  const std::vector<Segment> segments = {{0, 4 * kSecond, "a"}, {2 * kSecond, 6 * kSecond, "b"}, {3 * kSecond, 5 * kSecond, "c"}};
+  const std::vector<Segment> segments = {
+      {0, 4 * kSecond, "a"}, {2 * kSecond, 6 * kSecond, "b"}, {3 * kSecond, 5 * kSecond, "c"}};
   const Coverage c = CoverageOf(segments, 10 * kSecond);
   EXPECT_EQ(c.speech, 6 * kSecond);
   EXPECT_EQ(c.overlap, 3 * kSecond);
@@ -53,8 +55,12 @@ TEST(Coverage, TouchingSegmentsDoNotOverlap) {
 
 TEST(Statistics, ClassesSegmentsByHowTheyTakeTheFloor) {
   // a holds the floor, b is embedded, a goes on after a pause, b changes with overlap, c with a pause.
-  const Recording r{"r", {{0, 4 * kSecond, "a"}, {kSecond, 2 * kSecond, "b"}, {5 * kSecond, 7 * kSecond, "a"},
-                          {6 * kSecond, 9 * kSecond, "b"}, {12 * kSecond, 13 * kSecond, "c"}}};
+  const Recording r{"r",
+                    {{0, 4 * kSecond, "a"},
+                     {kSecond, 2 * kSecond, "b"},
+                     {5 * kSecond, 7 * kSecond, "a"},
+                     {6 * kSecond, 9 * kSecond, "b"},
+                     {12 * kSecond, 13 * kSecond, "c"}}};
   Statistics s;
   AddRecording(r, 20 * kSecond, &s);
   EXPECT_EQ(s.embedded_lengths, std::vector<double>({1}));
@@ -95,7 +101,8 @@ TEST(Statistics, OfAmisLabelsAreThoseKnown) {
 TEST(Statistics, TheShippedProfilesAreThoseOfTheLabels) {
   const auto folder = testing::DataDir() / "speech/rttm";
   WRING_SKIP_WITHOUT(folder, "set WRING_TEST_DATA to a folder with the test material");
-  for (const auto& [name, part] : {std::pair{"ami", "ami_train"}, {"voxconverse", "voxconverse_dev"}}) {
+  for (const auto& [name, part] :
+       {std::pair{"ami", "ami_train"}, {"voxconverse", "voxconverse_dev"}}) {
     const auto fitted = FitProfile(name, OfFolder(folder / part));
     const auto shipped = FindProfile(name);
     ASSERT_TRUE(fitted.ok() && shipped.ok());

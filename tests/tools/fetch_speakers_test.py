@@ -66,6 +66,7 @@ class FetchSpeakers(unittest.TestCase):
         def fill(tree):
             write_wav(tree / "usr/share/klettres/de/alpha/a.wav", 0.5)
             write_wav(tree / "usr/share/klettres/de/alpha/b c.wav", 0.4, rate=44100, channels=2)
+            write_wav(tree / "usr/share/klettres/de/alpha/same as a.wav", 0.5)
             write_wav(tree / "usr/share/klettres/de/alpha/short.wav", 0.2)
             write_wav(tree / "usr/share/klettres/de/alpha/silent.wav", 0.5, peak=0.001)
             write_wav(tree / "usr/share/klettres/de/alpha/telephone.wav", 0.5, rate=8000)

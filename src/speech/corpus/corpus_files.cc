@@ -36,7 +36,8 @@ Result<Session> ReadSession(const std::string& folder, const std::string& name) 
     s.rate = j["sound"].value("rate", 0U);
   }
   WRING_ASSIGN(const auto recordings, ReadRttm(folder + "/" + name + ".rttm"));
-  for (const Recording& r : recordings) s.labels.segments.insert(s.labels.segments.end(), r.segments.begin(), r.segments.end());
+  for (const Recording& r : recordings)
+    s.labels.segments.insert(s.labels.segments.end(), r.segments.begin(), r.segments.end());
   s.labels.name = name;
   // What the labels say, not what the plan meant.
   const Coverage c = CoverageOf(s.labels.segments, MicrosOf(s.duration));
@@ -92,7 +93,8 @@ std::string ReportHtml(const std::vector<Session>& sessions, const CorpusSummary
   body += HistogramSvg("Lengths", {{"silences", &statistics.silences},
                                    {"overlaps", &statistics.overlaps},
                                    {"segments", &statistics.segments}});
-  if (!bad.empty()) body += "<h2>Sessions that could not be placed</h2><table>" + bad + "</table>\n";
+  if (!bad.empty())
+    body += "<h2>Sessions that could not be placed</h2><table>" + bad + "</table>\n";
   return plot::Page("Simulated conversations", body);
 }
 
@@ -127,8 +129,8 @@ Result<CorpusSummary> FinishCorpus(const std::string& folder, const CorpusOption
                                    {"ctm_filepath", name + ".ctm"},
                                    {"uem_filepath", "all.uem"}};
       manifest += DumpJson(line) + "\n";
-      cuts += LhotseCut(s.labels, {s.sound, s.rate,
-                                   static_cast<uint64_t>(std::llround(s.duration * s.rate))});
+      cuts += LhotseCut(
+          s.labels, {s.sound, s.rate, static_cast<uint64_t>(std::llround(s.duration * s.rate))});
     }
     summary.seconds += s.duration;
     if (s.infeasible.empty()) {
@@ -140,7 +142,8 @@ Result<CorpusSummary> FinishCorpus(const std::string& folder, const CorpusOption
     sessions.push_back(std::move(s));
   }
   summary.sessions = sessions.size();
-  if (const auto feasible = static_cast<double>(summary.sessions - summary.infeasible); feasible > 0) {
+  if (const auto feasible = static_cast<double>(summary.sessions - summary.infeasible);
+      feasible > 0) {
     summary.silence_error /= feasible;
     summary.overlap_error /= feasible;
   }

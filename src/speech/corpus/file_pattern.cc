@@ -6,7 +6,8 @@ namespace wring::speech {
 
 Result<FilePattern> FilePattern::Parse(const std::string& pattern) {
   const auto bad = [&](const char* why) {
-    return Error(Code::kInvalid, "the pattern {} {}: write one such as {{word}}_{{speaker}}_{{take}}",
+    return Error(Code::kInvalid,
+                 "the pattern {} {}: write one such as {{word}}_{{speaker}}_{{take}}",
                  Quoted(pattern), why);
   };
   FilePattern p;
@@ -18,7 +19,8 @@ Result<FilePattern> FilePattern::Parse(const std::string& pattern) {
     const size_t close = pattern.find('}', open);
     if (close == std::string::npos) return bad("has a brace that is not closed");
     const size_t next = std::min(pattern.find('{', close), pattern.size());
-    Field f{pattern.substr(open + 1, close - open - 1), pattern.substr(close + 1, next - close - 1)};
+    Field f{pattern.substr(open + 1, close - open - 1),
+            pattern.substr(close + 1, next - close - 1)};
     if (f.after.empty() && next < pattern.size()) return bad("has two fields with nothing between");
     speaker |= f.name == "speaker";
     p.fields_.push_back(std::move(f));
@@ -28,7 +30,8 @@ Result<FilePattern> FilePattern::Parse(const std::string& pattern) {
   return p;
 }
 
-std::optional<std::map<std::string, std::string>> FilePattern::Match(const std::string& name) const {
+std::optional<std::map<std::string, std::string>> FilePattern::Match(
+    const std::string& name) const {
   if (!name.starts_with(before_)) return std::nullopt;
   std::map<std::string, std::string> values;
   size_t at = before_.size();

@@ -1,8 +1,8 @@
-#include "speech/corpus/source.h"
-#include "base/result.h"
 #include <algorithm>
 #include <cmath>
 
+#include "base/result.h"
+#include "speech/corpus/source.h"
 #include "speech/plan/draws.h"
 
 namespace wring::speech {
@@ -18,8 +18,8 @@ SourceCorpus InventedCorpus(uint32_t speakers, uint64_t seed) {
       SourceUtterance utterance{fmt::format("{}/{:02}", corpus.speakers[s], u), s, 0, {}};
       Micros at = 0;
       for (uint32_t w = 0; w < kWords; ++w) {
-        const Micros length = kMillisecond * std::max<int64_t>(
-                                  60, std::lround(1000 * draws.Gamma(0.34, 0.17)));
+        const Micros length =
+            kMillisecond * std::max<int64_t>(60, std::lround(1000 * draws.Gamma(0.34, 0.17)));
         utterance.words.push_back({at, at + length, fmt::format("w{}", w)});
         at += length;
       }

@@ -123,8 +123,8 @@ class Maker {
       if (!options_.plan_only) {
         WRING_ASSIGN(sound, Render(plan, corpus_, cache_, render_));
       }
-      WRING_TRY(WriteSession(part_, plan, corpus_, sound ? &*sound : nullptr, render_,
-                             options_.format));
+      WRING_TRY(
+          WriteSession(part_, plan, corpus_, sound ? &*sound : nullptr, render_, options_.format));
       ++made_;
     }
     const std::lock_guard lock(mutex_);
@@ -133,8 +133,9 @@ class Maker {
     if (progress_ != nullptr) {
       const double wall =
           std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-      progress_->Report(fmt::format("simulating, {:.0f} x real time", seconds_ / std::max(wall, 1e-3)),
-                        done_, total_);
+      progress_->Report(
+          fmt::format("simulating, {:.0f} x real time", seconds_ / std::max(wall, 1e-3)), done_,
+          total_);
     }
     return {};
   }
@@ -184,8 +185,10 @@ Result<CorpusSummary> Simulate(const SourceCorpus& corpus, const Profile& profil
   std::error_code error;
   WRING_TRY(agree(fs::exists(part, error)
                       ? Status()
-                      : Error(Code::kNotFound, "{} is not to be seen by rank {}: name a folder that "
-                                               "all ranks share", Quoted(part), rank)));
+                      : Error(Code::kNotFound,
+                              "{} is not to be seen by rank {}: name a folder that "
+                              "all ranks share",
+                              Quoted(part), rank)));
   Maker maker(corpus, profile, plan, render, options, part, progress, cancel);
   WRING_TRY(agree(maker.Make(pool, rank, ranks)));
   CorpusSummary summary;
@@ -194,8 +197,8 @@ Result<CorpusSummary> Simulate(const SourceCorpus& corpus, const Profile& profil
     if (finished.ok()) {
       fs::rename(part, options.folder, error);
       if (error)
-        finished = Error(Code::kIo, "{} cannot be renamed to {} ({}): check the rights", Quoted(part),
-                         Quoted(options.folder), error.message());
+        finished = Error(Code::kIo, "{} cannot be renamed to {} ({}): check the rights",
+                         Quoted(part), Quoted(options.folder), error.message());
     }
     WRING_TRY(agree(ToStatus(finished)));
     summary = *finished;

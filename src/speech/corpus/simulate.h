@@ -32,9 +32,9 @@ struct CorpusOptions {
 // What was made, over all ranks.
 struct CorpusSummary {
   uint64_t sessions = 0, made = 0, infeasible = 0;
-  double seconds = 0;       // of sound, or of plans
+  double seconds = 0;                           // of sound, or of plans
   double silence_error = 0, overlap_error = 0;  // means over feasible sessions
-  double wall_seconds = 0;  // of this rank
+  double wall_seconds = 0;                      // of this rank
 };
 
 // `link`: ranks that share the folder, each making its part; nullptr: this process alone.

@@ -46,7 +46,8 @@ class SoundCache {
 
 // Samples of a span in whole milliseconds: exact at multiples of 1,000 Hz, else to the nearest.
 inline size_t SamplesOf(Micros time, uint32_t rate) {
-  return static_cast<size_t>((time * static_cast<int64_t>(rate) + kMicrosPerSecond / 2) / kMicrosPerSecond);
+  return static_cast<size_t>((time * static_cast<int64_t>(rate) + kMicrosPerSecond / 2) /
+                             kMicrosPerSecond);
 }
 
 }  // namespace wring::speech

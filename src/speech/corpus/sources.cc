@@ -30,7 +30,8 @@ bool IsAudio(const std::string& name) {
   const size_t dot = name.rfind('.');
   if (dot == std::string::npos) return false;
   std::string end = name.substr(dot);
-  std::transform(end.begin(), end.end(), end.begin(), [](char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(end.begin(), end.end(), end.begin(),
+                 [](char c) { return static_cast<char>(std::tolower(c)); });
   for (const char* known : {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".au", ".w64"}) {
     if (end == known) return true;
   }
@@ -183,9 +184,10 @@ Status List(const std::string& path, const std::optional<FilePattern>& pattern,
   if (fs::is_directory(path, error)) return ListFolder(path, pattern, to);
   if (path.ends_with(".tar")) return ListShard(path, to);
   if (path.ends_with(".json") || path.ends_with(".jsonl")) return ListManifest(path, to);
-  return Error(Code::kInvalid,
-               "{} is no source of speech: give a folder, a manifest (.json, .jsonl) or a shard (.tar)",
-               Quoted(path));
+  return Error(
+      Code::kInvalid,
+      "{} is no source of speech: give a folder, a manifest (.json, .jsonl) or a shard (.tar)",
+      Quoted(path));
 }
 
 // Completes an utterance from its sound.
@@ -259,8 +261,9 @@ Result<Audio> ReadSource(const SourceUtterance& u) {
   return ReadAudio(bytes.subspan(u.offset, u.size), u.key);
 }
 
-Result<SourceCorpus> LoadSources(const std::vector<std::string>& paths, const SourceOptions& options,
-                                 ThreadPool& pool, Progress* progress, Skipped* skipped) {
+Result<SourceCorpus> LoadSources(const std::vector<std::string>& paths,
+                                 const SourceOptions& options, ThreadPool& pool, Progress* progress,
+                                 Skipped* skipped) {
   std::optional<FilePattern> pattern;
   if (!options.pattern.empty()) {
     WRING_ASSIGN(pattern, FilePattern::Parse(options.pattern));
@@ -288,8 +291,8 @@ Result<SourceCorpus> LoadSources(const std::vector<std::string>& paths, const So
     corpus.Add(std::move(u));
   }
   if (corpus.utterances.empty()) {
-    return Error(Code::kInvalid, "{} holds no speech that can be used{}{}",
-                 fmt::join(paths, ", "), skipped->files > 0 ? ": " : "", skipped->first);
+    return Error(Code::kInvalid, "{} holds no speech that can be used{}{}", fmt::join(paths, ", "),
+                 skipped->files > 0 ? ": " : "", skipped->first);
   }
   AddSpeeds(options.speeds, &corpus);
   return corpus;

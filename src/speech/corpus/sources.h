@@ -34,8 +34,9 @@ struct Skipped {
   std::string first;
 };
 
-Result<SourceCorpus> LoadSources(const std::vector<std::string>& paths, const SourceOptions& options,
-                                 ThreadPool& pool, Progress* progress, Skipped* skipped);
+Result<SourceCorpus> LoadSources(const std::vector<std::string>& paths,
+                                 const SourceOptions& options, ThreadPool& pool, Progress* progress,
+                                 Skipped* skipped);
 
 // The sound of an utterance: a file, or a member of a shard.
 Result<Audio> ReadSource(const SourceUtterance& utterance);

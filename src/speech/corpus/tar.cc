@@ -41,7 +41,8 @@ bool SumFits(std::span<const std::byte> header) {
 
 }  // namespace
 
-Result<std::vector<TarMember>> ListTar(std::span<const std::byte> archive, const std::string& what) {
+Result<std::vector<TarMember>> ListTar(std::span<const std::byte> archive,
+                                       const std::string& what) {
   ByteCursor cursor(archive, what);
   std::vector<TarMember> members;
   std::string long_name;

@@ -12,7 +12,8 @@ std::vector<SourceWord> WordsByEnergy(std::span<const float> samples, uint32_t r
   std::vector<double> levels;
   for (size_t at = 0; at + hop <= samples.size(); at += hop) {
     double energy = 1e-12;
-    for (size_t i = at; i < at + hop; ++i) energy += static_cast<double>(samples[i]) * static_cast<double>(samples[i]);
+    for (size_t i = at; i < at + hop; ++i)
+      energy += static_cast<double>(samples[i]) * static_cast<double>(samples[i]);
     levels.push_back(10 * std::log10(energy / static_cast<double>(hop)));
   }
   std::vector<SourceWord> words;

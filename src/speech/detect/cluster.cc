@@ -44,7 +44,8 @@ std::vector<Merge> Tree(std::vector<float>& cosines, size_t n) {
     for (size_t i = 0; i < n; ++i) {
       if (gone[i] || i == top || i == next) continue;
       const double mean = (weights[top] * static_cast<double>(cosines[top * n + i]) +
-                           weights[next] * static_cast<double>(cosines[next * n + i])) / sum;
+                           weights[next] * static_cast<double>(cosines[next * n + i])) /
+                          sum;
       cosines[top * n + i] = cosines[i * n + top] = static_cast<float>(mean);
     }
     weights[top] = sum;
@@ -87,7 +88,8 @@ std::vector<uint32_t> ClusterByCosine(std::span<const float> rows, size_t size,
   }
   std::map<size_t, uint32_t> numbers;
   for (size_t i = 0; i < n; ++i)
-    clusters[i] = numbers.emplace(Root(parents, i), static_cast<uint32_t>(numbers.size())).first->second;
+    clusters[i] =
+        numbers.emplace(Root(parents, i), static_cast<uint32_t>(numbers.size())).first->second;
   return clusters;
 }
 

@@ -9,7 +9,7 @@
 namespace wring::speech {
 
 struct ClusterLimits {
-  double threshold = 0.5;  // clusters with a mean cosine above it merge
+  double threshold = 0.5;           // clusters with a mean cosine above it merge
   uint32_t least = 1, most = 1000;  // clusters at the end, whatever the threshold says
 };
 

@@ -29,7 +29,8 @@ Tensor ConvNet::Run(train::Tape& tape, const Tensor& frames) const {
   Tensor x = train::LayerNorm(tape, train::Linear(tape, frames, in_, in_bias_), gain_, bias_);
   for (size_t i = 0; i < blocks_.size(); ++i) {
     const Block& b = blocks_[i];
-    Tensor y = train::DepthwiseConv1d(tape, x, b.taps, b.taps_bias, size_t{1} << (i % shape_.dilations));
+    Tensor y =
+        train::DepthwiseConv1d(tape, x, b.taps, b.taps_bias, size_t{1} << (i % shape_.dilations));
     y = train::Relu(tape, train::Linear(tape, y, b.mix, b.mix_bias));
     x = train::LayerNorm(tape, train::Add(tape, x, y), b.gain, b.bias);
   }

@@ -34,7 +34,8 @@ class EnergyDetector final : public Detector {
     for (size_t at = 0; at < samples.size(); at += kHop) {
       double energy = 0;
       const size_t end = std::min(samples.size(), at + kHop);
-      for (size_t i = at; i < end; ++i) energy += static_cast<double>(samples[i]) * static_cast<double>(samples[i]);
+      for (size_t i = at; i < end; ++i)
+        energy += static_cast<double>(samples[i]) * static_cast<double>(samples[i]);
       a.probabilities.push_back(static_cast<float>(energy / static_cast<double>(end - at)));
     }
     a.probabilities = Averaged(a.probabilities, a.hop, kMicrosPerSecond);
@@ -61,10 +62,11 @@ Result<std::unique_ptr<Detector>> FindDetector(const std::string& name) {
   auto silero = Silero::Load(name);
   if (silero.ok())
     return std::unique_ptr<Detector>(std::make_unique<SileroDetector>(*std::move(silero)));
-  return Error(Code::kInvalid,
-               "{} is no detector: give built-in, energy, weights of Silero VAD, or a file of wring "
-               "speech train vad",
-               name);
+  return Error(
+      Code::kInvalid,
+      "{} is no detector: give built-in, energy, weights of Silero VAD, or a file of wring "
+      "speech train vad",
+      name);
 }
 
 }  // namespace wring::speech

@@ -22,7 +22,8 @@ Micros StepOf(const std::vector<Span>& spans) {
 }
 
 // Sums of each cluster's windows, as vectors of length 1.
-std::vector<float> Centroids(const Voices& voices, const std::vector<uint32_t>& clusters, uint32_t count) {
+std::vector<float> Centroids(const Voices& voices, const std::vector<uint32_t>& clusters,
+                             uint32_t count) {
   std::vector<float> centroids(count * kVoiceSize, 0);
   for (size_t i = 0; i < clusters.size(); ++i) {
     for (size_t k = 0; k < kVoiceSize; ++k)
@@ -30,7 +31,8 @@ std::vector<float> Centroids(const Voices& voices, const std::vector<uint32_t>& 
   }
   for (uint32_t c = 0; c < count; ++c) {
     float sum = 1e-12F;
-    for (size_t k = 0; k < kVoiceSize; ++k) sum += centroids[c * kVoiceSize + k] * centroids[c * kVoiceSize + k];
+    for (size_t k = 0; k < kVoiceSize; ++k)
+      sum += centroids[c * kVoiceSize + k] * centroids[c * kVoiceSize + k];
     for (size_t k = 0; k < kVoiceSize; ++k) centroids[c * kVoiceSize + k] /= std::sqrt(sum);
   }
   return centroids;
@@ -86,8 +88,9 @@ Voices VoicesOf(const Embedding& embedding, std::span<const float> samples,
 std::vector<Segment> SegmentsByVoice(const Voices& voices, const std::vector<Span>& spans,
                                      const Clustering& clustering, const DiarizeOptions& options) {
   if (voices.centres.empty()) return {};
-  const std::vector<uint32_t> clusters = ClusterByCosine(
-      voices.rows, kVoiceSize, {clustering.threshold, options.least_speakers, options.most_speakers});
+  const std::vector<uint32_t> clusters =
+      ClusterByCosine(voices.rows, kVoiceSize,
+                      {clustering.threshold, options.least_speakers, options.most_speakers});
   const uint32_t speakers = 1 + *std::max_element(clusters.begin(), clusters.end());
   const std::vector<float> centroids = Centroids(voices, clusters, speakers);
   std::vector<double> cosines(voices.centres.size() * speakers);
@@ -95,7 +98,8 @@ std::vector<Segment> SegmentsByVoice(const Voices& voices, const std::vector<Spa
     for (uint32_t c = 0; c < speakers; ++c) {
       double sum = 0;
       for (size_t k = 0; k < kVoiceSize; ++k)
-        sum += static_cast<double>(voices.rows[i * kVoiceSize + k]) * static_cast<double>(centroids[c * kVoiceSize + k]);
+        sum += static_cast<double>(voices.rows[i * kVoiceSize + k]) *
+               static_cast<double>(centroids[c * kVoiceSize + k]);
       cosines[i * speakers + c] = sum;
     }
   }
@@ -105,10 +109,12 @@ std::vector<Segment> SegmentsByVoice(const Voices& voices, const std::vector<Spa
   for (const Span& s : spans) {
     for (Micros at = s.start; at < s.end; at += kFrame) {
       // Windows whose centre lies within half a window, nearer ones weighing more.
-      while (begin < voices.centres.size() && voices.centres[begin] < at - kVoiceWindow / 2) ++begin;
+      while (begin < voices.centres.size() && voices.centres[begin] < at - kVoiceWindow / 2)
+        ++begin;
       std::vector<double> scores(speakers, 0);
       double weights = 0;
-      for (size_t i = begin; i < voices.centres.size() && voices.centres[i] <= at + kVoiceWindow / 2; ++i) {
+      for (size_t i = begin;
+           i < voices.centres.size() && voices.centres[i] <= at + kVoiceWindow / 2; ++i) {
         const double far = std::abs(Seconds(voices.centres[i] - at)) / Seconds(kVoiceWindow / 2);
         const double weight = 1.001 - far;
         weights += weight;
@@ -118,7 +124,8 @@ std::vector<Segment> SegmentsByVoice(const Voices& voices, const std::vector<Spa
       const auto best = std::max_element(scores.begin(), scores.end());
       for (uint32_t c = 0; c < speakers; ++c) {
         const bool second = (*best - scores[c]) / weights < clustering.overlap;
-        if (scores.begin() + c == best || second) Extend(segments, last, c, at, std::min(at + kFrame, s.end));
+        if (scores.begin() + c == best || second)
+          Extend(segments, last, c, at, std::min(at + kFrame, s.end));
       }
     }
   }

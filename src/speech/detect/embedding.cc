@@ -39,7 +39,8 @@ void NormalizeFrames(std::span<float> rows) {
     double sum = 0;
     for (size_t t = 0; t < count; ++t) sum += static_cast<double>(rows[t * kVoiceBins + b]);
     const auto mean = static_cast<float>(sum / static_cast<double>(count));
-    for (size_t t = 0; t < count; ++t) rows[t * kVoiceBins + b] = (rows[t * kVoiceBins + b] - mean) / 3;
+    for (size_t t = 0; t < count; ++t)
+      rows[t * kVoiceBins + b] = (rows[t * kVoiceBins + b] - mean) / 3;
   }
 }
 
@@ -54,9 +55,10 @@ train::Tensor Embedding::Run(train::Tape& tape, const train::Tensor& frames) con
 }
 
 Result<std::string> Embedding::ToBytes() const {
-  return parameters_.Bytes({{"format", "wring-voice-1"},
-                            {"threshold_millionths", std::to_string(std::lround(clustering.threshold * 1e6))},
-                            {"overlap_millionths", std::to_string(std::lround(clustering.overlap * 1e6))}});
+  return parameters_.Bytes(
+      {{"format", "wring-voice-1"},
+       {"threshold_millionths", std::to_string(std::lround(clustering.threshold * 1e6))},
+       {"overlap_millionths", std::to_string(std::lround(clustering.overlap * 1e6))}});
 }
 
 Result<std::unique_ptr<Embedding>> Embedding::FromBytes(std::span<const std::byte> bytes,

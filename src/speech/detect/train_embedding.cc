@@ -29,8 +29,9 @@ std::map<std::string, int32_t> Numbers(const SourceCorpus& corpus) {
 }
 
 // `length` frames from each of `count` random stretches of a single speaker; fewer where there are fewer.
-Result<std::vector<Cut>> CutsOf(TrainingSessions& sessions, const std::map<std::string, int32_t>& numbers,
-                                uint32_t index, size_t length, const EmbeddingTraining& o) {
+Result<std::vector<Cut>> CutsOf(TrainingSessions& sessions,
+                                const std::map<std::string, int32_t>& numbers, uint32_t index,
+                                size_t length, const EmbeddingTraining& o) {
   WRING_ASSIGN(const TrainingSession s, sessions.Make(index));
   const std::vector<float> frames = VoiceFrames(s.samples);
   const size_t count = frames.size() / kVoiceBins;
@@ -46,7 +47,8 @@ Result<std::vector<Cut>> CutsOf(TrainingSessions& sessions, const std::map<std::
       if (x.speaker == name) one.segments.push_back(x);
     }
     for (const Span& span : Subtract(Speech(one), overlap)) {
-      if (span.end - span.start >= static_cast<Micros>(length) * kFrame) alone.push_back({span, number});
+      if (span.end - span.start >= static_cast<Micros>(length) * kFrame)
+        alone.push_back({span, number});
     }
   }
   std::vector<Cut> cuts;
@@ -78,13 +80,11 @@ Result<double> Step(const Embedding& embedding, const train::Tensor& classes,
   train::Tape tape(&pool);
   const train::Tensor y =
       embedding.Run(tape, train::Tensor({cuts.size(), length, kVoiceBins}, std::move(x)));
-  const train::Tensor cosines =
-      train::MatMulTransposed(tape, y, train::L2Normalize(tape, classes));
+  const train::Tensor cosines = train::MatMulTransposed(tape, y, train::L2Normalize(tape, classes));
   train::Tensor margin({cuts.size(), classes.dim(0)});
   for (size_t i = 0; i < labels.size(); ++i)
     margin.data()[i * classes.dim(0) + static_cast<size_t>(labels[i])] = -kMargin;
-  const train::Tensor logits =
-      train::Scale(tape, train::Add(tape, cosines, margin), kScale);
+  const train::Tensor logits = train::Scale(tape, train::Add(tape, cosines, margin), kScale);
   const train::Tensor loss = train::SoftmaxCrossEntropy(tape, logits, labels);
   tape.Backward(loss);
   WRING_TRY(adam.Step(pool, rate));
@@ -143,7 +143,8 @@ Result<EmbeddingResult> TrainEmbedding(TrainingSessions& sessions, TrainingSessi
       classes.Add("classes", {numbers.size(), kVoiceSize}, train::Init::kXavier);
   train::Adam adam(&result.embedding->parameters(), {0.9, 0.999, 1e-8, 1e-3, 5});
   train::Adam classes_adam(&classes, {0.9, 0.999, 1e-8, 0, 5});
-  const train::Schedule schedule{o.rate, std::min<uint64_t>(50, o.steps / 10), o.steps, o.rate / 50};
+  const train::Schedule schedule{o.rate, std::min<uint64_t>(50, o.steps / 10), o.steps,
+                                 o.rate / 50};
   const uint32_t last = std::max(1U, o.steps / 10);
   double recent = 0;
   for (uint32_t step = 0; step < o.steps; ++step) {
@@ -161,8 +162,8 @@ Result<EmbeddingResult> TrainEmbedding(TrainingSessions& sessions, TrainingSessi
       for (Cut& c : **m) cuts.push_back(std::move(c));
     }
     if (cuts.size() < 2) continue;
-    WRING_ASSIGN(const double loss, Step(*result.embedding, centres, cuts, length, adam,
-                                         schedule.Rate(step), pool));
+    WRING_ASSIGN(const double loss,
+                 Step(*result.embedding, centres, cuts, length, adam, schedule.Rate(step), pool));
     WRING_TRY(classes_adam.Step(pool, schedule.Rate(step)));
     recent = step == 0 ? loss : 0.98 * recent + 0.02 * loss;
     if (step + last >= o.steps) result.loss += loss / last;

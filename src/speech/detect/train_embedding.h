@@ -12,16 +12,16 @@ namespace wring::speech {
 struct EmbeddingTraining {
   uint64_t seed = 1;
   uint32_t steps = 1500;
-  uint32_t batch = 8;          // sessions a step
-  uint32_t cuts = 6;           // of each session: where one speaker is alone
+  uint32_t batch = 8;  // sessions a step
+  uint32_t cuts = 6;   // of each session: where one speaker is alone
   double rate = 2e-3;
-  uint32_t held_out = 16;      // sessions that fix the clustering
+  uint32_t held_out = 16;  // sessions that fix the clustering
 };
 
 struct EmbeddingResult {
   std::unique_ptr<Embedding> embedding;
-  double loss = 0;       // mean of the last tenth of the steps
-  double error = 0;      // diarization error on held-out sessions, speech given, overlap scored
+  double loss = 0;   // mean of the last tenth of the steps
+  double error = 0;  // diarization error on held-out sessions, speech given, overlap scored
 };
 
 Result<EmbeddingResult> TrainEmbedding(TrainingSessions& sessions, TrainingSessions& check,

@@ -60,7 +60,8 @@ double Step(Vad& vad, const std::vector<Example>& examples, train::Adam& adam, d
   std::vector<float> x, targets;
   for (const Example& e : examples) {
     x.insert(x.end(), e.frames.begin(), e.frames.begin() + static_cast<ptrdiff_t>(frames * kBins));
-    targets.insert(targets.end(), e.targets.begin(), e.targets.begin() + static_cast<ptrdiff_t>(frames));
+    targets.insert(targets.end(), e.targets.begin(),
+                   e.targets.begin() + static_cast<ptrdiff_t>(frames));
   }
   train::Tape tape(&pool);
   const train::Tensor logits =
@@ -94,8 +95,8 @@ Status FixSmoothing(Vad& vad, TrainingSessions& sessions, const VadTraining& o, 
   for (const Micros average : {0, 100, 200, 400}) {
     for (const Micros bridge : {0, 200, 400, 600, 900}) {
       for (int t = 10; t <= 90; t += 5) {
-        const Smoothing s{static_cast<float>(t) / 100, average * kMillisecond, bridge * kMillisecond,
-                          60 * kMillisecond};
+        const Smoothing s{static_cast<float>(t) / 100, average * kMillisecond,
+                          bridge * kMillisecond, 60 * kMillisecond};
         DetectionScore sum;
         for (size_t i = 0; i < labels.size(); ++i) {
           Recording found{labels[i].name, {}};
@@ -124,7 +125,8 @@ Result<VadResult> TrainVad(TrainingSessions& sessions, TrainingSessions& check,
   VadResult result;
   result.vad = std::make_unique<Vad>(o.seed);
   train::Adam adam(&result.vad->parameters(), {0.9, 0.999, 1e-8, 1e-4, 5});
-  const train::Schedule schedule{o.rate, std::min<uint64_t>(50, o.steps / 10), o.steps, o.rate / 50};
+  const train::Schedule schedule{o.rate, std::min<uint64_t>(50, o.steps / 10), o.steps,
+                                 o.rate / 50};
   const uint32_t last = std::max(1U, o.steps / 10);
   double recent = 0;
   for (uint32_t step = 0; step < o.steps; ++step) {
@@ -135,7 +137,8 @@ Result<VadResult> TrainVad(TrainingSessions& sessions, TrainingSessions& check,
     WRING_TRY(status);
     recent = step == 0 ? loss : 0.98 * recent + 0.02 * loss;
     if (step + last >= o.steps) result.loss += loss / last;
-    if (progress != nullptr) progress->Report(fmt::format("training, loss {:.3f}", recent), step + 1, o.steps);
+    if (progress != nullptr)
+      progress->Report(fmt::format("training, loss {:.3f}", recent), step + 1, o.steps);
   }
   WRING_TRY(FixSmoothing(*result.vad, check, o, pool, &result));
   return result;

@@ -11,18 +11,18 @@ namespace wring::speech {
 struct VadTraining {
   uint64_t seed = 1;
   uint32_t steps = 2000;
-  uint32_t batch = 4;        // sessions a step, each cut to the shortest
+  uint32_t batch = 4;  // sessions a step, each cut to the shortest
   double rate = 3e-3;
   // Pauses of a speaker up to this long are labelled as speech, as those are who label turns.
   Micros bridge = 900 * kMillisecond;
-  uint32_t held_out = 24;    // sessions that fix the smoothing
+  uint32_t held_out = 24;  // sessions that fix the smoothing
 };
 
 struct VadResult {
   std::unique_ptr<Vad> vad;
-  double loss = 0;            // mean of the last tenth of the steps
-  double detection_error = 0; // on the held-out sessions
-  double area = 0;            // under their ROC
+  double loss = 0;             // mean of the last tenth of the steps
+  double detection_error = 0;  // on the held-out sessions
+  double area = 0;             // under their ROC
 };
 
 // `check`: the sessions that fix the smoothing, of other speakers where there are enough.

@@ -74,7 +74,8 @@ Result<std::string> Vad::ToBytes() const {
        {"shortest_us", std::to_string(smoothing_.shortest)}});
 }
 
-Result<std::unique_ptr<Vad>> Vad::FromBytes(std::span<const std::byte> bytes, const std::string& what) {
+Result<std::unique_ptr<Vad>> Vad::FromBytes(std::span<const std::byte> bytes,
+                                            const std::string& what) {
   auto vad = std::make_unique<Vad>(0);
   WRING_ASSIGN(const auto metadata, vad->parameters_.Load(bytes, what));
   WRING_ASSIGN(const int64_t threshold, Number(metadata, "threshold_millionths", what));

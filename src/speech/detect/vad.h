@@ -13,7 +13,8 @@ class Vad final : public Detector {
  public:
   explicit Vad(uint64_t seed);
   // Weights with their smoothing, as ToBytes gives them.
-  static Result<std::unique_ptr<Vad>> FromBytes(std::span<const std::byte> bytes, const std::string& what);
+  static Result<std::unique_ptr<Vad>> FromBytes(std::span<const std::byte> bytes,
+                                                const std::string& what);
   Result<std::string> ToBytes() const;
 
   Result<Activity> Run(std::span<const float> samples16k, ThreadPool& pool) const override;

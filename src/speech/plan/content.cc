@@ -44,10 +44,11 @@ std::vector<Piece> Content::Gather(uint32_t speaker, const Limit& limit) {
     const auto& of = corpus_.utterances[piece.utterance].words;
     bool full = false;
     while (piece.last < of.size() && words < limit.words) {
-      const Micros now = piece.last == piece.first ? LengthOf(pieces) : piece.at + piece.to - piece.from;
+      const Micros now =
+          piece.last == piece.first ? LengthOf(pieces) : piece.at + piece.to - piece.from;
       const Micros then = piece.at + of[piece.last].end - piece.from;
-      const bool fits = then <= limit.length ||
-                        (limit.nearest && then - limit.length < limit.length - now);
+      const bool fits =
+          then <= limit.length || (limit.nearest && then - limit.length < limit.length - now);
       if (!fits && words > 0) {
         full = true;
         break;
@@ -70,8 +71,7 @@ std::vector<Piece> Content::OfLength(uint32_t speaker, Micros length) {
   std::vector<Piece> best;
   for (int i = 0; i < kCandidates; ++i) {
     std::vector<Piece> pieces = Gather(speaker, {length, kMaxWords, true});
-    if (best.empty() ||
-        std::llabs(LengthOf(pieces) - length) < std::llabs(LengthOf(best) - length))
+    if (best.empty() || std::llabs(LengthOf(pieces) - length) < std::llabs(LengthOf(best) - length))
       best = std::move(pieces);
     if (std::llabs(LengthOf(best) - length) * 50 <= length) break;
   }

@@ -60,9 +60,7 @@ class Draws {
     return a + b > 0 ? a / (a + b) : mean;
   }
   // Failures before `k` successes of probability `p`, k any positive number: Poisson of a Gamma.
-  uint32_t NegativeBinomial(double k, double p) {
-    return Poisson(GammaOfShape(k) * (1 - p) / p);
-  }
+  uint32_t NegativeBinomial(double k, double p) { return Poisson(GammaOfShape(k) * (1 - p) / p); }
 
  private:
   double GammaOfShape(double shape) {

@@ -104,8 +104,8 @@ class Composer {
   void AddEmbedded() {
     if (plan_.speakers.size() < 2 || profile_.embedded <= 0 || profile_.overlap.mean <= 0) return;
     const double host = Seconds(turns_[host_].length());
-    const double a_turn = profile_.embedded / (1 - profile_.embedded) * plan_.wanted_overlap /
-                          profile_.overlap.mean;
+    const double a_turn =
+        profile_.embedded / (1 - profile_.embedded) * plan_.wanted_overlap / profile_.overlap.mean;
     const double mean = std::max(0.2, profile_.floor_length.mean);
     double due = a_turn * host / mean;
     std::vector<double> places;
@@ -116,8 +116,7 @@ class Composer {
       if (length > 0.8 * host || embedded_ + length > kEmbeddedOverlap * overlap_) continue;
       if (said_ + length > speech_ - 0.15) continue;
       const uint32_t speaker = floor_.Other(holder_, draws_);
-      std::vector<Piece> pieces =
-          content_.OfLength(plan_.speakers[speaker], MicrosOf(length));
+      std::vector<Piece> pieces = content_.OfLength(plan_.speakers[speaker], MicrosOf(length));
       if (Seconds(LengthOf(pieces)) > 0.9 * host) continue;
       embedded_ += Seconds(LengthOf(pieces));
       Add({speaker, TurnKind::kEmbedded, std::move(pieces), 0}, place);
@@ -176,9 +175,8 @@ void Attempt(const SourceCorpus& corpus, const Profile& profile, uint64_t seed, 
   Draws& draws = composer.draws();
   const double lead = profile.change_pause.Draw(draws), tail = profile.change_pause.Draw(draws);
   std::vector<Placement>& placements = composer.placements();
-  const Solved solved =
-      Solve(placements, lead, tail, {plan->wanted_silence, plan->wanted_overlap},
-            profile.change_overlap, draws);
+  const Solved solved = Solve(placements, lead, tail, {plan->wanted_silence, plan->wanted_overlap},
+                              profile.change_overlap, draws);
   plan->attempts = attempt + 1;
   plan->turns = std::move(composer).turns();
   for (size_t i = 0; i < placements.size(); ++i) {
@@ -219,8 +217,8 @@ void Compose(const SourceCorpus& corpus, const Profile& profile, uint64_t seed, 
     if (next.infeasible.empty() && LengthMiss(next) > LengthTolerance(next)) {
       // Three at once are one second of speech fewer than two and two.
       scale *= std::clamp(plan->wanted_seconds / length, 0.8, 1.25);
-      next.infeasible = fmt::format("it lasts {:.1f} s instead of {:.1f} s", length,
-                                    plan->wanted_seconds);
+      next.infeasible =
+          fmt::format("it lasts {:.1f} s instead of {:.1f} s", length, plan->wanted_seconds);
     }
     if (attempt == 0 || Miss(next) < Miss(best)) best = std::move(next);
     if (best.infeasible.empty()) break;
@@ -280,8 +278,8 @@ SessionPlan MakePlan(const SourceCorpus& corpus, const Profile& profile, const P
                      uint32_t index) {
   const auto speakers = static_cast<uint32_t>(corpus.speakers.size());
   Draws draws(o.seed, index, Purpose::kSpeakers);
-  const uint32_t count =
-      o.speakers.value_or(profile.speakers[draws.Below(static_cast<uint32_t>(profile.speakers.size()))]);
+  const uint32_t count = o.speakers.value_or(
+      profile.speakers[draws.Below(static_cast<uint32_t>(profile.speakers.size()))]);
   const uint32_t slot =
       o.speakers.value_or(*std::max_element(profile.speakers.begin(), profile.speakers.end()));
   SessionPlan plan;

@@ -9,10 +9,10 @@
 namespace wring::speech {
 
 enum class Rule : uint8_t {
-  kExact,        // turns first, then two scalars place them all
+  kExact,  // turns first, then two scalars place them all
   kRunningMean,  // each turn is placed when it is drawn so that the running shares tend to what is wanted: sessions
-                 // without end; NeMo's rule, but every overlap counts and lengths vary in seconds
-  kReference,    // NeMo's rule as it stands: overlaps count against the turn before alone, lengths hardly vary
+  // without end; NeMo's rule, but every overlap counts and lengths vary in seconds
+  kReference,  // NeMo's rule as it stands: overlaps count against the turn before alone, lengths hardly vary
 };
 
 struct PlanOptions {
@@ -20,8 +20,8 @@ struct PlanOptions {
   double seconds = 600;
   Rule rule = Rule::kExact;
   std::string prefix = "session";
-  std::optional<uint32_t> speakers;         // instead of the profile's
-  std::optional<double> silence, overlap;   // instead of the profile's
+  std::optional<uint32_t> speakers;        // instead of the profile's
+  std::optional<double> silence, overlap;  // instead of the profile's
 };
 
 // Errors that no session could avoid: more speakers than the corpus has, overlap with one speaker, shares that are

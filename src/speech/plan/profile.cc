@@ -40,10 +40,11 @@ Status CheckShare(const char* name, const Share& s) {
   if (s.mean >= 0 && s.mean < 1 && s.variance >= 0 &&
       (s.variance == 0 || s.variance < s.mean * (1 - s.mean)))
     return {};
-  return Error(Code::kInvalid,
-               "the {} share cannot have mean {} and variance {}: give a mean from 0 to below 1 and "
-               "a variance below mean x (1 - mean)",
-               name, s.mean, s.variance);
+  return Error(
+      Code::kInvalid,
+      "the {} share cannot have mean {} and variance {}: give a mean from 0 to below 1 and "
+      "a variance below mean x (1 - mean)",
+      name, s.mean, s.variance);
 }
 
 Status CheckFamily(const char* name, const Family& f) {
@@ -56,8 +57,8 @@ Status CheckFamily(const char* name, const Family& f) {
   }
   if (f.mean > 0 && f.mean <= 3600 && f.cv >= 0 && f.cv <= 100) return {};
   return Error(Code::kInvalid,
-               "{} needs a mean above 0 seconds and a cv from 0 to 100, not {} and {}", name, f.mean,
-               f.cv);
+               "{} needs a mean above 0 seconds and a cv from 0 to 100, not {} and {}", name,
+               f.mean, f.cv);
 }
 
 Status CheckProbability(const char* name, double p, double high = 1) {
@@ -110,7 +111,8 @@ Status CheckProfile(const Profile& p) {
   WRING_TRY(CheckProbability("overlapped", p.overlapped));
   WRING_TRY(CheckProbability("embedded", p.embedded, 0.8));
   if (p.words_k < 0 || (p.words_k > 0 && !(p.words_p > 0.001 && p.words_p <= 1)))
-    return Error(Code::kInvalid, "turns of NB({}, {}) words cannot be: give k >= 0 and p from 0.001 to 1",
+    return Error(Code::kInvalid,
+                 "turns of NB({}, {}) words cannot be: give k >= 0 and p from 0.001 to 1",
                  p.words_k, p.words_p);
   if (p.words_k == 0) WRING_TRY(CheckFamily("floor_length", p.floor_length));
   if (p.embedded > 0) WRING_TRY(CheckFamily("embedded_length", p.embedded_length));

@@ -102,8 +102,9 @@ class Reader {
     WRING_TRY(status_);
     for (const auto& [key, value] : json_.items()) {
       if (std::find(known_.begin(), known_.end(), key) == known_.end())
-        return Error(Code::kInvalid, "{} has no use for {}: docs/speech.md lists what a profile says",
-                     what_, Quoted(key));
+        return Error(Code::kInvalid,
+                     "{} has no use for {}: docs/speech.md lists what a profile says", what_,
+                     Quoted(key));
     }
     return {};
   }

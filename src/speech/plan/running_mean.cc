@@ -37,8 +37,8 @@ class Running {
               ? content_.OfWords(voice,
                                  1 + draws_.NegativeBinomial(profile_.words_k, profile_.words_p),
                                  MicrosOf(left))
-              : content_.OfLength(voice, MicrosOf(std::min(
-                                             left, profile_.floor_length.Draw(draws_))));
+              : content_.OfLength(voice,
+                                  MicrosOf(std::min(left, profile_.floor_length.Draw(draws_))));
       Place({speaker, TurnKind::kFirst, std::move(pieces), 0});
     }
     const Recording labels = SegmentsOf(plan_, corpus_);
@@ -90,7 +90,8 @@ class Running {
   void Count(const Turn& turn) {
     const Micros from = turn.start, to = turn.end();
     std::vector<Segment> window;
-    for (auto t = plan_.turns.rbegin(); t != plan_.turns.rend() && t - plan_.turns.rbegin() < 64; ++t) {
+    for (auto t = plan_.turns.rbegin(); t != plan_.turns.rend() && t - plan_.turns.rbegin() < 64;
+         ++t) {
       if (t->end() > from && t->start < to)
         window.push_back({std::max(t->start, from), std::min(t->end(), to), {}});
     }

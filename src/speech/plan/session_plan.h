@@ -31,7 +31,9 @@ struct Turn {
   TurnKind kind = TurnKind::kFirst;
   std::vector<Piece> pieces;
   Micros start = 0;
-  Micros length() const { return pieces.empty() ? 0 : pieces.back().at + pieces.back().to - pieces.back().from; }
+  Micros length() const {
+    return pieces.empty() ? 0 : pieces.back().at + pieces.back().to - pieces.back().from;
+  }
   Micros end() const { return start + length(); }
 };
 

@@ -127,8 +127,9 @@ Solved Solve(std::vector<Placement>& turns, double lead, double tail, const Shar
   if (std::abs(s.overlap - wanted.overlap) > kTolerance) {
     s.infeasible =
         s.overlap < wanted.overlap
-            ? fmt::format("changes of speakers leave room for an overlap of {:.4f}, less than {:.4f}",
-                          s.overlap, wanted.overlap)
+            ? fmt::format(
+                  "changes of speakers leave room for an overlap of {:.4f}, less than {:.4f}",
+                  s.overlap, wanted.overlap)
             : fmt::format("turns within turns overlap by {:.4f}, more than {:.4f}", s.overlap,
                           wanted.overlap);
   } else if (std::abs(s.silence - wanted.silence) > kTolerance) {

@@ -22,8 +22,9 @@ struct Placement {
   uint32_t speaker = 0;
   TurnKind kind = TurnKind::kFirst;
   std::vector<Run> runs;  // from the turn's start; the last ends with it
-  double gap = 0;         // seconds before scaling; embedded: the part of the host that goes before, in (0, 1)
-  Micros start = 0;       // the answer
+  double gap =
+      0;  // seconds before scaling; embedded: the part of the host that goes before, in (0, 1)
+  Micros start = 0;  // the answer
   Micros length() const { return runs.back().end; }
 };
 

@@ -80,7 +80,8 @@ void AddClatter(std::vector<float>& noise, uint32_t channels, uint32_t rate, dou
     const double decay = rate * 0.005 * std::pow(80.0, draws.Uniform());
     const double gain = background * std::pow(10.0, draws.Uniform(0, 30) / 20);
     const double low = draws.Uniform(100, 1500), high = draws.Uniform(low + 500, rate * 0.45);
-    BiquadFilter pass_high(HighPass(low, rate, kButterworth2)), pass_low(LowPass(high, rate, kButterworth2));
+    BiquadFilter pass_high(HighPass(low, rate, kButterworth2)),
+        pass_low(LowPass(high, rate, kButterworth2));
     const auto length = std::min(static_cast<size_t>(6 * decay), frames - static_cast<size_t>(at));
     for (size_t i = 0; i < length; ++i) {
       const double x = gain * std::exp(-static_cast<double>(i) / decay) *
@@ -89,7 +90,8 @@ void AddClatter(std::vector<float>& noise, uint32_t channels, uint32_t rate, dou
         noise[(static_cast<size_t>(at) + i) * channels + c] += static_cast<float>(x);
     }
     // One in three is followed at once by another of its kind: steps, typing, papers.
-    at += draws.Uniform() < 0.33 ? rate * draws.Uniform(0.05, 0.4) : -gap * std::log(draws.Uniform());
+    at +=
+        draws.Uniform() < 0.33 ? rate * draws.Uniform(0.05, 0.4) : -gap * std::log(draws.Uniform());
   }
 }
 

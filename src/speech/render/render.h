@@ -44,7 +44,7 @@ struct RenderOptions {
   SoundBank responses;                         // recorded; a speaker each, drawn
   SoundBank noises;                            // none: synthetic noise
   std::optional<double> least_snr, most_snr;   // dB, uniform; absent: no noise
-  double clatter = 0;              // short noises a minute, part of the noise
+  double clatter = 0;                          // short noises a minute, part of the noise
   double telephone_share = 0;                  // of sessions that pass a telephone's band
   bool dither = false;                         // triangular, of two steps of 16 bits
   bool stems = false;

@@ -21,7 +21,8 @@ std::string HistogramSvg(const std::string& title, const std::vector<Sample>& sa
     if (sample.values->empty()) continue;
     std::vector<double> bins(kBins, 0);
     for (const double v : *sample.values) {
-      const double at = std::log(std::clamp(v, kLow, kHigh * 0.999) / kLow) / std::log(kHigh / kLow);
+      const double at =
+          std::log(std::clamp(v, kLow, kHigh * 0.999) / kLow) / std::log(kHigh / kLow);
       bins[static_cast<size_t>(at * kBins)] += 1.0 / static_cast<double>(sample.values->size());
     }
     plot::Series s;

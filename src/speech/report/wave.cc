@@ -10,7 +10,8 @@ namespace wring::speech {
 namespace {
 
 constexpr double kWidth = 960, kLeft = 90, kRight = 24, kWave = 140, kTop = 34, kRow = 22;
-constexpr const char* kColors[] = {"#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b"};
+constexpr const char* kColors[] = {"#1f77b4", "#d62728", "#2ca02c",
+                                   "#9467bd", "#ff7f0e", "#8c564b"};
 
 // A second, 2, 5, 10, ...: about ten marks on the axis.
 double StepOf(double seconds) {
@@ -43,8 +44,10 @@ std::string WaveSvg(const std::string& title, std::span<const float> samples, ui
   const double rows = kTop + kWave + kRow * static_cast<double>(marks.size());
   const double height = rows + 40, plot = kWidth - kLeft - kRight, middle = kTop + kWave / 2;
   std::string svg = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" "
-      "font-family=\"sans-serif\" font-size=\"12\"><rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>"
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
+      "height=\"{1}\" "
+      "font-family=\"sans-serif\" font-size=\"12\"><rect width=\"100%\" height=\"100%\" "
+      "fill=\"#fff\"/>"
       "<text x=\"{2}\" y=\"20\" font-size=\"14\">{3}</text>\n",
       kWidth, height, kLeft, plot::EscapeXml(title));
   float loudest = 1e-6F;
@@ -60,7 +63,8 @@ std::string WaveSvg(const std::string& title, std::span<const float> samples, ui
     const auto y = [&](float v) {
       return middle - static_cast<double>(v / loudest) * (kWave / 2 - 4);
     };
-    path += fmt::format("M{0:.1f} {1:.1f}V{2:.1f}", kLeft + static_cast<double>(c), y(*high), y(*low) + 0.5);
+    path += fmt::format("M{0:.1f} {1:.1f}V{2:.1f}", kLeft + static_cast<double>(c), y(*high),
+                        y(*low) + 0.5);
   }
   svg += fmt::format("<path d=\"{}\" stroke=\"#555\" fill=\"none\"/>\n", path);
   for (size_t m = 0; m < marks.size(); ++m) {
@@ -72,8 +76,8 @@ std::string WaveSvg(const std::string& title, std::span<const float> samples, ui
       const double x = kLeft + plot * Seconds(s.start) / seconds;
       const double width = std::max(0.5, plot * Seconds(s.end - s.start) / seconds);
       svg += fmt::format(
-          "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{}\" fill=\"{}\"/>\n", x, y, width,
-          kRow - 8, color);
+          "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{}\" fill=\"{}\"/>\n", x, y,
+          width, kRow - 8, color);
     }
   }
   return svg + Axis(seconds, rows + 4) + "</svg>\n";
