@@ -15,6 +15,8 @@ Rows SourceOptions() {
        "what names of files in no speaker's folder say, as {word}_{speaker}_{take}"},
       {"--only", "SPEAKER", Kind::kTexts, "", 0, 0, "", "take this speaker; repeatable"},
       {"--without", "SPEAKER", Kind::kTexts, "", 0, 0, "", "leave this speaker out; repeatable"},
+      {"--least-range", "DB", Kind::kNumber, "0", 0, 100, "",
+       "leave out recordings without an alignment whose background is nearer to their speech"},
       {"--speed", "X", Kind::kTexts, "", 0, 0, "",
        "each speaker also so much faster, as a speaker of his own; repeatable"},
   };

@@ -22,7 +22,7 @@ std::string Summary(const CorpusSummary& s, const CorpusOptions& o) {
     text += fmt::format("; {} sessions could not be placed: report.html says which and why",
                         s.infeasible);
   }
-  if (s.made < s.sessions) text += fmt::format("; {} made now", s.made);
+  if (o.resume) text += fmt::format("; {} made now", s.made);
   return text + fmt::format("; {:.1f} s, {:.0f} times real time\n", s.wall_seconds,
                             s.wall_seconds > 0 ? s.seconds / s.wall_seconds : 0);
 }
@@ -63,10 +63,13 @@ Status SpeechSimulate(const Arguments& a) {
   CancelToken cancel;
   Interrupt interrupt(&cancel);
   const bool first = link == nullptr || link->rank() == 0;
-  WRING_ASSIGN(const CorpusSummary summary, Simulate(corpus, profile, plan, render, options, pool,
-                                                     link.get(), first ? &bar : nullptr, cancel));
+  const auto summary = Simulate(corpus, profile, plan, render, options, pool, link.get(),
+                                first ? &bar : nullptr, cancel);
   bar.Clear();
-  return first ? Print(Summary(summary, options)) : Status();
+  // All ranks end with the first failure of any; the first rank says it.
+  if (!summary.ok() && !first) return Error(Code::kCancelled, "see the first rank");
+  WRING_TRY(summary);
+  return first ? Print(Summary(*summary, options)) : Status();
 }
 
 }  // namespace wring::cli

@@ -12,6 +12,7 @@ Result<speech::SourceCorpus> SourcesOf(const Arguments& a, ThreadPool& pool, Pro
   options.pattern = a.Text("--pattern");
   options.only = a.Texts("--only");
   options.without = a.Texts("--without");
+  options.least_range = a.Number("--least-range");
   for (const std::string& text : a.Texts("--speed")) {
     double speed = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), speed);

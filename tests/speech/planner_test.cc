@@ -211,7 +211,7 @@ TEST(Profile, SaysWhatIsWrongWithOne) {
   EXPECT_NE(message(R"({"speakers": [2], "same_pause": {"quantiles": [2, 1]}})").find("ascending"),
             std::string::npos);
   const auto none = FindProfile("meetings");
-  EXPECT_NE(none.status().message().find("give ami, beta, telephone, voxconverse"),
+  EXPECT_NE(none.status().message().find("give ami, beta, telephone, varied, voxconverse"),
             std::string::npos);
 }
 

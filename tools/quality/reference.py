@@ -7,7 +7,6 @@ The logits are kept rounded to float32 (half a unit in the last place of a logit
 import contextlib
 import hashlib
 import json
-import os
 import pathlib
 import time
 
@@ -15,16 +14,10 @@ import numpy as np
 import torch
 
 import gguf_model
+from folders import cache_folder, test_data  # noqa: F401
 from gguf_model import common
 
 import architectures  # of tools/goldens, which gguf_model has put on the path
-
-
-def cache_folder() -> pathlib.Path:
-    """Where tools/fetch-model keeps models; ours are in its folder `quality`."""
-    if os.environ.get("WRING_CACHE"):
-        return pathlib.Path(os.environ["WRING_CACHE"])
-    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "wring"
 
 
 def model_path(name: str) -> pathlib.Path:
@@ -33,14 +26,6 @@ def model_path(name: str) -> pathlib.Path:
         if path.is_file():
             return path
     raise SystemExit(f"{name} is neither a file nor in {cache_folder() / 'models'}: run tools/fetch-model {name}")
-
-
-def test_data(relative: str) -> pathlib.Path:
-    beside = pathlib.Path(__file__).resolve().parents[3] / "shared" / "data"
-    path = pathlib.Path(os.environ.get("WRING_TEST_DATA") or beside) / relative
-    if not path.exists():
-        raise SystemExit(f"{path} is absent: WRING_TEST_DATA must name the folder of the third-party test material")
-    return path
 
 
 def sha256(path: pathlib.Path) -> str:

@@ -99,7 +99,7 @@ Status ListFolder(const fs::path& folder, const std::optional<FilePattern>& patt
   for (const fs::path& file : files) {
     Found f;
     f.utterance.key = file.string();
-    const fs::path inside = fs::relative(file, folder, error);
+    const fs::path inside = file.lexically_relative(folder);  // links stay what they are called
     if (inside.begin() == std::prev(inside.end())) {  // beside the speakers' folders
       const auto fields = pattern ? pattern->Match(file.stem().string()) : std::nullopt;
       if (!fields) continue;
@@ -191,7 +191,7 @@ Status List(const std::string& path, const std::optional<FilePattern>& pattern,
 }
 
 // Completes an utterance from its sound.
-Result<SourceUtterance> Look(const Found& f) {
+Result<SourceUtterance> Look(const Found& f, double least_range) {
   SourceUtterance u = f.utterance;
   if (!u.words.empty() && u.size == 0) {
     WRING_ASSIGN(const AudioInfo info, ProbeAudio(u.key));
@@ -200,7 +200,12 @@ Result<SourceUtterance> Look(const Found& f) {
     WRING_ASSIGN(const Audio audio, ReadSource(u));
     u.length = static_cast<Micros>(audio.frames() * 1000 / audio.rate) * kMillisecond;
     if (u.words.empty()) {
-      u.words = WordsByEnergy(Mono(audio), audio.rate);
+      const std::vector<float> mono = Mono(audio);
+      if (const double range = DynamicRangeDb(mono, audio.rate); range < least_range) {
+        return Error(Code::kInvalid, "{}: its background is only {:.0f} dB below its speech", u.key,
+                     range);
+      }
+      u.words = WordsByEnergy(mono, audio.rate);
       // One word for the whole file: its gaps are within the word.
       if (!f.text.empty() && f.text.find(' ') == std::string::npos && !u.words.empty())
         u.words = {{u.words.front().start, u.words.back().end, f.text}};
@@ -275,7 +280,7 @@ Result<SourceCorpus> LoadSources(const std::vector<std::string>& paths,
   std::atomic<size_t> done = 0;
   pool.ParallelFor(found.size(), 1, [&](size_t begin, size_t end, size_t) {
     for (size_t i = begin; i < end; ++i) {
-      looked[i] = Look(found[i]);
+      looked[i] = Look(found[i], options.least_range);
       if (progress != nullptr) progress->Report("reading sources", ++done, found.size());
     }
   });

@@ -23,6 +23,9 @@ struct SourceOptions {
   std::string pattern;  // of the names of files that lie in no speaker's folder
   // Speakers that are taken, or all; and those that are left out.
   std::vector<std::string> only, without;
+  // Recordings without an alignment whose background lies nearer to their speech are left out, in dB: where it is heard, it
+  // is heard with speech alone, and a detector would learn the background.
+  double least_range = 0;
   // Each speaker also so much faster or slower, as NAME@SPEED: pitch and formants move, so they count as speakers of their
   // own (Ko et al. 2015 do it to speech, Yamamoto et al. 2019 to speakers).
   std::vector<double> speeds;

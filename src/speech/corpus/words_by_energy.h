@@ -12,4 +12,8 @@ namespace wring::speech {
 // and 6 dB above the quietest tenth; gaps up to 120 ms join, stretches under 60 ms are clicks.
 std::vector<SourceWord> WordsByEnergy(std::span<const float> samples, uint32_t rate);
 
+// How far the quietest tenth of the frames lies below the loudest fiftieth, in dB: a recording made in a quiet room has 35
+// and more. 0 where there are no frames.
+double DynamicRangeDb(std::span<const float> samples, uint32_t rate);
+
 }  // namespace wring::speech
