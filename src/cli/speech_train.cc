@@ -38,6 +38,7 @@ Status TrainVadTo(const Arguments& a, TrainingSessions& sessions, TrainingSessio
   options.steps = static_cast<uint32_t>(a.Integer("--steps"));
   options.batch = static_cast<uint32_t>(a.Integer("--batch"));
   options.rate = a.Number("--learning-rate");
+  options.from = a.Text("--from");
   options.bridge = MicrosOf(a.Number("--bridge"));
   WRING_ASSIGN(const VadResult result, TrainVad(sessions, check, options, pool, progress, cancel));
   WRING_ASSIGN(const std::string bytes, result.vad->ToBytes());
@@ -57,6 +58,7 @@ Status TrainEmbeddingTo(const Arguments& a, TrainingSessions& sessions, Training
   options.steps = static_cast<uint32_t>(a.Integer("--steps"));
   options.batch = static_cast<uint32_t>(a.Integer("--batch"));
   options.rate = a.Number("--learning-rate");
+  options.from = a.Text("--from");
   WRING_ASSIGN(const EmbeddingResult result,
                TrainEmbedding(sessions, check, options, pool, progress, cancel));
   WRING_ASSIGN(const std::string bytes, result.embedding->ToBytes());
@@ -87,8 +89,21 @@ Status SpeechTrain(const Arguments& a) {
   const SourceCorpus corpus = Part(all, held, false);
   const SourceCorpus check = held.empty() ? corpus : Part(all, held, true);
   WRING_TRY(CheckPlan(corpus, profile, plan));
-  WRING_TRY(CheckPlan(check, profile, plan));
-  TrainingSessions sessions(corpus, profile, plan, render), others(check, profile, plan, render);
+  const bool voices = a.Text("WHAT") == "embedding";
+  Profile check_profile = profile;
+  speech::PlanOptions check_plan = plan;
+  if (voices) {
+    // Clustering is for whole conversations of two to four; training wants many voices and little of each.
+    WRING_ASSIGN(check_profile, FindProfile("ami"));
+    check_profile.speakers = {2, 3, 4};
+    check_plan.speakers.reset();
+    check_plan.silence.reset();
+    check_plan.overlap.reset();
+    check_plan.seconds = 60;
+  }
+  WRING_TRY(CheckPlan(check, check_profile, check_plan));
+  TrainingSessions sessions(corpus, profile, plan, render),
+      others(check, check_profile, check_plan, render);
   CancelToken cancel;
   Interrupt interrupt(&cancel);
   const std::string what = a.Text("WHAT");

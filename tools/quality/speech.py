@@ -221,6 +221,7 @@ def main() -> None:
     parser.add_argument("--weights", default="built-in")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--from", dest="start", help="weights to begin with; with --steps 0 only what is fixed afterwards is made anew")
     a = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
@@ -229,7 +230,7 @@ def main() -> None:
             return
         make_sets(work / "sets")
         if a.part == "train":
-            print(train(a.kind, work / "sets", a.out, a.steps or STEPS[a.kind], a.seed, []), end="")
+            print(train(a.kind, work / "sets", a.out, STEPS[a.kind] if a.steps is None else a.steps, a.seed, ["--from", a.start] if a.start else []), end="")
         elif a.part == "detect":
             detect(work / "sets", work, a.weights)
         elif a.part == "diarize":

@@ -21,22 +21,75 @@ Micros StepOf(const std::vector<Span>& spans) {
                           (speech / static_cast<Micros>(kMostWindows) / kFrame + 1) * kFrame);
 }
 
-// Sums of each cluster's windows, as vectors of length 1.
-std::vector<float> Centroids(const Voices& voices, const std::vector<uint32_t>& clusters,
-                             uint32_t count) {
-  std::vector<float> centroids(count * kVoiceSize, 0);
-  for (size_t i = 0; i < clusters.size(); ++i) {
-    for (size_t k = 0; k < kVoiceSize; ++k)
-      centroids[clusters[i] * kVoiceSize + k] += voices.rows[i * kVoiceSize + k];
+// Directions of speakers, kVoiceSize values each.
+class Speakers {
+ public:
+  // Those of the clusters that hold enough of the windows, but at least so many of the largest.
+  Speakers(const Voices& voices, const std::vector<uint32_t>& clusters, double least_share,
+           uint32_t least)
+      : voices_(voices) {
+    const uint32_t all = 1 + *std::max_element(clusters.begin(), clusters.end());
+    std::vector<size_t> sizes(all, 0);
+    for (const uint32_t c : clusters) ++sizes[c];
+    std::vector<size_t> ranked = sizes;
+    std::sort(ranked.rbegin(), ranked.rend());
+    const auto enough = static_cast<size_t>(least_share * static_cast<double>(clusters.size()));
+    const size_t limit = std::min(std::max<size_t>(1, enough), ranked[std::min(least, all) - 1]);
+    std::vector<uint32_t> numbers(all, UINT32_MAX);
+    for (uint32_t c = 0; c < all; ++c) {
+      if (sizes[c] >= limit) numbers[c] = count_++;
+    }
+    std::vector<uint32_t> windows(clusters.size());
+    for (size_t i = 0; i < clusters.size(); ++i) windows[i] = numbers[clusters[i]];
+    SetCentroids(windows);
+    // Windows of clusters that are gone go to the nearest, and borders between the others settle (k-means).
+    for (int i = 0; i < 3; ++i) {
+      for (size_t w = 0; w < windows.size(); ++w) windows[w] = Nearest(w);
+      SetCentroids(windows);
+    }
   }
-  for (uint32_t c = 0; c < count; ++c) {
-    float sum = 1e-12F;
-    for (size_t k = 0; k < kVoiceSize; ++k)
-      sum += centroids[c * kVoiceSize + k] * centroids[c * kVoiceSize + k];
-    for (size_t k = 0; k < kVoiceSize; ++k) centroids[c * kVoiceSize + k] /= std::sqrt(sum);
+  uint32_t count() const { return count_; }
+
+  double Cosine(size_t window, uint32_t speaker) const {
+    double sum = 0;
+    for (size_t k = 0; k < kVoiceSize; ++k) {
+      sum += static_cast<double>(voices_.rows[window * kVoiceSize + k]) *
+             static_cast<double>(centroids_[speaker * kVoiceSize + k]);
+    }
+    return sum;
   }
-  return centroids;
-}
+
+ private:
+  uint32_t Nearest(size_t window) const {
+    uint32_t best = 0;
+    for (uint32_t c = 1; c < count_; ++c) {
+      if (Cosine(window, c) > Cosine(window, best)) best = c;
+    }
+    return best;
+  }
+  // A speaker whom no window has keeps his direction.
+  void SetCentroids(const std::vector<uint32_t>& windows) {
+    std::vector<float> sums(count_ * kVoiceSize, 0);
+    for (size_t i = 0; i < windows.size(); ++i) {
+      if (windows[i] == UINT32_MAX) continue;
+      for (size_t k = 0; k < kVoiceSize; ++k)
+        sums[windows[i] * kVoiceSize + k] += voices_.rows[i * kVoiceSize + k];
+    }
+    centroids_.resize(sums.size(), 0);
+    for (uint32_t c = 0; c < count_; ++c) {
+      float square = 0;
+      for (size_t k = 0; k < kVoiceSize; ++k)
+        square += sums[c * kVoiceSize + k] * sums[c * kVoiceSize + k];
+      if (square < 1e-12F) continue;
+      for (size_t k = 0; k < kVoiceSize; ++k)
+        centroids_[c * kVoiceSize + k] = sums[c * kVoiceSize + k] / std::sqrt(square);
+    }
+  }
+
+  const Voices& voices_;
+  uint32_t count_ = 0;
+  std::vector<float> centroids_;
+};
 
 // Adds [at, at + kFrame) to the speaker's last segment where it touches it, else begins one.
 void Extend(std::vector<Segment>& segments, std::vector<size_t>& last, uint32_t speaker, Micros at,
@@ -91,17 +144,11 @@ std::vector<Segment> SegmentsByVoice(const Voices& voices, const std::vector<Spa
   const std::vector<uint32_t> clusters =
       ClusterByCosine(voices.rows, kVoiceSize,
                       {clustering.threshold, options.least_speakers, options.most_speakers});
-  const uint32_t speakers = 1 + *std::max_element(clusters.begin(), clusters.end());
-  const std::vector<float> centroids = Centroids(voices, clusters, speakers);
+  const Speakers found(voices, clusters, clustering.least_share, options.least_speakers);
+  const uint32_t speakers = found.count();
   std::vector<double> cosines(voices.centres.size() * speakers);
   for (size_t i = 0; i < voices.centres.size(); ++i) {
-    for (uint32_t c = 0; c < speakers; ++c) {
-      double sum = 0;
-      for (size_t k = 0; k < kVoiceSize; ++k)
-        sum += static_cast<double>(voices.rows[i * kVoiceSize + k]) *
-               static_cast<double>(centroids[c * kVoiceSize + k]);
-      cosines[i * speakers + c] = sum;
-    }
+    for (uint32_t c = 0; c < speakers; ++c) cosines[i * speakers + c] = found.Cosine(i, c);
   }
   std::vector<Segment> segments;
   std::vector<size_t> last(speakers, SIZE_MAX);

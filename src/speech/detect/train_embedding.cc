@@ -110,9 +110,9 @@ Status FixClustering(Embedding& embedding, TrainingSessions& sessions, const Emb
     held.push_back(std::move(h));
   }
   *error = 1e9;
-  for (int t = -20; t <= 80; t += 5) {
-    for (const double overlap : {0.0, 0.05, 0.1, 0.15}) {
-      const Clustering c{static_cast<double>(t) / 100, overlap};
+  for (int i = 0; i < 21 * 16; ++i) {
+    const Clustering c{-0.2 + 0.05 * (i / 16), 0.04 * (i / 4 % 4), 0.05 * (i % 4)};
+    {
       DiarizationScore sum;
       for (const Held& h : held) {
         const Recording found{h.session.labels.name, SegmentsByVoice(h.voices, h.spans, c, {})};
@@ -137,6 +137,7 @@ Result<EmbeddingResult> TrainEmbedding(TrainingSessions& sessions, TrainingSessi
                                        Progress* progress, const CancelToken& cancel) {
   EmbeddingResult result;
   result.embedding = std::make_unique<Embedding>(o.seed);
+  if (!o.from.empty()) WRING_TRY(result.embedding->parameters().LoadFile(o.from));
   const auto numbers = Numbers(sessions.corpus());
   train::Parameters classes(o.seed + 1);
   const train::Tensor centres =

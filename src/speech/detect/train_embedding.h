@@ -13,9 +13,10 @@ struct EmbeddingTraining {
   uint64_t seed = 1;
   uint32_t steps = 1500;
   uint32_t batch = 8;  // sessions a step
-  uint32_t cuts = 6;   // of each session: where one speaker is alone
+  uint32_t cuts = 12;  // of each session: where one speaker is alone
   double rate = 2e-3;
-  uint32_t held_out = 16;  // sessions that fix the clustering
+  uint32_t held_out = 18;  // sessions that fix the clustering
+  std::string from;        // weights to begin with; empty: random ones
 };
 
 struct EmbeddingResult {

@@ -124,6 +124,7 @@ Result<VadResult> TrainVad(TrainingSessions& sessions, TrainingSessions& check,
                            const CancelToken& cancel) {
   VadResult result;
   result.vad = std::make_unique<Vad>(o.seed);
+  if (!o.from.empty()) WRING_TRY(result.vad->parameters().LoadFile(o.from));
   train::Adam adam(&result.vad->parameters(), {0.9, 0.999, 1e-8, 1e-4, 5});
   const train::Schedule schedule{o.rate, std::min<uint64_t>(50, o.steps / 10), o.steps,
                                  o.rate / 50};
