@@ -21,9 +21,10 @@ struct Knob {
 // Improves one constant after the other by smaller and smaller factors, from several beginnings.
 class Search {
  public:
-  explicit Search(const std::vector<Measured>& measured) : measured_(measured) {
-    // Beyond the roof, since what is small stays in a cache that the roof was not measured in.
-    knobs_ = {{&Constants::compute, 0.01, 1.05}, {&Constants::memory, 0.02, 8}};
+  // Beyond the roof, since what is small stays in a cache that the roof was not measured in.
+  explicit Search(const std::vector<Measured>& measured)
+      : measured_(measured),
+        knobs_{{&Constants::compute, 0.01, 1.05}, {&Constants::memory, 0.02, 8}} {
     Add(&Constants::start, [](const Measured&) { return 1.0; });
     Add(&Constants::beside, [](const Measured& m) { return m.beside; });
     Add(&Constants::unpack, [](const Measured& m) { return m.unpacked; });

@@ -10,6 +10,7 @@
 #include "speech/audio/resample.h"
 #include "speech/detect/detector.h"
 #include "speech/labels/rttm.h"
+#include "speech/labels/spans.h"
 #include "speech/labels/uem.h"
 #include "speech/report/wave.h"
 #include "speech/score/detection.h"
@@ -42,10 +43,7 @@ class Scores {
     ScoreOptions options;
     const auto region = uem_.find(found.name);
     options.uem = region == uem_.end() ? std::vector<Span>{{0, length}} : region->second;
-    const Recording* reference = nullptr;
-    for (const Recording& r : references_) {
-      if (r.name == found.name) reference = &r;
-    }
+    const Recording* reference = Find(found.name);
     if (reference == nullptr) {
       return Error(Code::kNotFound,
                    "the reference has no recording {}: name the file as it does, or "
@@ -55,6 +53,14 @@ class Scores {
     WRING_ASSIGN(const DetectionScore one, ScoreDetection(*reference, found, options));
     sum_ += one;
     return frames_.Add(activity.probabilities, activity.hop, *reference, options);
+  }
+
+  // nullptr: the reference does not know it.
+  const Recording* Find(const std::string& name) const {
+    for (const Recording& r : references_) {
+      if (r.name == name) return &r;
+    }
+    return nullptr;
   }
 
   nlohmann::json Json() const {
@@ -118,9 +124,11 @@ Status SpeechVad(const Arguments& a) {
     }
     labels += RttmText(found);
     if (scores) WRING_TRY(scores->Add(found, activity, length));
-    if (!picture.empty())
-      WRING_TRY(WriteFileAtomically(picture,
-                                    WaveSvg(file, samples, 16000, {{"speech", std::move(spans)}})));
+    if (!picture.empty()) {
+      std::vector<Mark> marks = {{"speech", std::move(spans)}};
+      if (scores) marks.push_back({"reference", Speech(*scores->Find(found.name))});
+      WRING_TRY(WriteFileAtomically(picture, WaveSvg(file, samples, 16000, marks)));
+    }
   }
   if (!rttm.empty()) WRING_TRY(WriteFileAtomically(rttm, labels));
   if (!scores) return Print(lines);

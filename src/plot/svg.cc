@@ -13,7 +13,7 @@ namespace {
 // Okabe and Ito's palette, which people with any colour vision can tell apart.
 constexpr std::array<std::string_view, 8> kColors = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
                                                      "#e69f00", "#56b4e9", "#7f7f7f", "#b8a000"};
-constexpr double kWidth = 760, kHeight = 440;
+constexpr double kWidth = kPlotWidth, kHeight = kPlotHeight;
 constexpr double kLeft = 70, kRight = 20, kTop = 36, kBottom = 52;
 
 std::string_view Color(int i) { return kColors[static_cast<size_t>(i) % kColors.size()]; }

@@ -7,6 +7,9 @@
 
 namespace wring::plot {
 
+// Of a Plot, in pixels.
+inline constexpr double kPlotWidth = 760, kPlotHeight = 440;
+
 struct Axis {
   std::string title;
   bool logarithmic = false;

@@ -73,7 +73,7 @@ Tensor SoftmaxCrossEntropy(Tape& tape, const Tensor& logits, std::span<const int
       for (size_t c = 0; c < classes; ++c) sum += slope[c] = std::exp(x[c] - top);
       for (size_t c = 0; c < classes; ++c) slope[c] *= scale / sum;
       slope[label] -= scale;
-      losses[r] = std::log(sum) + top - x[label];
+      losses[r] = std::log(std::max(sum, 1.0F)) + top - x[label];  // one term is exp(0)
     }
   });
   double sum = 0;

@@ -11,8 +11,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   for (const auto& m : *members) {
-    Require(m.bytes.empty() || (m.bytes.data() >= archive.data() &&
-                                m.bytes.data() + m.bytes.size() <= archive.data() + archive.size()));
+    Require(m.bytes.empty() ||
+            (m.bytes.data() >= archive.data() &&
+             m.bytes.data() + m.bytes.size() <= archive.data() + archive.size()));
   }
   return 0;
 }

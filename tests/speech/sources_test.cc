@@ -79,9 +79,11 @@ TEST(Sources, APatternReadsNames) {
 TEST(Sources, DigitsHaveAWordAFile) {
   const auto folder = wring::testing::DataDir() / "speech/fsdd";
   WRING_SKIP_WITHOUT(folder, "set WRING_TEST_DATA to a folder with the test material");
-  const auto corpus =
-      Load(folder.string(),
-           {.pattern = "{word}_{speaker}_{take}", .only = {"theo"}, .without = {}, .least_range = 0, .speeds = {}});
+  const auto corpus = Load(folder.string(), {.pattern = "{word}_{speaker}_{take}",
+                                             .only = {"theo"},
+                                             .without = {},
+                                             .least_range = 0,
+                                             .speeds = {}});
   ASSERT_TRUE(corpus.ok()) << corpus.status().message();
   EXPECT_EQ(corpus->utterances.size(), 500U);
   for (const SourceUtterance& u : corpus->utterances) {
@@ -196,7 +198,8 @@ TEST(Sources, ASpeedMakesASpeakerOfItsOwn) {
   const Scratch scratch;
   testing::WriteSpeakers(scratch / "all", 1);
   const auto corpus =
-      Load(scratch / "all", {.pattern = {}, .only = {}, .without = {}, .least_range = 0, .speeds = {1.25}});
+      Load(scratch / "all",
+           {.pattern = {}, .only = {}, .without = {}, .least_range = 0, .speeds = {1.25}});
   ASSERT_TRUE(corpus.ok()) << corpus.status().message();
   EXPECT_EQ(corpus->speakers, std::vector<std::string>({"speaker0", "speaker0@1.25"}));
   EXPECT_NEAR(Seconds(corpus->utterances[3].length), Seconds(corpus->utterances[0].length) / 1.25,

@@ -1,10 +1,11 @@
 // The detectors that the binary carries, on real meetings.
+#include "speech/detect/weights.h"
+
 #include <gtest/gtest.h>
 
 #include "speech/audio/audio_file.h"
 #include "speech/detect/detector.h"
 #include "speech/detect/diarizer.h"
-#include "speech/detect/weights.h"
 #include "speech/labels/rttm.h"
 #include "speech/labels/uem.h"
 #include "speech/score/detection.h"
@@ -52,7 +53,8 @@ TEST(BuiltInVad, FindsSpeechInRealMeetingsBetterThanTheirLevelDoes) {
     ASSERT_TRUE(activity.ok());
     const auto length = static_cast<Micros>(audio->frames() * 125 / 2);
     Recording found{e.labels.name, {}};
-    for (const Span& s : SpansOf(activity->probabilities, activity->hop, length, (*vad)->smoothing()))
+    for (const Span& s :
+         SpansOf(activity->probabilities, activity->hop, length, (*vad)->smoothing()))
       found.segments.push_back({s.start, s.end, "speech"});
     ScoreOptions options;
     options.uem = e.region;
@@ -75,9 +77,11 @@ TEST(BuiltInEmbedding, IsNearerToTheSameVoiceThanToAnother) {
   const auto voice = [&](const char* name, int first) {
     std::vector<float> samples;
     for (int i = first; i < first + 10; ++i) {
-      const auto audio = ReadAudio((folder / fmt::format("{}_{}_{}.wav", i % 10, name, i)).string());
+      const auto audio =
+          ReadAudio((folder / fmt::format("{}_{}_{}.wav", i % 10, name, i)).string());
       EXPECT_TRUE(audio.ok());
-      for (const float x : audio->samples) samples.insert(samples.end(), {x, x});  // 8 to 16 kHz, crudely
+      for (const float x : audio->samples)
+        samples.insert(samples.end(), {x, x});  // 8 to 16 kHz, crudely
     }
     const auto length = static_cast<Micros>(samples.size() * 125 / 2);
     const Voices v = VoicesOf(**embedding, samples, {{0, length}}, pool);
@@ -94,8 +98,10 @@ TEST(BuiltInEmbedding, IsNearerToTheSameVoiceThanToAnother) {
     }
     return ab / std::sqrt(aa * bb);
   };
-  const auto a1 = voice("yweweler", 0), a2 = voice("yweweler", 20), b1 = voice("theo", 0), b2 = voice("theo", 20);
-  EXPECT_GT(std::min(cosine(a1, a2), cosine(b1, b2)), std::max({cosine(a1, b1), cosine(a1, b2), cosine(a2, b1), cosine(a2, b2)}) + 0.1);
+  const auto a1 = voice("yweweler", 0), a2 = voice("yweweler", 20), b1 = voice("theo", 0),
+             b2 = voice("theo", 20);
+  EXPECT_GT(std::min(cosine(a1, a2), cosine(b1, b2)),
+            std::max({cosine(a1, b1), cosine(a1, b2), cosine(a2, b1), cosine(a2, b2)}) + 0.1);
 }
 
 }  // namespace

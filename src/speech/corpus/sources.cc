@@ -100,7 +100,7 @@ Status ListFolder(const fs::path& folder, const std::optional<FilePattern>& patt
     Found f;
     f.utterance.key = file.string();
     const fs::path inside = file.lexically_relative(folder);  // links stay what they are called
-    if (inside.begin() == std::prev(inside.end())) {  // beside the speakers' folders
+    if (inside.begin() == std::prev(inside.end())) {          // beside the speakers' folders
       const auto fields = pattern ? pattern->Match(file.stem().string()) : std::nullopt;
       if (!fields) continue;
       f.speaker = fields->at("speaker");

@@ -7,11 +7,12 @@ namespace wring::speech {
 using train::Init;
 using train::Tensor;
 
-ConvNet::ConvNet(const ConvNetShape& s, train::Parameters* p) : shape_(s) {
-  in_ = p->Add("in.weight", {s.inputs, s.channels}, Init::kXavier);
-  in_bias_ = p->Add("in.bias", {s.channels}, Init::kZero);
-  gain_ = p->Add("in.gain", {s.channels}, Init::kOne);
-  bias_ = p->Add("in.shift", {s.channels}, Init::kZero);
+ConvNet::ConvNet(const ConvNetShape& s, train::Parameters* p)
+    : shape_(s),
+      in_(p->Add("in.weight", {s.inputs, s.channels}, Init::kXavier)),
+      in_bias_(p->Add("in.bias", {s.channels}, Init::kZero)),
+      gain_(p->Add("in.gain", {s.channels}, Init::kOne)),
+      bias_(p->Add("in.shift", {s.channels}, Init::kZero)) {
   for (size_t i = 0; i < s.blocks; ++i) {
     const auto name = [&](const char* part) { return fmt::format("block{}.{}", i, part); };
     Block b;

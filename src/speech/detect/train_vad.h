@@ -16,7 +16,7 @@ struct VadTraining {
   // Pauses of a speaker up to this long are labelled as speech, as those are who label turns.
   Micros bridge = 900 * kMillisecond;
   uint32_t held_out = 24;  // sessions that fix the smoothing
-  std::string from;  // weights to begin with; empty: random ones
+  std::string from;        // weights to begin with; empty: random ones
 };
 
 struct VadResult {

@@ -35,7 +35,8 @@ std::vector<Span> Overlap(const Recording& recording) {
   // ended.
   std::vector<Span> all;
   for (auto& [speaker, spans] : by_speaker) {
-    for (const Span& span : Union(std::move(spans))) all.push_back(span);
+    const std::vector<Span> joined = Union(std::move(spans));
+    all.insert(all.end(), joined.begin(), joined.end());
   }
   std::ranges::sort(all, {}, &Span::start);
   std::vector<Span> shared;

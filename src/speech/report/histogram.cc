@@ -40,9 +40,21 @@ std::string HistogramSvg(const std::string& title, const std::vector<Sample>& sa
 
 std::string HistogramsSvg(const std::string& name_a, const Statistics& a, const std::string& name_b,
                           const Statistics& b) {
-  return HistogramSvg("Silences", {{name_a, &a.silences}, {name_b, &b.silences}}) +
-         HistogramSvg("Overlaps", {{name_a, &a.overlaps}, {name_b, &b.overlaps}}) +
-         HistogramSvg("Segments", {{name_a, &a.segments}, {name_b, &b.segments}});
+  // One below the other: a file of SVG has one root.
+  std::string all;
+  double y = 0;
+  for (const std::string& one :
+       {HistogramSvg("Silences", {{name_a, &a.silences}, {name_b, &b.silences}}),
+        HistogramSvg("Overlaps", {{name_a, &a.overlaps}, {name_b, &b.overlaps}}),
+        HistogramSvg("Segments", {{name_a, &a.segments}, {name_b, &b.segments}})}) {
+    if (one.empty()) continue;
+    all += fmt::format("<svg y=\"{}\" {}", y, one.substr(std::string_view("<svg ").size()));
+    y += plot::kPlotHeight;
+  }
+  return fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
+      "height=\"{1}\">{2}</svg>\n",
+      plot::kPlotWidth, y, all);
 }
 
 std::string LengthsText(std::vector<double> lengths) {
