@@ -80,6 +80,7 @@ Status SpeechSimulate(const Arguments& arguments);
 Status SpeechProfileFit(const Arguments& arguments);
 Status SpeechProfileCompare(const Arguments& arguments);
 Status SpeechScore(const Arguments& arguments);
+Status SpeechConvert(const Arguments& arguments);
 Status SpeechVad(const Arguments& arguments);
 Status SpeechDiarize(const Arguments& arguments);
 Status SpeechTrain(const Arguments& arguments);

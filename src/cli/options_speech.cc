@@ -135,6 +135,14 @@ std::vector<CommandRow> SpeechCommands() {
          "leave out where the reference has two speakers or more"},
         {"--json", "FILE", Kind::kText, "", 0, 0, "", "write the figures; - prints them instead"}},
        SpeechScore},
+      {"speech convert",
+       "labels of speakers from one format to another",
+       "By the ends of the names: RTTM (.rttm), STM (.stm), SegLST (.json), read also Praat's "
+       "TextGrid (.TextGrid), written also Audacity's labels (.txt) and lhotse's supervisions "
+       "(.jsonl).",
+       {{"IN", true, "the file to read"}, {"OUT", true, "the file to write"}},
+       {},
+       SpeechConvert},
       {"speech vad",
        "when anybody speaks",
        "Prints a line a segment: file, start, end. With --reference also the detection error and "

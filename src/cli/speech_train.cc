@@ -65,9 +65,10 @@ Status TrainEmbeddingTo(const Arguments& a, TrainingSessions& sessions, Training
   WRING_TRY(WriteFileAtomically(a.Text("OUT"), bytes));
   return Print(fmt::format(
       "{} parameters, {} speakers, loss {:.4f}; on simulated sessions of others, speech given, "
-      "diarization error {:.4f} with threshold {:.2f}, overlap {:.2f}\n",
+      "diarization error {:.4f} with threshold {:.2f}, merge {:.2f}, least share {:.2f}\n",
       result.embedding->parameters().Count(), sessions.corpus().speakers.size(), result.loss,
-      result.error, result.embedding->clustering.threshold, result.embedding->clustering.overlap));
+      result.error, result.embedding->clustering.threshold, result.embedding->clustering.merge,
+      result.embedding->clustering.least_share));
 }
 
 }  // namespace

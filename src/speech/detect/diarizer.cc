@@ -39,16 +39,38 @@ class Speakers {
     for (uint32_t c = 0; c < all; ++c) {
       if (sizes[c] >= limit) numbers[c] = count_++;
     }
-    std::vector<uint32_t> windows(clusters.size());
-    for (size_t i = 0; i < clusters.size(); ++i) windows[i] = numbers[clusters[i]];
-    SetCentroids(windows);
-    // Windows of clusters that are gone go to the nearest, and borders between the others settle (k-means).
-    for (int i = 0; i < 3; ++i) {
-      for (size_t w = 0; w < windows.size(); ++w) windows[w] = Nearest(w);
-      SetCentroids(windows);
-    }
+    for (const uint32_t c : clusters) windows_.push_back(numbers[c]);
+    Settle();
   }
   uint32_t count() const { return count_; }
+
+  // The nearest two speakers become one where their directions' cosine is above `merge`; false where none are so near.
+  bool MergeNearest(double merge) {
+    uint32_t a = 0, b = 0;
+    double best = merge;
+    for (uint32_t i = 0; i < count_; ++i) {
+      for (uint32_t j = 0; j < i; ++j) {
+        double cosine = 0;
+        for (size_t k = 0; k < kVoiceSize; ++k) {
+          cosine += static_cast<double>(centroids_[i * kVoiceSize + k]) *
+                    static_cast<double>(centroids_[j * kVoiceSize + k]);
+        }
+        if (cosine > best) {
+          best = cosine;
+          a = j;
+          b = i;
+        }
+      }
+    }
+    if (a == b) return false;
+    for (uint32_t& w : windows_) {
+      if (w == b) w = a;
+      if (w > b) --w;
+    }
+    --count_;
+    Settle();
+    return true;
+  }
 
   double Cosine(size_t window, uint32_t speaker) const {
     double sum = 0;
@@ -60,6 +82,14 @@ class Speakers {
   }
 
  private:
+  // Windows of clusters that are gone go to the nearest, and borders between the others settle (k-means).
+  void Settle() {
+    SetCentroids();
+    for (int i = 0; i < 3; ++i) {
+      for (size_t w = 0; w < windows_.size(); ++w) windows_[w] = Nearest(w);
+      SetCentroids();
+    }
+  }
   uint32_t Nearest(size_t window) const {
     uint32_t best = 0;
     for (uint32_t c = 1; c < count_; ++c) {
@@ -68,12 +98,12 @@ class Speakers {
     return best;
   }
   // A speaker whom no window has keeps his direction.
-  void SetCentroids(const std::vector<uint32_t>& windows) {
+  void SetCentroids() {
     std::vector<float> sums(count_ * kVoiceSize, 0);
-    for (size_t i = 0; i < windows.size(); ++i) {
-      if (windows[i] == UINT32_MAX) continue;
+    for (size_t i = 0; i < windows_.size(); ++i) {
+      if (windows_[i] == UINT32_MAX) continue;
       for (size_t k = 0; k < kVoiceSize; ++k)
-        sums[windows[i] * kVoiceSize + k] += voices_.rows[i * kVoiceSize + k];
+        sums[windows_[i] * kVoiceSize + k] += voices_.rows[i * kVoiceSize + k];
     }
     centroids_.resize(sums.size(), 0);
     for (uint32_t c = 0; c < count_; ++c) {
@@ -87,6 +117,7 @@ class Speakers {
   }
 
   const Voices& voices_;
+  std::vector<uint32_t> windows_;  // the speaker of each; UINT32_MAX: not yet
   uint32_t count_ = 0;
   std::vector<float> centroids_;
 };
@@ -144,7 +175,9 @@ std::vector<Segment> SegmentsByVoice(const Voices& voices, const std::vector<Spa
   const std::vector<uint32_t> clusters =
       ClusterByCosine(voices.rows, kVoiceSize,
                       {clustering.threshold, options.least_speakers, options.most_speakers});
-  const Speakers found(voices, clusters, clustering.least_share, options.least_speakers);
+  Speakers found(voices, clusters, clustering.least_share, options.least_speakers);
+  while (found.count() > options.least_speakers && found.MergeNearest(clustering.merge)) {
+  }
   const uint32_t speakers = found.count();
   std::vector<double> cosines(voices.centres.size() * speakers);
   for (size_t i = 0; i < voices.centres.size(); ++i) {
@@ -159,21 +192,15 @@ std::vector<Segment> SegmentsByVoice(const Voices& voices, const std::vector<Spa
       while (begin < voices.centres.size() && voices.centres[begin] < at - kVoiceWindow / 2)
         ++begin;
       std::vector<double> scores(speakers, 0);
-      double weights = 0;
       for (size_t i = begin;
            i < voices.centres.size() && voices.centres[i] <= at + kVoiceWindow / 2; ++i) {
         const double far = std::abs(Seconds(voices.centres[i] - at)) / Seconds(kVoiceWindow / 2);
         const double weight = 1.001 - far;
-        weights += weight;
         for (uint32_t c = 0; c < speakers; ++c) scores[c] += weight * cosines[i * speakers + c];
       }
-      if (weights <= 0) continue;
       const auto best = std::max_element(scores.begin(), scores.end());
-      for (uint32_t c = 0; c < speakers; ++c) {
-        const bool second = (*best - scores[c]) / weights < clustering.overlap;
-        if (scores.begin() + c == best || second)
-          Extend(segments, last, c, at, std::min(at + kFrame, s.end));
-      }
+      Extend(segments, last, static_cast<uint32_t>(best - scores.begin()), at,
+             std::min(at + kFrame, s.end));
     }
   }
   std::sort(segments.begin(), segments.end());

@@ -58,8 +58,8 @@ Result<std::string> Embedding::ToBytes() const {
   return parameters_.Bytes(
       {{"format", "wring-voice-1"},
        {"threshold_millionths", std::to_string(std::lround(clustering.threshold * 1e6))},
-       {"least_share_millionths", std::to_string(std::lround(clustering.least_share * 1e6))},
-       {"overlap_millionths", std::to_string(std::lround(clustering.overlap * 1e6))}});
+       {"merge_millionths", std::to_string(std::lround(clustering.merge * 1e6))},
+       {"least_share_millionths", std::to_string(std::lround(clustering.least_share * 1e6))}});
 }
 
 Result<std::unique_ptr<Embedding>> Embedding::FromBytes(std::span<const std::byte> bytes,
@@ -67,8 +67,8 @@ Result<std::unique_ptr<Embedding>> Embedding::FromBytes(std::span<const std::byt
   auto e = std::make_unique<Embedding>(0);
   WRING_ASSIGN(const auto metadata, e->parameters_.Load(bytes, what));
   WRING_ASSIGN(e->clustering.threshold, Millionths(metadata, "threshold_millionths", what));
+  WRING_ASSIGN(e->clustering.merge, Millionths(metadata, "merge_millionths", what));
   WRING_ASSIGN(e->clustering.least_share, Millionths(metadata, "least_share_millionths", what));
-  WRING_ASSIGN(e->clustering.overlap, Millionths(metadata, "overlap_millionths", what));
   return e;
 }
 

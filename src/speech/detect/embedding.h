@@ -24,9 +24,8 @@ void NormalizeFrames(std::span<float> rows);
 // How a diarizer uses the vectors; fixed on simulated sessions of speakers that the network never heard.
 struct Clustering {
   double threshold = 0.5;  // clusters whose mean cosine is above it are one speaker
+  double merge = 2;        // speakers whose directions have a cosine above it are one
   double least_share = 0;  // of the windows; a cluster with fewer is no speaker
-  // Others are heard too where their cosine is so little below the nearest speaker's; 0: never.
-  double overlap = 0;
 };
 
 class Embedding {

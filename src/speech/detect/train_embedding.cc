@@ -110,21 +110,19 @@ Status FixClustering(Embedding& embedding, TrainingSessions& sessions, const Emb
     held.push_back(std::move(h));
   }
   *error = 1e9;
-  for (int i = 0; i < 21 * 16; ++i) {
-    const Clustering c{-0.2 + 0.05 * (i / 16), 0.04 * (i / 4 % 4), 0.05 * (i % 4)};
-    {
-      DiarizationScore sum;
-      for (const Held& h : held) {
-        const Recording found{h.session.labels.name, SegmentsByVoice(h.voices, h.spans, c, {})};
-        ScoreOptions all;
-        all.uem = {{{0, h.session.length}}};
-        WRING_ASSIGN(const DiarizationScore one, ScoreDiarization(h.session.labels, found, all));
-        sum += one;
-      }
-      if (sum.rate() < *error) {
-        *error = sum.rate();
-        embedding.clustering = c;
-      }
+  for (int i = 0; i < 7 * 3 * 7; ++i) {
+    const Clustering c{0.1 * (i / 21), i % 7 == 6 ? 2 : 0.3 + 0.1 * (i % 7), 0.04 * (i / 7 % 3)};
+    DiarizationScore sum;
+    for (const Held& h : held) {
+      const Recording found{h.session.labels.name, SegmentsByVoice(h.voices, h.spans, c, {})};
+      ScoreOptions all;
+      all.uem = {{{0, h.session.length}}};
+      WRING_ASSIGN(const DiarizationScore one, ScoreDiarization(h.session.labels, found, all));
+      sum += one;
+    }
+    if (sum.rate() < *error) {
+      *error = sum.rate();
+      embedding.clustering = c;
     }
   }
   return {};

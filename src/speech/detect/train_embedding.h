@@ -15,7 +15,7 @@ struct EmbeddingTraining {
   uint32_t batch = 8;  // sessions a step
   uint32_t cuts = 12;  // of each session: where one speaker is alone
   double rate = 2e-3;
-  uint32_t held_out = 18;  // sessions that fix the clustering
+  uint32_t held_out = 90;  // sessions that fix the clustering
   std::string from;        // weights to begin with; empty: random ones
 };
 
