@@ -74,6 +74,9 @@ Status TrainEmbeddingTo(const Arguments& a, TrainingSessions& sessions, Training
 }  // namespace
 
 Status SpeechTrain(const Arguments& a) {
+  const std::string what = a.Text("WHAT");
+  if (what != "vad" && what != "embedding")
+    return Error(Code::kInvalid, "{} cannot be trained: say vad or embedding", Quoted(what));
   WRING_TRY(CheckWritable(a.Text("OUT")));
   if (!a.Has("--sources"))
     return Error(Code::kInvalid, "training needs real speech: give --sources");
@@ -90,7 +93,7 @@ Status SpeechTrain(const Arguments& a) {
   const SourceCorpus corpus = Part(all, held, false);
   const SourceCorpus check = held.empty() ? corpus : Part(all, held, true);
   WRING_TRY(CheckPlan(corpus, profile, plan));
-  const bool voices = a.Text("WHAT") == "embedding";
+  const bool voices = what == "embedding";
   Profile check_profile = profile;
   speech::PlanOptions check_plan = plan;
   if (voices) {
@@ -107,10 +110,8 @@ Status SpeechTrain(const Arguments& a) {
       others(check, check_profile, check_plan, render);
   CancelToken cancel;
   Interrupt interrupt(&cancel);
-  const std::string what = a.Text("WHAT");
-  if (what == "vad") return TrainVadTo(a, sessions, others, pool, &bar, cancel);
-  if (what == "embedding") return TrainEmbeddingTo(a, sessions, others, pool, &bar, cancel);
-  return Error(Code::kInvalid, "{} cannot be trained: say vad or embedding", Quoted(what));
+  return voices ? TrainEmbeddingTo(a, sessions, others, pool, &bar, cancel)
+                : TrainVadTo(a, sessions, others, pool, &bar, cancel);
 }
 
 }  // namespace wring::cli

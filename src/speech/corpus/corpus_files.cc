@@ -1,6 +1,7 @@
 #include "speech/corpus/corpus_files.h"
 
 #include <cmath>
+#include <optional>
 
 #include "formats/json.h"
 #include "plot/page.h"
@@ -21,6 +22,7 @@ struct Session {
   std::string infeasible;
   uint32_t rate = 0;
   Recording labels;
+  std::string ctm;
 };
 
 Result<Session> ReadSession(const std::string& folder, const std::string& name) {
@@ -39,6 +41,7 @@ Result<Session> ReadSession(const std::string& folder, const std::string& name) 
   for (const Recording& r : recordings)
     s.labels.segments.insert(s.labels.segments.end(), r.segments.begin(), r.segments.end());
   s.labels.name = name;
+  WRING_ASSIGN(s.ctm, ReadText(folder + "/" + name + ".ctm", kMaxJsonBytes));
   // What the labels say, not what the plan meant.
   const Coverage c = CoverageOf(s.labels.segments, MicrosOf(s.duration));
   s.silence = c.silence_ratio();
@@ -101,17 +104,23 @@ std::string ReportHtml(const std::vector<Session>& sessions, const CorpusSummary
 }  // namespace
 
 Result<CorpusSummary> FinishCorpus(const std::string& folder, const CorpusOptions& options,
-                                   const std::string& prefix, const Profile& profile) {
+                                   const std::string& prefix, const Profile& profile,
+                                   ThreadPool& pool) {
   CorpusSummary summary;
   std::vector<Session> sessions;
   std::string all_rttm, all_ctm, manifest, cuts;
   Uem uem;
-  for (uint32_t i = 0; i < options.sessions; ++i) {
-    const std::string name = fmt::format("{}_{:06}", prefix, options.first + i);
-    WRING_ASSIGN(Session s, ReadSession(folder, name));
-    WRING_ASSIGN(const std::string ctm, ReadText(folder + "/" + name + ".ctm", kMaxJsonBytes));
+  std::vector<std::optional<Result<Session>>> read(options.sessions);
+  pool.ParallelFor(read.size(), 1, [&](size_t begin, size_t end, size_t) {
+    for (size_t i = begin; i < end; ++i)
+      read[i] = ReadSession(folder, fmt::format("{}_{:06}", prefix, options.first + i));
+  });
+  for (auto& one : read) {
+    WRING_TRY(*one);
+    Session s = **std::move(one);
+    const std::string& name = s.name;
     all_rttm += RttmText(s.labels);
-    all_ctm += ctm;
+    all_ctm += s.ctm;
     uem[name] = {{0, MicrosOf(s.duration)}};
     if (!s.sound.empty()) {
       const uint32_t speakers = [&] {
@@ -119,15 +128,12 @@ Result<CorpusSummary> FinishCorpus(const std::string& folder, const CorpusOption
         AddRecording(s.labels, 0, &one);
         return one.sessions.empty() ? 0 : one.sessions[0].speakers;
       }();
-      const nlohmann::json line = {{"audio_filepath", s.sound},
-                                   {"offset", 0},
-                                   {"duration", s.duration},
-                                   {"label", "infer"},
-                                   {"text", TextOf(ctm)},
-                                   {"num_speakers", speakers},
-                                   {"rttm_filepath", name + ".rttm"},
-                                   {"ctm_filepath", name + ".ctm"},
-                                   {"uem_filepath", "all.uem"}};
+      const nlohmann::json line = {
+          {"audio_filepath", s.sound},       {"offset", 0},
+          {"duration", s.duration},          {"label", "infer"},
+          {"text", TextOf(s.ctm)},           {"num_speakers", speakers},
+          {"rttm_filepath", name + ".rttm"}, {"ctm_filepath", name + ".ctm"},
+          {"uem_filepath", "all.uem"}};
       manifest += DumpJson(line) + "\n";
       cuts += LhotseCut(
           s.labels, {s.sound, s.rate, static_cast<uint64_t>(std::llround(s.duration * s.rate))});
@@ -139,6 +145,7 @@ Result<CorpusSummary> FinishCorpus(const std::string& folder, const CorpusOption
     } else {
       ++summary.infeasible;
     }
+    s.ctm.clear();  // written: a corpus may hold gigabytes of words
     sessions.push_back(std::move(s));
   }
   summary.sessions = sessions.size();

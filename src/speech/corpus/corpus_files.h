@@ -11,6 +11,7 @@ namespace wring::speech {
 // Reads the sessions' metadata and labels back and writes all.rttm, all.ctm, all.uem, manifest.jsonl (NeMo), cuts.jsonl
 // (lhotse) and report.html.
 Result<CorpusSummary> FinishCorpus(const std::string& folder, const CorpusOptions& options,
-                                   const std::string& prefix, const Profile& profile);
+                                   const std::string& prefix, const Profile& profile,
+                                   ThreadPool& pool);
 
 }  // namespace wring::speech

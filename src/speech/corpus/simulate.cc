@@ -193,7 +193,7 @@ Result<CorpusSummary> Simulate(const SourceCorpus& corpus, const Profile& profil
   WRING_TRY(agree(maker.Make(pool, rank, ranks)));
   CorpusSummary summary;
   if (rank == 0) {
-    Result<CorpusSummary> finished = FinishCorpus(part, options, plan.prefix, profile);
+    Result<CorpusSummary> finished = FinishCorpus(part, options, plan.prefix, profile, pool);
     if (finished.ok()) {
       fs::rename(part, options.folder, error);
       if (error)
