@@ -3,7 +3,7 @@
   speech.py train vad|embedding OUT    the shipped weights: src/speech/detect/{vad,embedding}.safetensors
   speech.py detect [--weights FILE]    speech detection on real meetings (AMI excerpts) and on simulated sessions
   speech.py diarize [--weights FILE]   diarization on simulated sessions of unheard speakers, and on the AMI excerpts
-  speech.py ablate vad|embedding       three seeds each with matched and mismatched silence and overlap
+  speech.py ablate vad|embedding|diarizer   three seeds each, with matched and mismatched silence and overlap
   speech.py simulate                   shares and lengths that the rules of placing reach; needs no speakers
 
 Speakers: tools/fetch-speakers, and the spoken digits of the test material. A person is in one of three sets: trained on,
@@ -29,8 +29,8 @@ VAD = ["--least-range", "33", "--profile", "varied", "--seconds", "20", "--batch
 VOICE = ["--profile", "varied", "--speakers", "3", "--silence", "0.1", "--overlap", "0.05", "--seconds", "12", "--batch", "8"]
 SPEEDS = ["--speed", "0.9", "--speed", "1.1"]
 STEPS = {"vad": 1500, "embedding": 2500}
-ABLATION_STEPS = {"vad": 500, "embedding": 400}
-MISMATCH = {"vad": ["--silence", "0.02", "--overlap", "0"], "embedding": ["--silence", "0.02", "--overlap", "0"]}
+ABLATION_STEPS = {"vad": 500, "embedding": 400, "diarizer": 200}
+MISMATCH = ["--silence", "0.02", "--overlap", "0"]
 LEARNING_RATE = {"vad": "0.003", "embedding": "0.002"}
 
 
@@ -174,22 +174,26 @@ def diarize(sets: pathlib.Path, work: pathlib.Path, weights: str) -> None:
 
 
 def ablate(kind: str, sets: pathlib.Path, work: pathlib.Path, steps: int) -> None:
+    """vad and embedding each alone; diarizer: both, trained on the same kind of sessions, finding speech themselves."""
     files, rttm, uem = ami(work)
     c = corpus(work, sets, "ablation", "--sessions", 24, "--seconds", 60, "--speakers", 3, "--profile", "ami", "--seed", 7,
                "--snr", "10,30", *noises())
     sounds = sorted(c.glob("session*.wav"))
-    for name, extra in (("matched", []), ("mismatched", MISMATCH[kind])):
+    found = work / "found.rttm"
+    for name, extra in (("matched", []), ("mismatched", MISMATCH)):
         results = []
         for seed in (1, 2, 3):
-            weights = work / f"{kind}-{name}-{seed}.safetensors"
-            train(kind, sets, str(weights), steps, seed, extra)
+            weights = {}
+            for part in ("vad", "embedding") if kind == "diarizer" else (kind,):
+                weights[part] = work / f"{part}-{name}-{seed}.safetensors"
+                train(part, sets, str(weights[part]), steps, seed, extra)
             if kind == "vad":
-                real = detect_one(str(weights), files, rttm, uem)
-                simulated = detect_one(str(weights), sounds, c / "all.rttm", c / "all.uem")
+                real = detect_one(str(weights["vad"]), files, rttm, uem)
+                simulated = detect_one(str(weights["vad"]), sounds, c / "all.rttm", c / "all.uem")
                 results.append((real["detection_error"], real["auroc"], simulated["detection_error"], simulated["auroc"]))
             else:
-                found = work / "found.rttm"
-                wring("speech", "diarize", *sounds, "--rttm", found, "--embedding", weights, "--speech", c / "all.rttm")
+                speech = ["--detector", weights["vad"]] if kind == "diarizer" else ["--speech", c / "all.rttm"]
+                wring("speech", "diarize", *sounds, "--rttm", found, "--embedding", weights["embedding"], *speech)
                 results.append((der(c / "all.rttm", found, c / "all.uem")["der"],))
             print(name, seed, *(f"{x:.4f}" for x in results[-1]), flush=True)
         print(name, "mean", *(f"{sum(x) / 3:.4f}" for x in zip(*results)), flush=True)
@@ -216,7 +220,7 @@ def simulate(work: pathlib.Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=["train", "detect", "diarize", "ablate", "simulate"])
-    parser.add_argument("kind", nargs="?", choices=["vad", "embedding"])
+    parser.add_argument("kind", nargs="?", choices=["vad", "embedding", "diarizer"])
     parser.add_argument("out", nargs="?")
     parser.add_argument("--weights", default="built-in")
     parser.add_argument("--steps", type=int)
