@@ -6,7 +6,6 @@
 #include "cli/output.h"
 #include "cli/subject.h"
 #include "formats/mapped_file.h"
-#include "speech/audio/audio_file.h"
 #include "speech/audio/resample.h"
 #include "speech/detect/diarizer.h"
 #include "speech/detect/weights.h"
@@ -59,17 +58,21 @@ Status SpeechDiarize(const Arguments& a) {
   ThreadPool pool(ThreadsOf(a.Integer("--threads")));
   std::string labels;
   for (const std::string& file : files) {
-    WRING_ASSIGN(const Audio audio, ReadAudio(file));
-    WRING_ASSIGN(const auto samples, Resample(Mono(audio), audio.rate, 16000));
+    WRING_ASSIGN(const auto samples, ReadMono(file, 16000));
     Recording found{std::filesystem::path(file).stem().string(), {}};
     std::vector<Span> spans;
     if (a.Has("--speech")) {
-      for (const Recording& r : given) {
-        if (r.name == found.name) spans = Speech(r);
+      const auto known = std::find_if(given.begin(), given.end(),
+                                      [&](const Recording& r) { return r.name == found.name; });
+      if (known == given.end()) {
+        return Error(Code::kNotFound,
+                     "--speech has no recording {}: name the file as it does, or other labels",
+                     found.name);
       }
+      spans = Speech(*known);
     } else {
       WRING_ASSIGN(const Activity activity, detector->Run(samples, pool));
-      const auto length = static_cast<Micros>(samples.size() * 125 / 2);  // 62.5 us a sample
+      const auto length = LengthOf16k(samples.size());
       spans = SpansOf(activity.probabilities, activity.hop, length, detector->smoothing());
     }
     const Voices voices = VoicesOf(*embedding, samples, spans, pool);

@@ -6,7 +6,6 @@
 #include "cli/output.h"
 #include "cli/subject.h"
 #include "formats/json.h"
-#include "speech/audio/audio_file.h"
 #include "speech/audio/resample.h"
 #include "speech/detect/detector.h"
 #include "speech/labels/rttm.h"
@@ -112,10 +111,9 @@ Status SpeechVad(const Arguments& a) {
   ThreadPool pool(ThreadsOf(a.Integer("--threads")));
   std::string lines, labels;
   for (const std::string& file : files) {
-    WRING_ASSIGN(const Audio audio, ReadAudio(file));
-    WRING_ASSIGN(const auto samples, Resample(Mono(audio), audio.rate, 16000));
+    WRING_ASSIGN(const auto samples, ReadMono(file, 16000));
     WRING_ASSIGN(const Activity activity, detector->Run(samples, pool));
-    const auto length = static_cast<Micros>(samples.size() * 125 / 2);  // 62.5 us a sample
+    const auto length = LengthOf16k(samples.size());
     Recording found{std::filesystem::path(file).stem().string(), {}};
     std::vector<Span> spans = SpansOf(activity.probabilities, activity.hop, length, smoothing);
     for (const Span& s : spans) {

@@ -56,12 +56,7 @@ TEST(Cluster, FindsGroupsOfDirections) {
 class Trained : public ::testing::Test {
  protected:
   void SetUp() override {
-    testing::WriteSpeakers(scratch_ / "all", 4);
-    ThreadPool pool(2);
-    Skipped skipped;
-    auto corpus = LoadSources({scratch_ / "all"}, {}, pool, nullptr, &skipped);
-    ASSERT_TRUE(corpus.ok()) << corpus.status().message();
-    corpus_ = *std::move(corpus);
+    corpus_ = testing::SpeakersIn(scratch_, 4);
     profile_ = *FindProfile("telephone");
     plan_.seconds = 6;
     plan_.silence = 0.4;

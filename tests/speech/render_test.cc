@@ -16,12 +16,7 @@ namespace {
 class Rendered : public ::testing::Test {
  protected:
   void SetUp() override {
-    testing::WriteSpeakers(scratch_ / "all", 4);
-    ThreadPool pool(2);
-    Skipped skipped;
-    auto corpus = LoadSources({scratch_ / "all"}, {}, pool, nullptr, &skipped);
-    ASSERT_TRUE(corpus.ok()) << corpus.status().message();
-    corpus_ = *std::move(corpus);
+    corpus_ = testing::SpeakersIn(scratch_, 4);
     cache_ = std::make_unique<SoundCache>(corpus_, 16000, 1 << 30, true);
     profile_ = *FindProfile("ami");
     plan_.seconds = 8;

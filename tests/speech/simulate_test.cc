@@ -23,12 +23,7 @@ namespace fs = std::filesystem;
 class Simulated : public ::testing::Test {
  protected:
   void SetUp() override {
-    testing::WriteSpeakers(scratch_ / "all", 4);
-    ThreadPool pool(2);
-    Skipped skipped;
-    auto corpus = LoadSources({scratch_ / "all"}, {}, pool, nullptr, &skipped);
-    ASSERT_TRUE(corpus.ok()) << corpus.status().message();
-    corpus_ = *std::move(corpus);
+    corpus_ = testing::SpeakersIn(scratch_, 4);
     profile_ = *FindProfile("telephone");
     plan_.seconds = 6;
     options_.sessions = 6;
@@ -150,6 +145,21 @@ TEST_F(Simulated, AFullDiskMakesNoFolderAndCanBeGoneOnWith) {
   options_.resume = false;
   ASSERT_TRUE(Run("whole").ok());
   EXPECT_EQ(Digests("full"), Digests("whole"));
+}
+
+// Names come from manifests.
+TEST_F(Simulated, ASpeakersNameLeadsNowhere) {
+  corpus_.speakers[0] = "../../../outside";
+  corpus_.speakers[1] = "a b/c";
+  plan_.speakers = 4;
+  options_.sessions = 1;
+  ASSERT_TRUE(Run("named").ok());
+  size_t stems = 0;
+  for (const auto& entry : fs::directory_iterator(scratch_ / "named/stems"))
+    stems += entry.is_regular_file();
+  EXPECT_EQ(stems, 4 + 1U);
+  for (const auto& entry : fs::recursive_directory_iterator(scratch_.path()))
+    EXPECT_NE(entry.path().filename().string().rfind("outside", 0), 0U) << entry.path();
 }
 
 TEST_F(Simulated, RanksDivideTheSessions) {

@@ -1,6 +1,7 @@
 // Speakers that can be heard without any file of others: tones with pauses, written as WAV into a folder of the test.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -11,6 +12,7 @@
 
 #include "base/atomic_file.h"
 #include "speech/audio/audio_file.h"
+#include "speech/corpus/sources.h"
 
 namespace wring::speech::testing {
 
@@ -66,6 +68,16 @@ inline void WriteSpeakers(const std::string& folder, int speakers) {
                  Bursts(150 + 40 * s + 7 * u, rate, 4 + static_cast<uint32_t>(u)), rate);
     }
   }
+}
+
+// The corpus of `speakers` such speakers.
+inline SourceCorpus SpeakersIn(const Scratch& scratch, int speakers) {
+  WriteSpeakers(scratch / "all", speakers);
+  ThreadPool pool(2);
+  Skipped skipped;
+  auto corpus = LoadSources({scratch / "all"}, {}, pool, nullptr, &skipped);
+  EXPECT_TRUE(corpus.ok()) << corpus.status().message();
+  return corpus.ok() ? *std::move(corpus) : SourceCorpus();
 }
 
 }  // namespace wring::speech::testing

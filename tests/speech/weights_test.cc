@@ -55,7 +55,7 @@ TEST(BuiltInVad, FindsSpeechInRealMeetingsBetterThanTheirLevelDoes) {
     ASSERT_TRUE(audio.ok()) << audio.status().message();
     const auto activity = (*vad)->Run(Mono(*audio), pool);
     ASSERT_TRUE(activity.ok());
-    const auto length = static_cast<Micros>(audio->frames() * 125 / 2);
+    const auto length = LengthOf16k(audio->frames());
     Recording found{e.labels.name, {}};
     for (const Span& s :
          SpansOf(activity->probabilities, activity->hop, length, (*vad)->smoothing()))
@@ -89,7 +89,7 @@ TEST(BuiltInEmbedding, IsNearerToTheSameVoiceThanToAnother) {
       samples.insert(samples.end(), resampled->begin(), resampled->end());
       samples.insert(samples.end(), 1600, 0.0F);
     }
-    const auto length = static_cast<Micros>(samples.size() * 125 / 2);
+    const auto length = LengthOf16k(samples.size());
     const Voices v = VoicesOf(**embedding, samples, {{0, length}}, pool);
     std::vector<double> mean(kVoiceSize, 0);
     for (size_t i = 0; i < v.rows.size(); ++i) mean[i % kVoiceSize] += v.rows[i];

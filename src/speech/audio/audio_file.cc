@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <sndfile.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
@@ -19,7 +20,6 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "WAV's values are written as they lie");
 
 struct SndFile {
-  decltype(&sf_open_fd) open_fd = nullptr;
   decltype(&sf_open_virtual) open_virtual = nullptr;
   decltype(&sf_close) close = nullptr;
   decltype(&sf_readf_float) read = nullptr;
@@ -41,7 +41,6 @@ Result<SndFile> LoadSndFile() {
     to = reinterpret_cast<std::decay_t<decltype(to)>>(dlsym(library, name));
     complete &= to != nullptr;
   };
-  find("sf_open_fd", snd.open_fd);
   find("sf_open_virtual", snd.open_virtual);
   find("sf_close", snd.close);
   find("sf_readf_float", snd.read);
@@ -62,6 +61,9 @@ const Result<SndFile>& Library() {
 struct Memory {
   std::span<const std::byte> view;
   std::vector<std::byte> bytes;
+  // Where not negative, reads go to this file, whose size `view` has: one that shrinks is only short. libsndfile gets no
+  // descriptor itself, since it closes one that it cannot open, which by then may be another thread's.
+  int descriptor = -1;
   uint64_t at = 0;
 
   uint64_t size() const { return view.data() != nullptr ? view.size() : bytes.size(); }
@@ -86,6 +88,11 @@ sf_count_t MemoryRead(void* to, sf_count_t count, void* user) {
   auto& memory = *static_cast<Memory*>(user);
   const uint64_t n =
       std::min(static_cast<uint64_t>(std::max<sf_count_t>(count, 0)), memory.size() - memory.at);
+  if (memory.descriptor >= 0) {
+    const ssize_t got = pread(memory.descriptor, to, n, static_cast<off_t>(memory.at));
+    memory.at += static_cast<uint64_t>(std::max<ssize_t>(got, 0));
+    return std::max<ssize_t>(got, 0);
+  }
   if (n > 0) std::memcpy(to, memory.view.data() + memory.at, n);
   memory.at += n;
   return static_cast<sf_count_t>(n);
@@ -329,10 +336,11 @@ const char* Extension(AudioFormat format) {
 Result<AudioInfo> ProbeAudio(const std::string& path) {
   const auto& snd = Library();
   if (!snd.ok()) return snd.status();
-  // Opened as MappedFile for its checks, read by descriptor: one that shrinks is only short.
+  // Opened as MappedFile for its checks.
   WRING_ASSIGN(const auto file, MappedFile::Open(path));
   SF_INFO info{};
-  const Handle handle(snd->open_fd(file->descriptor(), SFM_READ, &info, 0), snd->close);
+  Memory memory{file->bytes(), {}, file->descriptor()};
+  const Handle handle = OpenMemory(*snd, &memory, SFM_READ, &info);
   return Check(*snd, handle, info, path);
 }
 
@@ -341,7 +349,8 @@ Result<Audio> ReadAudio(const std::string& path) {
   if (!snd.ok()) return snd.status();
   WRING_ASSIGN(const auto file, MappedFile::Open(path));
   SF_INFO info{};
-  const Handle handle(snd->open_fd(file->descriptor(), SFM_READ, &info, 0), snd->close);
+  Memory memory{file->bytes(), {}, file->descriptor()};
+  const Handle handle = OpenMemory(*snd, &memory, SFM_READ, &info);
   WRING_ASSIGN(const AudioInfo checked, Check(*snd, handle, info, path));
   return ReadAll(*snd, handle, checked, file->bytes().size(), path);
 }

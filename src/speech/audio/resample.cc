@@ -81,4 +81,9 @@ Result<std::vector<float>> Resample(std::span<const float> mono, uint32_t from, 
   return out;
 }
 
+Result<std::vector<float>> ReadMono(const std::string& path, uint32_t rate) {
+  WRING_ASSIGN(const Audio audio, ReadAudio(path));
+  return Resample(Mono(audio), audio.rate, rate);
+}
+
 }  // namespace wring::speech

@@ -22,6 +22,15 @@ nlohmann::json Optional(const std::optional<double>& value) {
   return value ? nlohmann::json(Round(*value, 1e-3)) : nlohmann::json();
 }
 
+// A speaker's name as part of a file's: it comes from a manifest, and may not lead out of the folder.
+std::string FileName(std::string name) {
+  for (char& c : name) {
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+    if (!plain && c != '-' && c != '.' && c != '@') c = '_';
+  }
+  return name.substr(0, 100);
+}
+
 // Encodes, writes, and notes name, size and digest.
 Status WriteSound(const std::string& folder, const std::string& name,
                   const std::vector<float>& samples, uint32_t channels, uint32_t rate,
@@ -77,8 +86,9 @@ Status WriteSession(const std::string& folder, const SessionPlan& plan, const So
     WRING_TRY(WriteSound(folder, plan.name + end, sound->mix, sound->channels, render.rate, format,
                          &files));
     for (size_t s = 0; s < sound->stems.size(); ++s) {
-      WRING_TRY(WriteSound(folder, fmt::format("stems/{}_{}{}", plan.name, speakers[s], end),
-                           sound->stems[s], sound->channels, render.rate, format, &files));
+      WRING_TRY(WriteSound(
+          folder, fmt::format("stems/{}_{}_{}{}", plan.name, s, FileName(speakers[s]), end),
+          sound->stems[s], sound->channels, render.rate, format, &files));
     }
     if (!sound->noise.empty()) {
       WRING_TRY(WriteSound(folder, fmt::format("stems/{}_noise{}", plan.name, end), sound->noise,

@@ -11,6 +11,9 @@
 
 namespace wring::speech {
 
+// How long so many samples last at the detectors' 16 kHz: 62.5 us each.
+inline Micros LengthOf16k(size_t samples) { return static_cast<Micros>(samples * 125 / 2); }
+
 struct Activity {
   std::vector<float> probabilities;  // frame i covers [i hop, (i + 1) hop)
   Micros hop = 0;

@@ -1,10 +1,10 @@
 #include "speech/detect/embedding.h"
 
-#include <charconv>
 #include <cmath>
 #include <map>
 
 #include "speech/detect/features.h"
+#include "speech/detect/metadata.h"
 
 namespace wring::speech {
 namespace {
@@ -13,15 +13,8 @@ constexpr ConvNetShape kShape{kVoiceBins, 128, 7, 4};
 
 Result<double> Millionths(const std::map<std::string, std::string>& metadata, const char* key,
                           const std::string& what) {
-  const auto found = metadata.find(key);
-  int64_t value = 0;
-  if (found != metadata.end()) {
-    const std::string& text = found->second;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error == std::errc() && end == text.data() + text.size())
-      return static_cast<double>(value) * 1e-6;
-  }
-  return Error(Code::kCorrupt, "{}: its metadata has no number {}: train it again", what, key);
+  WRING_ASSIGN(const int64_t value, MetadataNumber(metadata, key, what));
+  return static_cast<double>(value) * 1e-6;
 }
 
 }  // namespace

@@ -11,11 +11,8 @@
 namespace wring::speech {
 namespace {
 
-constexpr size_t kBins = 40;
-constexpr Micros kHop = 10 * kMillisecond;
-
 struct Example {
-  std::vector<float> frames;   // rows of kBins
+  std::vector<float> frames;   // rows of kVadBins
   std::vector<float> targets;  // by frame
 };
 
@@ -23,8 +20,8 @@ std::vector<float> TargetsOf(const Recording& labels, Micros bridge, size_t fram
   std::vector<float> targets(frames, 0);
   const Recording bridged{labels.name, Bridged(labels.segments, bridge)};
   for (const Span& s : Speech(bridged)) {
-    for (auto t = static_cast<size_t>((s.start + kHop / 2) / kHop);
-         t < frames && static_cast<Micros>(t) * kHop + kHop / 2 < s.end; ++t)
+    for (auto t = static_cast<size_t>((s.start + kVadHop / 2) / kVadHop);
+         t < frames && static_cast<Micros>(t) * kVadHop + kVadHop / 2 < s.end; ++t)
       targets[t] = 1;
   }
   return targets;
@@ -33,7 +30,7 @@ std::vector<float> TargetsOf(const Recording& labels, Micros bridge, size_t fram
 Result<Example> ExampleOf(TrainingSessions& sessions, uint32_t index, Micros bridge) {
   WRING_ASSIGN(const TrainingSession s, sessions.Make(index));
   Example e{VadFeatures(s.samples), {}};
-  e.targets = TargetsOf(s.labels, bridge, e.frames.size() / kBins);
+  e.targets = TargetsOf(s.labels, bridge, e.frames.size() / kVadBins);
   return e;
 }
 
@@ -59,13 +56,14 @@ double Step(Vad& vad, const std::vector<Example>& examples, train::Adam& adam, d
   for (const Example& e : examples) frames = std::min(frames, e.targets.size());
   std::vector<float> x, targets;
   for (const Example& e : examples) {
-    x.insert(x.end(), e.frames.begin(), e.frames.begin() + static_cast<ptrdiff_t>(frames * kBins));
+    x.insert(x.end(), e.frames.begin(),
+             e.frames.begin() + static_cast<ptrdiff_t>(frames * kVadBins));
     targets.insert(targets.end(), e.targets.begin(),
                    e.targets.begin() + static_cast<ptrdiff_t>(frames));
   }
   train::Tape tape(&pool);
   const train::Tensor logits =
-      vad.Logits(tape, train::Tensor({examples.size(), frames, kBins}, std::move(x)));
+      vad.Logits(tape, train::Tensor({examples.size(), frames, kVadBins}, std::move(x)));
   const train::Tensor loss = train::BceWithLogits(tape, logits, targets);
   tape.Backward(loss);
   *status = ToStatus(adam.Step(pool, rate));
@@ -86,7 +84,7 @@ Status FixSmoothing(Vad& vad, TrainingSessions& sessions, const VadTraining& o, 
     labels.push_back({s.labels.name, Bridged(s.labels.segments, o.bridge)});
     ScoreOptions all;
     all.uem = {{{0, s.length}}};
-    WRING_TRY(scores.Add(a.probabilities, kHop, labels.back(), all));
+    WRING_TRY(scores.Add(a.probabilities, kVadHop, labels.back(), all));
     activities.push_back(std::move(a));
     lengths.push_back(s.length);
   }
@@ -100,7 +98,7 @@ Status FixSmoothing(Vad& vad, TrainingSessions& sessions, const VadTraining& o, 
         DetectionScore sum;
         for (size_t i = 0; i < labels.size(); ++i) {
           Recording found{labels[i].name, {}};
-          for (const Span& x : SpansOf(activities[i].probabilities, kHop, lengths[i], s))
+          for (const Span& x : SpansOf(activities[i].probabilities, kVadHop, lengths[i], s))
             found.segments.push_back({x.start, x.end, "speech"});
           ScoreOptions all;
           all.uem = {{{0, lengths[i]}}};

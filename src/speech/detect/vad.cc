@@ -1,32 +1,19 @@
 #include "speech/detect/vad.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "speech/detect/features.h"
+#include "speech/detect/metadata.h"
 
 namespace wring::speech {
 namespace {
 
-constexpr size_t kBins = 40;
-constexpr ConvNetShape kShape{kBins, 64, 7, 7};
+constexpr ConvNetShape kShape{kVadBins, 64, 7, 7};
 
 // A recording is read in pieces of so many frames (with what lies around them), so that hours need no more memory than
 // minutes.
 constexpr size_t kPiece = 6000;
-
-Result<int64_t> Number(const std::map<std::string, std::string>& metadata, const char* key,
-                       const std::string& what) {
-  const auto found = metadata.find(key);
-  int64_t value = 0;
-  if (found != metadata.end()) {
-    const std::string& text = found->second;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error == std::errc() && end == text.data() + text.size() && value >= 0) return value;
-  }
-  return Error(Code::kCorrupt, "{}: its metadata has no number {}: train it again", what, key);
-}
 
 }  // namespace
 
@@ -48,16 +35,17 @@ train::Tensor Vad::Logits(train::Tape& tape, const train::Tensor& frames) const 
 
 Result<Activity> Vad::Run(std::span<const float> samples, ThreadPool& pool) const {
   const std::vector<float> frames = VadFeatures(samples);
-  const size_t count = frames.size() / kBins, reach = kShape.reach();
-  Activity activity{{}, 10000};
+  const size_t count = frames.size() / kVadBins, reach = kShape.reach();
+  Activity activity{{}, kVadHop};
   activity.probabilities.reserve(count);
   for (size_t at = 0; at < count; at += kPiece) {
     const size_t from = at > reach ? at - reach : 0;
     const size_t end = std::min(count, at + kPiece), to = std::min(count, end + reach);
     train::Tape tape(&pool, train::Mode::kForward);
-    const train::Tensor x({1, to - from, kBins},
-                          std::vector<float>(frames.begin() + static_cast<ptrdiff_t>(from * kBins),
-                                             frames.begin() + static_cast<ptrdiff_t>(to * kBins)));
+    const train::Tensor x(
+        {1, to - from, kVadBins},
+        std::vector<float>(frames.begin() + static_cast<ptrdiff_t>(from * kVadBins),
+                           frames.begin() + static_cast<ptrdiff_t>(to * kVadBins)));
     const train::Tensor p = train::Sigmoid(tape, Logits(tape, x));
     const auto& values = p.values();
     for (size_t t = at; t < end; ++t) activity.probabilities.push_back(values[t - from]);
@@ -78,11 +66,11 @@ Result<std::unique_ptr<Vad>> Vad::FromBytes(std::span<const std::byte> bytes,
                                             const std::string& what) {
   auto vad = std::make_unique<Vad>(0);
   WRING_ASSIGN(const auto metadata, vad->parameters_.Load(bytes, what));
-  WRING_ASSIGN(const int64_t threshold, Number(metadata, "threshold_millionths", what));
+  WRING_ASSIGN(const int64_t threshold, MetadataNumber(metadata, "threshold_millionths", what));
   vad->smoothing_.threshold = static_cast<float>(threshold) * 1e-6F;
-  WRING_ASSIGN(vad->smoothing_.average, Number(metadata, "average_us", what));
-  WRING_ASSIGN(vad->smoothing_.bridge, Number(metadata, "bridge_us", what));
-  WRING_ASSIGN(vad->smoothing_.shortest, Number(metadata, "shortest_us", what));
+  WRING_ASSIGN(vad->smoothing_.average, MetadataNumber(metadata, "average_us", what));
+  WRING_ASSIGN(vad->smoothing_.bridge, MetadataNumber(metadata, "bridge_us", what));
+  WRING_ASSIGN(vad->smoothing_.shortest, MetadataNumber(metadata, "shortest_us", what));
   return vad;
 }
 

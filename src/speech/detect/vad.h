@@ -9,6 +9,9 @@
 
 namespace wring::speech {
 
+inline constexpr size_t kVadBins = 40;
+inline constexpr Micros kVadHop = 10000;
+
 class Vad final : public Detector {
  public:
   explicit Vad(uint64_t seed);

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <filesystem>
 
-#include "speech/audio/audio_file.h"
 #include "speech/audio/biquad.h"
 #include "speech/audio/resample.h"
 
@@ -114,10 +113,9 @@ Result<SoundBank> LoadBank(const std::vector<std::string>& paths, uint32_t rate)
   std::sort(files.begin(), files.end());
   SoundBank bank;
   for (const std::string& file : files) {
-    WRING_ASSIGN(const Audio audio, ReadAudio(file));
-    if (audio.frames() < audio.rate / 100)
+    WRING_ASSIGN(auto samples, ReadMono(file, rate));
+    if (samples.size() < rate / 100)
       return Error(Code::kInvalid, "{}: is shorter than 10 ms; leave it out", file);
-    WRING_ASSIGN(auto samples, Resample(Mono(audio), audio.rate, rate));
     bank.sounds.push_back(std::move(samples));
     bank.names.push_back(fs::path(file).filename().string());
   }
