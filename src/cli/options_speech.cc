@@ -183,9 +183,8 @@ std::vector<CommandRow> SpeechCommands() {
       {"speech train",
        "train a detector on simulated conversations alone",
        "vad: when anybody speaks. embedding: voices, for wring speech diarize. What is fixed after "
-       "training (threshold and smoothing, clustering) is fixed on simulated sessions of the "
-       "speakers "
-       "of --check, or of the same ones.",
+       "training (threshold and smoothing, how speakers are told apart) is fixed on simulated "
+       "sessions of the speakers of --check, or of the same ones.",
        {{"WHAT", true, "vad or embedding"}, {"OUT", true, "the safetensors file to write"}},
        Join({SourceOptions(),
              PlanOptions(),

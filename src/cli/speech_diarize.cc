@@ -76,7 +76,7 @@ Status SpeechDiarize(const Arguments& a) {
       spans = SpansOf(activity.probabilities, activity.hop, length, detector->smoothing());
     }
     const Voices voices = VoicesOf(*embedding, samples, spans, pool);
-    found.segments = SegmentsByVoice(voices, spans, embedding->clustering, options);
+    found.segments = SegmentsByVoice(voices, spans, embedding->space(), embedding->hmm, options);
     labels += RttmText(found);
     if (!picture.empty())
       WRING_TRY(

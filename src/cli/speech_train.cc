@@ -65,10 +65,9 @@ Status TrainEmbeddingTo(const Arguments& a, TrainingSessions& sessions, Training
   WRING_TRY(WriteFileAtomically(a.Text("OUT"), bytes));
   return Print(fmt::format(
       "{} parameters, {} speakers, loss {:.4f}; on simulated sessions of others, speech given, "
-      "diarization error {:.4f} with threshold {:.2f}, merge {:.2f}, least share {:.2f}\n",
+      "diarization error {:.4f} with evidence {:.2f}, prior {:.1f}\n",
       result.embedding->parameters().Count(), sessions.corpus().speakers.size(), result.loss,
-      result.error, result.embedding->clustering.threshold, result.embedding->clustering.merge,
-      result.embedding->clustering.least_share));
+      result.error, result.embedding->hmm.evidence, result.embedding->hmm.prior));
 }
 
 }  // namespace
@@ -97,7 +96,7 @@ Status SpeechTrain(const Arguments& a) {
   Profile check_profile = profile;
   speech::PlanOptions check_plan = plan;
   if (voices) {
-    // Clustering is for whole conversations of two to four; training wants many voices and little of each.
+    // Speakers are told apart in whole conversations of two to four; training wants many voices and little of each.
     WRING_ASSIGN(check_profile, FindProfile("ami"));
     check_profile.speakers = {2, 3, 4};
     check_plan.speakers.reset();

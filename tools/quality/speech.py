@@ -26,9 +26,9 @@ DIGITS = {"jackson": "train", "nicolas": "train", "theo": "check", "yweweler": "
 CHECK_EVERY = 4
 SOUND = ["--rooms", "0.6", "--snr", "0,35", "--clatter", "30", "--telephone", "0.1", "--level=-45,-12"]
 VAD = ["--least-range", "33", "--profile", "varied", "--seconds", "20", "--batch", "4", "--speaker-db", "5", "--turn-db", "2"]
-VOICE = ["--profile", "varied", "--speakers", "3", "--silence", "0.1", "--overlap", "0.05", "--seconds", "12", "--batch", "8"]
+VOICE = ["--profile", "varied", "--speakers", "3", "--seconds", "12", "--batch", "8"]
 SPEEDS = ["--speed", "0.9", "--speed", "1.1"]
-STEPS = {"vad": 1500, "embedding": 2500}
+STEPS = {"vad": 1500, "embedding": 3600}
 ABLATION_STEPS = {"vad": 500, "embedding": 400, "diarizer": 200}
 MISMATCH = ["--silence", "0.02", "--overlap", "0"]
 LEARNING_RATE = {"vad": "0.003", "embedding": "0.002"}

@@ -62,8 +62,7 @@ size_t Root(std::vector<size_t>& parents, size_t i) {
 
 }  // namespace
 
-std::vector<uint32_t> ClusterByCosine(std::span<const float> rows, size_t size,
-                                      const ClusterLimits& limits) {
+std::vector<uint32_t> ClusterByCosine(std::span<const float> rows, size_t size, size_t count) {
   const size_t n = rows.size() / size;
   std::vector<uint32_t> clusters(n, 0);
   if (n < 2) return clusters;
@@ -80,12 +79,8 @@ std::vector<uint32_t> ClusterByCosine(std::span<const float> rows, size_t size,
                    [](const Merge& x, const Merge& y) { return x.cosine > y.cosine; });
   std::vector<size_t> parents(n);
   std::iota(parents.begin(), parents.end(), size_t{0});
-  size_t left = n;
-  for (const Merge& m : merges) {
-    if (left <= limits.least || (m.cosine < limits.threshold && left <= limits.most)) break;
-    parents[Root(parents, m.b)] = Root(parents, m.a);
-    --left;
-  }
+  for (size_t i = 0; i + std::max<size_t>(1, count) < n; ++i)
+    parents[Root(parents, merges[i].b)] = Root(parents, merges[i].a);
   std::map<size_t, uint32_t> numbers;
   for (size_t i = 0; i < n; ++i)
     clusters[i] =

@@ -8,13 +8,8 @@
 
 namespace wring::speech {
 
-struct ClusterLimits {
-  double threshold = 0.5;           // clusters with a mean cosine above it merge
-  uint32_t least = 1, most = 1000;  // clusters at the end, whatever the threshold says
-};
-
-// The cluster of each of the rows of `size` values; clusters are numbered as they first appear.
-std::vector<uint32_t> ClusterByCosine(std::span<const float> rows, size_t size,
-                                      const ClusterLimits& limits);
+// The cluster of each of the rows of `size` values, `count` clusters or as many as rows; they are numbered as they first
+// appear.
+std::vector<uint32_t> ClusterByCosine(std::span<const float> rows, size_t size, size_t count);
 
 }  // namespace wring::speech

@@ -1,5 +1,5 @@
-// Who speaks when: speech by a detector, voices of windows of it, windows clustered to speakers, frames given to the
-// speaker whose windows around them are nearest.
+// Who speaks when: speech by a detector, voices of windows of it, windows given to speakers, frames to the speaker
+// of most windows around them.
 #pragma once
 
 #include <memory>
@@ -7,6 +7,8 @@
 
 #include "speech/detect/detector.h"
 #include "speech/detect/embedding.h"
+#include "speech/detect/speaker_hmm.h"
+#include "speech/detect/voice_space.h"
 
 namespace wring::speech {
 
@@ -28,6 +30,7 @@ Voices VoicesOf(const Embedding& embedding, std::span<const float> samples16k,
 
 // Segments of speakers named speaker0, speaker1, ... in order of appearance.
 std::vector<Segment> SegmentsByVoice(const Voices& voices, const std::vector<Span>& spans,
-                                     const Clustering& clustering, const DiarizeOptions& options);
+                                     const VoiceSpace& space, const SpeakerHmm& hmm,
+                                     const DiarizeOptions& options);
 
 }  // namespace wring::speech

@@ -19,27 +19,46 @@ Result<double> Millionths(const std::map<std::string, std::string>& metadata, co
 
 }  // namespace
 
-std::vector<float> VoiceFrames(std::span<const float> samples) {
+std::vector<float> VoiceFrames(std::span<const float> samples, const std::vector<Span>& speech) {
   MelConfig config;
   config.high = 3800;
   config.bins = kVoiceBins;
-  return LogMel(samples, config);
-}
-
-void NormalizeFrames(std::span<float> rows) {
+  std::vector<float> rows = LogMel(samples, config);
   const size_t count = rows.size() / kVoiceBins;
-  for (size_t b = 0; b < kVoiceBins && count > 0; ++b) {
-    double sum = 0;
-    for (size_t t = 0; t < count; ++t) sum += static_cast<double>(rows[t * kVoiceBins + b]);
-    const auto mean = static_cast<float>(sum / static_cast<double>(count));
-    for (size_t t = 0; t < count; ++t)
-      rows[t * kVoiceBins + b] = (rows[t * kVoiceBins + b] - mean) / 3;
+  std::vector<double> sums(kVoiceBins, 0);
+  size_t spoken = 0;
+  for (const Span& s : speech) {
+    const auto end = std::min(count, static_cast<size_t>(s.end / kVoiceHop));
+    for (auto t = static_cast<size_t>(s.start / kVoiceHop); t < end; ++t, ++spoken) {
+      for (size_t b = 0; b < kVoiceBins; ++b)
+        sums[b] += static_cast<double>(rows[t * kVoiceBins + b]);
+    }
   }
+  for (size_t i = 0; i < rows.size() && spoken > 0; ++i)
+    rows[i] =
+        (rows[i] - static_cast<float>(sums[i % kVoiceBins] / static_cast<double>(spoken))) / 3;
+  return rows;
 }
 
 Embedding::Embedding(uint64_t seed) : parameters_(seed), net_(kShape, &parameters_) {
   out_ = parameters_.Add("out.weight", {2 * kShape.channels, kVoiceSize}, train::Init::kXavier);
   out_bias_ = parameters_.Add("out.bias", {kVoiceSize}, train::Init::kZero);
+  mean_ = parameters_.Add("space.mean", {kVoiceSize}, train::Init::kZero);
+  axes_ = parameters_.Add("space.axes", {kVoiceAxes, kVoiceSize}, train::Init::kZero);
+  between_ = parameters_.Add("space.between", {kVoiceAxes}, train::Init::kZero);
+}
+
+VoiceSpace Embedding::space() const {
+  const auto copy = [](const train::Tensor& t) {
+    return std::vector<float>(t.values().begin(), t.values().end());
+  };
+  return {copy(mean_), copy(axes_), copy(between_)};
+}
+
+void Embedding::set_space(const VoiceSpace& space) {
+  std::copy(space.mean.begin(), space.mean.end(), mean_.data());
+  std::copy(space.axes.begin(), space.axes.end(), axes_.data());
+  std::copy(space.between.begin(), space.between.end(), between_.data());
 }
 
 train::Tensor Embedding::Run(train::Tape& tape, const train::Tensor& frames) const {
@@ -49,19 +68,19 @@ train::Tensor Embedding::Run(train::Tape& tape, const train::Tensor& frames) con
 
 Result<std::string> Embedding::ToBytes() const {
   return parameters_.Bytes(
-      {{"format", "wring-voice-1"},
-       {"threshold_millionths", std::to_string(std::lround(clustering.threshold * 1e6))},
-       {"merge_millionths", std::to_string(std::lround(clustering.merge * 1e6))},
-       {"least_share_millionths", std::to_string(std::lround(clustering.least_share * 1e6))}});
+      {{"format", "wring-voice-2"},
+       {"evidence_millionths", std::to_string(std::lround(hmm.evidence * 1e6))},
+       {"prior_millionths", std::to_string(std::lround(hmm.prior * 1e6))},
+       {"stay_millionths", std::to_string(std::lround(hmm.stay * 1e6))}});
 }
 
 Result<std::unique_ptr<Embedding>> Embedding::FromBytes(std::span<const std::byte> bytes,
                                                         const std::string& what) {
   auto e = std::make_unique<Embedding>(0);
   WRING_ASSIGN(const auto metadata, e->parameters_.Load(bytes, what));
-  WRING_ASSIGN(e->clustering.threshold, Millionths(metadata, "threshold_millionths", what));
-  WRING_ASSIGN(e->clustering.merge, Millionths(metadata, "merge_millionths", what));
-  WRING_ASSIGN(e->clustering.least_share, Millionths(metadata, "least_share_millionths", what));
+  WRING_ASSIGN(e->hmm.evidence, Millionths(metadata, "evidence_millionths", what));
+  WRING_ASSIGN(e->hmm.prior, Millionths(metadata, "prior_millionths", what));
+  WRING_ASSIGN(e->hmm.stay, Millionths(metadata, "stay_millionths", what));
   return e;
 }
 

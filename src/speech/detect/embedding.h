@@ -10,23 +10,20 @@
 #include "base/result.h"
 #include "base/thread_pool.h"
 #include "speech/detect/conv_net.h"
+#include "speech/detect/speaker_hmm.h"
+#include "speech/detect/voice_space.h"
+#include "speech/labels/segment.h"
 
 namespace wring::speech {
 
 inline constexpr size_t kVoiceBins = 40;
 inline constexpr size_t kVoiceSize = 64;
 
-// Rows of kVoiceBins, 10 ms a row, of one channel at 16 kHz; not normalised.
-std::vector<float> VoiceFrames(std::span<const float> samples16k);
-// Takes each bin's mean over the rows off: the colour of microphone and room.
-void NormalizeFrames(std::span<float> rows);
+inline constexpr Micros kVoiceHop = 10000;
 
-// How a diarizer uses the vectors; fixed on simulated sessions of speakers that the network never heard.
-struct Clustering {
-  double threshold = 0.5;  // clusters whose mean cosine is above it are one speaker
-  double merge = 2;        // speakers whose directions have a cosine above it are one
-  double least_share = 0;  // of the windows; a cluster with fewer is no speaker
-};
+// Rows of kVoiceBins, one each kVoiceHop, of one channel at 16 kHz. Each bin's mean over `speech` is taken off (the colour of
+// microphone and room), which leaves how speakers differ from each other.
+std::vector<float> VoiceFrames(std::span<const float> samples16k, const std::vector<Span>& speech);
 
 class Embedding {
  public:
@@ -39,12 +36,16 @@ class Embedding {
   train::Tensor Run(train::Tape& tape, const train::Tensor& frames) const;
   train::Parameters& parameters() { return parameters_; }
 
-  Clustering clustering;
+  // How a diarizer uses the vectors; fixed on simulated sessions.
+  VoiceSpace space() const;
+  void set_space(const VoiceSpace& space);
+  SpeakerHmm hmm;
 
  private:
   train::Parameters parameters_;
   ConvNet net_;
   train::Tensor out_, out_bias_;
+  train::Tensor mean_, axes_, between_;  // of the voice space: no part of the network
 };
 
 }  // namespace wring::speech

@@ -15,7 +15,7 @@ namespace {
 constexpr float kMargin = 0.2F, kScale = 20;
 constexpr Micros kFrame = 10000;
 
-// Pieces of a session in which one speaker is alone, and who.
+// A piece of a session, and who speaks most of it.
 struct Cut {
   std::vector<float> frames;
   int32_t speaker = 0;
@@ -28,49 +28,48 @@ std::map<std::string, int32_t> Numbers(const SourceCorpus& corpus) {
   return numbers;
 }
 
-// `length` frames from each of `count` random stretches of a single speaker; fewer where there are fewer.
+// Who speaks at least two thirds of what is spoken in `window`, and half of it; -1: nobody.
+int32_t Speaking(const Recording& labels, const std::map<std::string, int32_t>& numbers,
+                 const Span& window) {
+  std::map<int32_t, Micros> shares;
+  Micros all = 0;
+  for (const Segment& x : labels.segments) {
+    const Micros share = std::min(x.end, window.end) - std::max(x.start, window.start);
+    if (share <= 0) continue;
+    shares[numbers.at(x.speaker)] += share;
+    all += share;
+  }
+  for (const auto& [speaker, share] : shares) {
+    if (3 * share >= 2 * all && 2 * share >= window.end - window.start) return speaker;
+  }
+  return -1;
+}
+
+// `length` frames from each of `count` random places where somebody speaks; fewer where there are fewer.
 Result<std::vector<Cut>> CutsOf(TrainingSessions& sessions,
                                 const std::map<std::string, int32_t>& numbers, uint32_t index,
                                 size_t length, const EmbeddingTraining& o) {
   WRING_ASSIGN(const TrainingSession s, sessions.Make(index));
-  const std::vector<float> frames = VoiceFrames(s.samples);
+  const std::vector<float> frames = VoiceFrames(s.samples, Speech(s.labels));
   const size_t count = frames.size() / kVoiceBins;
-  struct Alone {
-    Span span;
-    int32_t speaker;
-  };
-  std::vector<Alone> alone;
-  const std::vector<Span> overlap = Overlap(s.labels);
-  for (const auto& [name, number] : numbers) {
-    Recording one{s.labels.name, {}};
-    for (const Segment& x : Bridged(s.labels.segments, kMicrosPerSecond / 4)) {
-      if (x.speaker == name) one.segments.push_back(x);
-    }
-    for (const Span& span : Subtract(Speech(one), overlap)) {
-      if (span.end - span.start >= static_cast<Micros>(length) * kFrame)
-        alone.push_back({span, number});
-    }
-  }
+  const Recording labels{s.labels.name, Bridged(s.labels.segments, kMicrosPerSecond / 4)};
   std::vector<Cut> cuts;
   Draws draws(o.seed, index, Purpose::kContent, 7);
-  for (uint32_t i = 0; i < o.cuts && !alone.empty(); ++i) {
-    const Alone& from = alone[draws.Below(static_cast<uint32_t>(alone.size()))];
-    const auto least = static_cast<size_t>(from.span.start / kFrame);
-    const auto most = std::min(static_cast<size_t>(from.span.end / kFrame), count);
-    if (most < least + length) continue;
-    const size_t at = least + draws.Below(static_cast<uint32_t>(most - least - length + 1));
-    Cut cut{{}, from.speaker};
-    cut.frames.assign(frames.begin() + static_cast<ptrdiff_t>(at * kVoiceBins),
-                      frames.begin() + static_cast<ptrdiff_t>((at + length) * kVoiceBins));
-    NormalizeFrames(cut.frames);
-    cuts.push_back(std::move(cut));
+  for (uint32_t i = 0; i < 10 * o.cuts && cuts.size() < o.cuts && count > length; ++i) {
+    const size_t at = draws.Below(static_cast<uint32_t>(count - length));
+    const auto start = static_cast<Micros>(at) * kFrame;
+    const int32_t speaker =
+        Speaking(labels, numbers, {start, start + static_cast<Micros>(length) * kFrame});
+    if (speaker < 0) continue;
+    const auto first = frames.begin() + static_cast<ptrdiff_t>(at * kVoiceBins);
+    cuts.push_back({{first, first + static_cast<ptrdiff_t>(length * kVoiceBins)}, speaker});
   }
   return cuts;
 }
 
 Result<double> Step(const Embedding& embedding, const train::Tensor& classes,
-                    const std::vector<Cut>& cuts, size_t length, train::Adam& adam, double rate,
-                    ThreadPool& pool) {
+                    const std::vector<Cut>& cuts, size_t length, float margin_now,
+                    train::Adam& adam, double rate, ThreadPool& pool) {
   std::vector<float> x;
   std::vector<int32_t> labels;
   for (const Cut& c : cuts) {
@@ -83,7 +82,7 @@ Result<double> Step(const Embedding& embedding, const train::Tensor& classes,
   const train::Tensor cosines = train::MatMulTransposed(tape, y, train::L2Normalize(tape, classes));
   train::Tensor margin({cuts.size(), classes.dim(0)});
   for (size_t i = 0; i < labels.size(); ++i)
-    margin.data()[i * classes.dim(0) + static_cast<size_t>(labels[i])] = -kMargin;
+    margin.data()[i * classes.dim(0) + static_cast<size_t>(labels[i])] = -margin_now;
   const train::Tensor logits = train::Scale(tape, train::Add(tape, cosines, margin), kScale);
   const train::Tensor loss = train::SoftmaxCrossEntropy(tape, logits, labels);
   tape.Backward(loss);
@@ -91,38 +90,86 @@ Result<double> Step(const Embedding& embedding, const train::Tensor& classes,
   return static_cast<double>(loss.item());
 }
 
-// Of a few, the clustering with the least diarization error on held-out sessions, their speech given.
-Status FixClustering(Embedding& embedding, TrainingSessions& sessions, const EmbeddingTraining& o,
-                     ThreadPool& pool, double* error) {
-  struct Held {
-    Voices voices;
-    std::vector<Span> spans;
-    TrainingSession session;
-  };
-  std::vector<Held> held;
+// Sessions whose voices are known, with the speaker of each window; -1 where nobody speaks most of its middle.
+struct Held {
+  TrainingSession session;
+  std::vector<Span> spans;
+  Voices voices;
+  std::vector<int32_t> speakers;
+};
+
+Result<std::vector<Held>> HeldOf(const Embedding& embedding, TrainingSessions& sessions,
+                                 uint32_t count, ThreadPool& pool) {
   constexpr uint32_t kFirst = 3000000000U;  // far from those trained on
-  for (uint32_t i = 0; i < o.held_out; ++i) {
+  constexpr Micros kMiddle = 600000;
+  const auto numbers = Numbers(sessions.corpus());
+  std::vector<Held> held;
+  for (uint32_t i = 0; i < count; ++i) {
     Held h;
     WRING_ASSIGN(h.session, sessions.Make(kFirst + i));
     h.spans = Speech(h.session.labels);
     h.voices = VoicesOf(embedding, h.session.samples, h.spans, pool);
     h.session.samples.clear();
+    for (const Micros centre : h.voices.centres)
+      h.speakers.push_back(
+          Speaking(h.session.labels, numbers, {centre - kMiddle / 2, centre + kMiddle / 2}));
     held.push_back(std::move(h));
   }
-  *error = 1e9;
-  for (int i = 0; i < 7 * 3 * 7; ++i) {
-    const Clustering c{0.1 * (i / 21), i % 7 == 6 ? 2 : 0.3 + 0.1 * (i % 7), 0.04 * (i / 7 % 3)};
-    DiarizationScore sum;
-    for (const Held& h : held) {
-      const Recording found{h.session.labels.name, SegmentsByVoice(h.voices, h.spans, c, {})};
-      ScoreOptions all;
-      all.uem = {{{0, h.session.length}}};
-      WRING_ASSIGN(const DiarizationScore one, ScoreDiarization(h.session.labels, found, all));
-      sum += one;
+  return held;
+}
+
+// Each session's speakers are groups of their own: voice and room together.
+void AddGroups(const std::vector<Held>& held, std::vector<float>* rows,
+               std::vector<int32_t>* groups) {
+  for (const Held& h : held) {
+    std::map<int32_t, int32_t> numbers;
+    const int32_t first =
+        groups->empty() ? 0 : *std::max_element(groups->begin(), groups->end()) + 1;
+    for (size_t w = 0; w < h.speakers.size(); ++w) {
+      if (h.speakers[w] < 0) continue;
+      const auto number = numbers.emplace(h.speakers[w], static_cast<int32_t>(numbers.size()));
+      groups->push_back(first + number.first->second);
+      const auto row = h.voices.rows.begin() + static_cast<ptrdiff_t>(w * kVoiceSize);
+      rows->insert(rows->end(), row, row + static_cast<ptrdiff_t>(kVoiceSize));
     }
-    if (sum.rate() < *error) {
+  }
+}
+
+// The voice space from sessions of both kinds; of a few, the model of speakers with the least diarization error on
+// sessions of others, their speech given.
+Status FixSpeakers(Embedding& embedding, TrainingSessions& sessions, TrainingSessions& check,
+                   const EmbeddingTraining& o, ThreadPool& pool, double* error) {
+  std::vector<float> rows;
+  std::vector<int32_t> groups;
+  WRING_ASSIGN(const std::vector<Held> trained, HeldOf(embedding, sessions, 2 * o.held_out, pool));
+  WRING_ASSIGN(const std::vector<Held> held, HeldOf(embedding, check, o.held_out, pool));
+  AddGroups(trained, &rows, &groups);
+  AddGroups(held, &rows, &groups);
+  const VoiceSpace space = FitVoiceSpace(rows, groups);
+  embedding.set_space(space);
+  *error = 1e9;
+  for (const double evidence : {0.1, 0.15, 0.2, 0.25, 0.3}) {
+    for (const double prior : {2., 3., 4., 6., 9.}) {
+      const SpeakerHmm hmm{evidence, prior};
+      std::vector<std::optional<Result<DiarizationScore>>> scores(held.size());
+      pool.ParallelFor(held.size(), 1, [&](size_t begin, size_t end, size_t) {
+        for (size_t i = begin; i < end; ++i) {
+          const Held& h = held[i];
+          const Recording found{h.session.labels.name,
+                                SegmentsByVoice(h.voices, h.spans, space, hmm, {})};
+          ScoreOptions all;
+          all.uem = {{{0, h.session.length}}};
+          scores[i] = ScoreDiarization(h.session.labels, found, all);
+        }
+      });
+      DiarizationScore sum;
+      for (const auto& s : scores) {
+        WRING_TRY(*s);
+        sum += **s;
+      }
+      if (sum.rate() >= *error) continue;
       *error = sum.rate();
-      embedding.clustering = c;
+      embedding.hmm = hmm;
     }
   }
   return {};
@@ -161,15 +208,17 @@ Result<EmbeddingResult> TrainEmbedding(TrainingSessions& sessions, TrainingSessi
       for (Cut& c : **m) cuts.push_back(std::move(c));
     }
     if (cuts.size() < 2) continue;
-    WRING_ASSIGN(const double loss,
-                 Step(*result.embedding, centres, cuts, length, adam, schedule.Rate(step), pool));
+    WRING_ASSIGN(const double loss, Step(*result.embedding, centres, cuts, length,
+                                         kMargin * std::min(1.0F, 3.0F * static_cast<float>(step) /
+                                                                      static_cast<float>(o.steps)),
+                                         adam, schedule.Rate(step), pool));
     WRING_TRY(classes_adam.Step(pool, schedule.Rate(step)));
     recent = step == 0 ? loss : 0.98 * recent + 0.02 * loss;
     if (step + last >= o.steps) result.loss += loss / last;
     if (progress != nullptr)
       progress->Report(fmt::format("training, loss {:.3f}", recent), step + 1, o.steps);
   }
-  WRING_TRY(FixClustering(*result.embedding, check, o, pool, &result.error));
+  WRING_TRY(FixSpeakers(*result.embedding, sessions, check, o, pool, &result.error));
   return result;
 }
 
