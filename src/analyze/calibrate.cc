@@ -46,6 +46,15 @@ std::vector<TimedOp> OfLayers(const std::vector<TimedOp>& timed) {
   return all;
 }
 
+void Fit(const std::array<std::vector<Measured>, kUnits>& measured, Hardware* h) {
+  size_t count = 0;
+  for (size_t u = 0; u < kUnits; ++u) {
+    h->constants[u] = FitConstants(measured[u]);
+    count += measured[u].size();
+  }
+  h->fitted = fmt::format("{} ops of this engine here, random weights", count);
+}
+
 }  // namespace
 
 Result<Hardware> Calibrate(uint32_t threads, Progress* progress) {
@@ -83,11 +92,26 @@ Result<Hardware> Calibrate(uint32_t threads, Progress* progress) {
       if (progress != nullptr) progress->Report("timing ops", ++done, all);
     }
   }
-  for (size_t u = 0; u < kUnits; ++u) h.constants[u] = FitConstants(measured[u]);
-  h.fitted = fmt::format(
-      "{} ops of this engine here, random weights",
-      measured[0].size() + measured[1].size() + measured[2].size() + measured[3].size());
+  Fit(measured, &h);
   return h;
+}
+
+Hardware FitGpu(Hardware gpu, const std::vector<TimedOp>& timed) {
+  double rate = 0;
+  for (const TimedOp& t : timed) {
+    if (t.op.unit == Unit::kPlainMatrix) rate = std::max(rate, t.op.cost.flops / t.seconds);
+  }
+  gpu.peaks["f16"] = rate;
+  std::array<std::vector<Measured>, kUnits> measured;
+  for (const TimedOp& t : timed) {
+    if (IsProduct(t.op.unit) && t.op.layers * t.op.cost.weights < kHeldByCaches) continue;
+    Measured m;
+    static_cast<Load&>(m) = LoadOf(t.op, gpu);
+    m.seconds = t.seconds;
+    measured[static_cast<size_t>(t.op.unit)].push_back(m);
+  }
+  Fit(measured, &gpu);
+  return gpu;
 }
 
 }  // namespace wring::analyze

@@ -92,6 +92,17 @@ struct CostOptions {
   double centroids = 0;
   // Adapters of this rank on every product of a layer; how many distinct ones the step holds. 0: none.
   uint32_t lora_rank = 0, lora_adapters = 0;
+
+  // As this engine computes: float32 activations on a processor; float16 and tiles of 128 queries on a GPU.
+  static CostOptions On(bool gpu) {
+    CostOptions o;
+    if (gpu) {
+      o.activation_bytes = 2;
+      o.attention_tile = 128;
+      o.gpu = true;
+    }
+    return o;
+  }
 };
 
 // Every op in order, on its own.

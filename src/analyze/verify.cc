@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "analyze/gpu_merge.h"
 #include "engine/team.h"
 #include "kv/sequence_kv.h"
 #include "plot/svg.h"
@@ -14,15 +15,16 @@ namespace {
 // The step, and the cache that it needs.
 class Setting {
  public:
-  Result<std::unique_ptr<Executor>> Make(Model& model, const Workload& work, CodecId codec) {
-    WRING_ASSIGN(layout_, CacheLayout(model.spec, codec));
+  Result<std::unique_ptr<Executor>> Make(const Timing& timing, const Workload& work,
+                                         CodecId codec) {
+    WRING_ASSIGN(layout_, CacheLayout(timing.spec, codec));
     uint64_t bytes = 0;
     uint32_t positions = 1;
     for (const SequenceWork& s : work.sequences) {
       bytes += layout_.pool_bytes(s.cached + s.rows);
       positions = std::max(positions, s.cached + s.rows);
     }
-    WRING_ASSIGN(pool_, PagePool::Create(HostDevice(), bytes));
+    WRING_ASSIGN(pool_, PagePool::Create(timing.device, bytes));
     int32_t slot = 0;
     for (uint32_t i = 0; i < work.sequences.size(); ++i) {
       const SequenceWork& s = work.sequences[i];
@@ -32,7 +34,7 @@ class Setting {
         StepRow row;
         row.sequence = i;
         row.position = s.cached + r;
-        row.token = static_cast<int32_t>((row.position * 7919 + i * 104729) % model.spec.vocab);
+        row.token = static_cast<int32_t>((row.position * 7919 + i * 104729) % timing.spec.vocab);
         if (r + s.logits >= s.rows) row.sampling_slot = slot++;
         step_.rows.push_back(row);
       }
@@ -40,7 +42,7 @@ class Setting {
     ExecutorOptions options;
     options.max_rows = static_cast<uint32_t>(step_.rows.size());
     options.positions = positions;
-    return MakeExecutor(model, KvLayouts(layout_), *pool_, options);
+    return timing.make(KvLayouts(layout_), *pool_, options);
   }
   const Step& step() const { return step_; }
 
@@ -59,28 +61,54 @@ std::string_view UnitName(Unit unit) {
 
 }  // namespace
 
+Result<std::vector<TimedOp>> TimeOps(const Timing& timing, const Workload& work,
+                                     const CostOptions& options, int repeat) {
+  Setting setting;
+  WRING_ASSIGN(
+      const auto executor,
+      setting.Make(timing, work, options.codec != nullptr ? options.codec->id : CodecId::kF16));
+  WRING_ASSIGN(const auto times, executor->TimeOps(setting.step(), repeat));
+  std::vector<TimedOp> timed;
+  if (options.gpu) {
+    for (const OpCost& op : Price(timing.spec, timing.matrices, work, options)) {
+      double seconds = 0;
+      uint32_t count = 0;
+      for (const Executor::OpTime& t : times) {
+        if (PricedName(t.name) != op.name) continue;
+        seconds += t.count * t.seconds;
+        count += t.count;
+      }
+      if (count > 0) timed.push_back({op, seconds / count});
+    }
+    return timed;
+  }
+  std::vector<OpCost> ops = PriceEach(timing.spec, timing.matrices, work, options);
+  if (ops.size() != times.size()) {
+    return Error(Code::kUnsupported,
+                 "a model is computed in several parts, whose ops cannot be told apart");
+  }
+  for (size_t i = 0; i < ops.size(); ++i)
+    timed.push_back({std::move(ops[i]), times[i].seconds, times[i].touched});
+  return timed;
+}
+
 Result<std::vector<TimedOp>> TimeOps(Model& model, const Workload& work, const CostOptions& options,
                                      int repeat) {
   std::vector<const WeightFormat*> formats;
   const std::vector<WeightDecl> decls = WeightsOf(model.spec, ConfigView::Naming::kHuggingFace);
   formats.reserve(decls.size());
-  for (const WeightDecl& d : decls)
-    formats.push_back(IsMatrix(d.ref.role) ? model.weights->matrix(d.ref).format : nullptr);
-  const Matrices matrices(model.spec, decls, formats, false);
-  Setting setting;
-  WRING_ASSIGN(
-      const auto executor,
-      setting.Make(model, work, options.codec != nullptr ? options.codec->id : CodecId::kF16));
-  WRING_ASSIGN(const auto times, executor->TimeOps(setting.step(), repeat));
-  std::vector<OpCost> ops = PriceEach(model.spec, matrices, work, options);
-  if (ops.size() != times.size()) {
-    return Error(Code::kUnsupported,
-                 "{} is computed in several parts, whose ops cannot be told apart", model.name);
+  for (const WeightDecl& d : decls) {
+    const bool matrix = IsMatrix(d.ref.role);
+    formats.push_back(!matrix       ? nullptr
+                      : options.gpu ? &Format(model.weights->fragments(d.ref).format)
+                                    : model.weights->matrix(d.ref).format);
   }
-  std::vector<TimedOp> timed;
-  for (size_t i = 0; i < ops.size(); ++i)
-    timed.push_back({std::move(ops[i]), times[i].seconds, times[i].touched});
-  return timed;
+  const Matrices matrices(model.spec, decls, formats, options.gpu);
+  const Timing timing = {model.spec, matrices, model.weights->device(),
+                         [&](const KvLayouts& layouts, PagePool& pool, const ExecutorOptions& o) {
+                           return MakeExecutor(model, layouts, pool, o);
+                         }};
+  return TimeOps(timing, work, options, repeat);
 }
 
 void Compare(const Workload& work, const std::vector<TimedOp>& timed, const Hardware& hardware,
@@ -102,10 +130,10 @@ void Compare(const Workload& work, const std::vector<TimedOp>& timed, const Hard
       at = v->ops.end() - 1;
     }
     for (Compared* c : {&*at, &all}) {
-      ++c->layers;
+      c->layers += t.op.layers;
       c->predicted += p.seconds;
       c->roofline += p.roofline;
-      c->measured += t.seconds;
+      c->measured += t.op.layers * t.seconds;
     }
   }
   v->phases.push_back(std::move(all));

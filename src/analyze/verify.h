@@ -1,6 +1,8 @@
 // Predicted beside measured: the engine runs a step, each of its ops is timed, and the same ops are priced.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -9,14 +11,27 @@
 
 namespace wring::analyze {
 
-// One op of a step and what it took.
+// One op of a step and what it took in one of its layers.
 struct TimedOp {
   OpCost op;
   double seconds = 0;
   touched::Bytes touched{};  // in a build that counts them
 };
 
-// Runs the step that `work` is on the model, which the processor computes; medians of `repeat` runs after a first one.
+// What is timed: weights that lie on a device, and what makes the executor over them.
+struct Timing {
+  const ModelSpec& spec;
+  const Matrices& matrices;
+  Device& device;
+  std::function<Result<std::unique_ptr<Executor>>(const KvLayouts&, PagePool&,
+                                                  const ExecutorOptions&)>
+      make;
+};
+
+// Runs the step that `work` is; medians of `repeat` runs after a first one. On a processor every op by itself; on a GPU its
+// launches, those that are alike in all layers as one, without those that no price is of.
+Result<std::vector<TimedOp>> TimeOps(const Timing& timing, const Workload& work,
+                                     const CostOptions& options, int repeat);
 Result<std::vector<TimedOp>> TimeOps(Model& model, const Workload& work, const CostOptions& options,
                                      int repeat);
 
@@ -49,5 +64,13 @@ std::string VerificationText(const Verification& v);
 // This machine with constants fitted on the engine's own ops over random weights: some formats, 1 to 512 rows, attention at
 // several depths. Takes about a minute. kLimit where there is no memory for it.
 Result<Hardware> Calibrate(uint32_t threads, Progress* progress);
+
+// A GPU times an op alone, over all layers again and again: products of weights in fewer bytes come from its second-level
+// cache, as they do in no step.
+inline constexpr double kHeldByCaches = 60e6;
+
+// A GPU of which only name, memory and copy bandwidth are known yet: its rate of float16 products is that of the fastest one,
+// its constants are fitted.
+Hardware FitGpu(Hardware gpu, const std::vector<TimedOp>& timed);
 
 }  // namespace wring::analyze

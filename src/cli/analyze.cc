@@ -7,6 +7,7 @@
 #include "analyze/trends.h"
 #include "analyze/verify.h"
 #include "base/atomic_file.h"
+#include "cli/gpu_calibrate.h"
 #include "cli/models.h"
 #include "cli/options.h"
 #include "cli/output.h"
@@ -21,15 +22,18 @@ using analyze::Report;
 using analyze::Workload;
 
 Result<analyze::Hardware> HardwareOf(const Arguments& a) {
-  if (a.Has("--on")) return analyze::FindHardware(a.Text("--on"));
-  const std::string known = CalibrationFile(ThreadsOf(a.Integer("--threads"))).string();
-  std::error_code ignored;
-  if (std::filesystem::exists(known, ignored)) {
-    auto hardware = analyze::FindHardware(known);
-    if (hardware.ok()) return hardware;  // else it is measured anew
+  WRING_ASSIGN(const Device* const gpu, GpuOf(a));
+  if (a.Has("--on")) {
+    if (gpu != nullptr)
+      return Error(Code::kInvalid, "--device is of this machine: leave it or --on out");
+    return analyze::FindHardware(a.Text("--on"));
   }
+  if (gpu != nullptr) return Calibrated(*gpu);
+  const uint32_t threads = ThreadsOf(a.Integer("--threads"));
+  auto known = Calibrated(threads);
+  if (known.ok()) return known;  // else it is measured now
   Bar bar;
-  return analyze::MeasureThisMachine(ThreadsOf(a.Integer("--threads")), &bar);
+  return analyze::MeasureThisMachine(threads, &bar);
 }
 
 // The phases that --phase asks for, each with every batch and context.
@@ -76,10 +80,8 @@ Result<Report> ReportOf(const Arguments& a) {
   const analyze::Matrices matrices(spec, decls, m.formats, gpu);
 
   analyze::ReportOptions options;
-  options.cost.activation_bytes = gpu ? 2 : 4;
-  options.cost.gpu = gpu;
+  options.cost = analyze::CostOptions::On(gpu);
   options.cost.codec = CodecByName(a.Text("--kv"));
-  if (gpu) options.cost.attention_tile = 128;
   options.cost.budget = static_cast<uint32_t>(a.Integer("--budget"));
   options.cost.centroids = a.Number("--centroids");
   options.cost.lora_rank = static_cast<uint32_t>(a.Integer("--lora-rank"));
@@ -103,52 +105,66 @@ Status Written(const std::string& file, const std::string& text) {
   return file.empty() ? Status() : WriteFileAtomically(file, text);
 }
 
+std::string ConstantsText(const analyze::Hardware& hardware, bool gpu) {
+  constexpr const char* kNames[] = {"packed products", "plain products", "attention", "other ops"};
+  constexpr const char* kBeside[] = {"an element of the input", "an element of the input",
+                                     "a query and block of keys", "beside"};
+  std::string text;
+  for (size_t u = 0; u < analyze::kUnits; ++u) {
+    const analyze::Constants& c = hardware.constants[u];
+    text += fmt::format(
+        "  {:<16} {:>4.0f} % of the arithmetic, {:>4.0f} % of the bandwidth, {:.1f} us an op",
+        kNames[u], 100 * c.compute, 100 * c.memory, 1e6 * c.start);
+    if (!gpu) text += fmt::format(", {:.2f} ns {}", 1e9 * c.beside, kBeside[u]);
+    if (IsProduct(static_cast<analyze::Unit>(u)) && !gpu)
+      text += fmt::format(", {:.0f} and {:.0f} ps a weight to unpack and to expand",
+                          1e12 * c.unpack, 1e12 * c.expand);
+    text += "\n";
+  }
+  return text;
+}
+
 Status Calibrate(const Arguments& a) {
-  const std::filesystem::path file = CalibrationFile(ThreadsOf(a.Integer("--threads")));
+  WRING_ASSIGN(Device* const gpu, GpuOf(a));
+  const uint32_t threads = ThreadsOf(a.Integer("--threads"));
+  const std::filesystem::path file =
+      gpu != nullptr ? CalibrationFile(*gpu) : CalibrationFile(threads);
   Bar bar;
-  WRING_ASSIGN(const analyze::Hardware hardware,
-               analyze::Calibrate(ThreadsOf(a.Integer("--threads")), &bar));
-  WRING_ASSIGN(const analyze::Levels levels,
-               analyze::MeasureLevels(ThreadsOf(a.Integer("--threads")), &bar));
+  analyze::Hardware hardware;
+  std::string rates, levels;
+  if (gpu != nullptr) {
+    WRING_ASSIGN(hardware, CalibrateGpu(*gpu, &bar));
+    rates = fmt::format("{:.0f} TFLOP/s float16", hardware.Peak({"f16"}) / 1e12);
+  } else {
+    WRING_ASSIGN(hardware, analyze::Calibrate(threads, &bar));
+    WRING_ASSIGN(const analyze::Levels measured, analyze::MeasureLevels(threads, &bar));
+    levels = analyze::LevelsText(measured);
+    rates = fmt::format("{:.0f} GFLOP/s float32, {:.0f} GOP/s int8", hardware.Peak({"f32"}) / 1e9,
+                        hardware.Peak({"int8"}) / 1e9);
+  }
   bar.Clear();
   std::error_code ignored;  // the write says it
   std::filesystem::create_directories(file.parent_path(), ignored);
   WRING_TRY(WriteFileAtomically(file.string(), analyze::HardwareJson(hardware)));
-  std::string text =
-      fmt::format("{}: {:.1f} GB/s, {:.0f} GFLOP/s float32, {:.0f} GOP/s int8; fitted on {}\n",
-                  hardware.title, hardware.bandwidth / 1e9, hardware.Peak({"f32"}) / 1e9,
-                  hardware.Peak({"int8"}) / 1e9, hardware.fitted);
-  constexpr const char* kNames[] = {"packed products", "plain products", "attention", "other ops"};
-  constexpr const char* kBeside[] = {"an element of the input", "an element of the input",
-                                     "a query and block of keys", "beside"};
-  for (size_t u = 0; u < analyze::kUnits; ++u) {
-    const analyze::Constants& c = hardware.constants[u];
-    text += fmt::format(
-        "  {:<16} {:>4.0f} % of the arithmetic, {:>4.0f} % of the bandwidth, {:.1f} us an op, "
-        "{:.2f} "
-        "ns {}{}\n",
-        kNames[u], 100 * c.compute, 100 * c.memory, 1e6 * c.start, 1e9 * c.beside, kBeside[u],
-        IsProduct(static_cast<analyze::Unit>(u))
-            ? fmt::format(", {:.0f} and {:.0f} ps a weight to unpack and to expand",
-                          1e12 * c.unpack, 1e12 * c.expand)
-            : "");
-  }
-  text += analyze::LevelsText(levels);
-  return Print(text + fmt::format("kept in {}\n", file.string()));
+  return Print(fmt::format("{}: {:.1f} GB/s, {}; fitted on {}\n", hardware.title,
+                           hardware.bandwidth / 1e9, rates, hardware.fitted) +
+               ConstantsText(hardware, gpu != nullptr) + levels +
+               fmt::format("kept in {}\n", file.string()));
 }
 
 // Runs the model's own steps beside their prediction.
 Status Verify(const Arguments& a) {
   WRING_ASSIGN(const std::string path, FindModel(a.Text("MODEL")));
-  const uint32_t threads = ThreadsOf(a.Integer("--threads"));
-  if (!IsCalibrated(threads)) return NotCalibrated(threads);
-  WRING_ASSIGN(analyze::Hardware hardware, HardwareOf(a));
+  WRING_ASSIGN(Device* const gpu, GpuOf(a));
   ModelOptions options;
+  options.device = gpu;
   options.threads = ThreadsOf(a.Integer("--threads"));
+  WRING_ASSIGN(const analyze::Hardware hardware,
+               gpu != nullptr ? Calibrated(*gpu) : Calibrated(options.threads));
   options.need_text = false;
   Bar bar;
   WRING_ASSIGN(const auto model, Model::Open(path, options, &bar));
-  analyze::CostOptions cost;
+  analyze::CostOptions cost = analyze::CostOptions::On(gpu != nullptr);
   cost.codec = CodecByName(a.Text("--kv"));
   WRING_ASSIGN(const auto phases, PhasesOf(a, model->spec));
   for (const Workload& work : phases) {
@@ -159,20 +175,26 @@ Status Verify(const Arguments& a) {
                    work.name, model->spec.context, model->name);
     }
   }
-  WRING_ASSIGN(const auto meter, analyze::SpeedMeter::Create(*model->threads, &bar));
+  std::optional<analyze::SpeedMeter> meter;  // of a processor, which others may share
+  if (gpu == nullptr) {
+    WRING_ASSIGN(meter, analyze::SpeedMeter::Create(*model->threads, &bar));
+  }
   analyze::Verification verification;
   uint64_t done = 0;
   for (const Workload& work : phases) {
     bar.Report("timing ops", done++, phases.size());
-    const analyze::Speed before = meter.Now(*model->threads);
+    analyze::Speed before;
+    if (meter) before = meter->Now(*model->threads);
     WRING_ASSIGN(const auto timed,
                  analyze::TimeOps(*model, work, cost, static_cast<int>(a.Integer("--repeat"))));
-    const analyze::Speed after = meter.Now(*model->threads);
-    analyze::Compare(work, timed, analyze::Between(hardware, before, after), &verification);
+    analyze::Compare(
+        work, timed,
+        meter ? analyze::Between(hardware, before, meter->Now(*model->threads)) : hardware,
+        &verification);
   }
   bar.Clear();
   return Print(fmt::format("{} on {}\n", model->name, hardware.title) +
-               "how fast the machine is was measured beside each step\n" +
+               (meter ? "how fast the machine is was measured beside each step\n" : "") +
                analyze::VerificationText(verification));
 }
 

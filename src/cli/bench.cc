@@ -38,7 +38,7 @@ Status BenchOpened(Bencher& b, Model& model) {
   options.depths = b.arguments.Integers("--depth");
   options.repeat = b.repeat();
   options.session.exact = b.arguments.Has("--exact");
-  options.session.kv_codec = CodecByName(b.arguments.Text("--kv"))->id;
+  WRING_ASSIGN(options.session.kv_codec, CacheOf(b.arguments));
   b.report.model = model.name;
   b.report.formats = model.weights->FormatSummary();
   b.report.weight_bytes = model.weights->bytes_per_token();

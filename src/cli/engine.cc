@@ -91,7 +91,8 @@ Result<Engine> Engine::Open(const Arguments& a) {
   session.struct_size = sizeof(session);
   session.context = static_cast<uint32_t>(a.Integer("--context"));
   session.exact = a.Has("--exact") ? 1 : 0;
-  const std::string kv = a.Text("--kv");
+  WRING_ASSIGN(const CodecId codec, CacheOf(a));
+  const std::string kv(Codec(codec).name);
   session.kv_codec = kv.c_str();
   engine.session_.reset(wring_session_open(engine.model_.get(), &session));
   if (engine.session_ == nullptr) return LastError(Code::kInvalid);

@@ -83,7 +83,8 @@ CommandRow AnalyzeCommand() {
       "Operations, bytes and time of each op of a step, what binds it, and where that changes; no "
       "weight is read. "
       "`wring analyze trends` fits how fast arithmetic, memory and models grew (Gholami et al. "
-      "2024); `wring analyze calibrate` measures this machine and keeps what it finds. A machine "
+      "2024); `wring analyze calibrate` measures this machine (or its GPU, with --device cuda) and "
+      "keeps what it finds. A machine "
       "of your own "
       "is a JSON object: {\"name\": \"mine\", \"memory_gb\": 64, \"bandwidth_gb_s\": 80, "
       "\"tflops\": {\"f32\": 1.5, "
@@ -96,6 +97,9 @@ CommandRow AnalyzeCommand() {
        {"--on", "MACHINE", Kind::kText, "", 0, 0, "",
         "a machine by name, as h100, rtx-4090 or epyc-9654 (another name lists all), or a JSON "
         "file; by default this machine, measured"},
+       {"--device", "NAME", Kind::kText, "cpu", 0, 0, "",
+        "what of this machine computes: cpu, or an NVIDIA GPU as cuda or cuda:N, which must be "
+        "calibrated"},
        {"--threads", "N", Kind::kInteger, "0", 0, 1024, "",
         "of this machine; 0: every processor of the process"},
        {"--verify", "", Kind::kFlag, "", 0, 0, "",

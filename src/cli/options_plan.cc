@@ -42,6 +42,8 @@ CommandRow PlanCommand() {
        {"--kv", "TYPE", Kind::kTexts, "", 0, 0, "", "look at this cache format; repeatable"},
        {"--sequences", "N", Kind::kIntegers, "", 1, 4096, "", "look at these; a list"},
        {"--rows", "N", Kind::kIntegers, "", 1, 8192, "", "look at these; a list"},
+       {"--device", "NAME", Kind::kText, "cpu", 0, 0, "",
+        "what of this machine computes: cpu, or an NVIDIA GPU as cuda or cuda:N"},
        {"--threads", "N", Kind::kIntegers, "0", 0, 1024, "",
         "look at these; a list; 0: every processor of the process"},
        {"--replays", "N", Kind::kInteger, "16", 1, 4096, "", "choices that are replayed"},

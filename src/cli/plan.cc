@@ -95,18 +95,22 @@ Result<planner::Grid> GridOf(const Arguments& a, const planner::Pricing& pricing
   return g;
 }
 
-// This machine with each number of threads, as it is now; or the one that --on names.
-Result<std::vector<analyze::Hardware>> MachinesOf(const Arguments& a, Progress* progress) {
+// This machine with each number of threads, as it is now; or its GPU; or the one that --on names.
+Result<std::vector<analyze::Hardware>> MachinesOf(const Arguments& a, const Device* gpu,
+                                                  Progress* progress) {
   std::vector<analyze::Hardware> machines;
   if (a.Has("--on")) {
     WRING_ASSIGN(machines.emplace_back(), analyze::FindHardware(a.Text("--on")));
     return machines;
   }
+  if (gpu != nullptr) {
+    WRING_ASSIGN(machines.emplace_back(), Calibrated(*gpu));
+    return machines;
+  }
   std::vector<uint32_t> threads = a.Integers("--threads");
   for (uint32_t& t : threads) {
     t = ThreadsOf(t);
-    if (!IsCalibrated(t)) return NotCalibrated(t);
-    WRING_ASSIGN(analyze::Hardware h, analyze::FindHardware(CalibrationFile(t).string()));
+    WRING_ASSIGN(const analyze::Hardware h, Calibrated(t));
     ThreadPool pool(t);
     WRING_ASSIGN(const auto meter, analyze::SpeedMeter::Create(pool, progress));
     const analyze::Speed now = meter.Now(pool);
@@ -142,8 +146,13 @@ Status Plan(const Arguments& a) {
   WRING_TRY(CheckWritable(a.Text("--json")));
   if (a.Has("MODEL") == a.Has("--shape"))
     return Error(Code::kInvalid, "plan needs one of MODEL and --shape: see wring plan --help");
-  if (a.Has("--on") && a.Has("--threads"))
-    return Error(Code::kInvalid, "--threads is of this machine: leave it or --on out");
+  WRING_ASSIGN(Device* const gpu, GpuOf(a));
+  if (a.Has("--on") && (a.Has("--threads") || gpu != nullptr))
+    return Error(Code::kInvalid,
+                 "--threads and --device are of this machine: leave them or --on out");
+  if (gpu != nullptr && a.Has("--threads"))
+    return Error(Code::kInvalid, "--threads is of the processor: leave it or --device {} out",
+                 a.Text("--device"));
   WRING_ASSIGN(const analyze::Subject subject, SubjectOf(a, ""));
   if (!subject.spec.causal) {
     return Error(Code::kUnsupported, "{} is an encoder, which answers no prompts: plan a decoder",
@@ -155,7 +164,7 @@ Status Plan(const Arguments& a) {
     WRING_ASSIGN(options.trace, TraceOf(a, &options.goal, subject.spec.context));
   }
   Bar bar;
-  WRING_ASSIGN(const auto machines, MachinesOf(a, &bar));
+  WRING_ASSIGN(const auto machines, MachinesOf(a, gpu, &bar));
   std::vector<planner::Pricing> pricings;
   pricings.reserve(machines.size());
   for (const analyze::Hardware& h : machines) pricings.emplace_back(subject, h);
@@ -167,7 +176,7 @@ Status Plan(const Arguments& a) {
   if (a.Has("MODEL")) {
     WRING_ASSIGN(path, FindModel(a.Text("MODEL")));
   }
-  planner::Trials trials(path, subject, &bar);
+  planner::Trials trials(path, subject, gpu, &bar);
   CancelToken cancel;
   const Interrupt interrupt(&cancel);
   auto plan =

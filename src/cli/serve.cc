@@ -82,7 +82,7 @@ Result<server::BackendOptions> BackendFrom(const Arguments& a) {
   o.engine.context = static_cast<uint32_t>(a.Integer("--context"));
   o.engine.pool_bytes = static_cast<uint64_t>(a.Integer("--pool")) << 20;
   o.loading.pool_bytes = o.engine.pool_bytes;
-  o.engine.codec = CodecByName(a.Text("--kv"))->id;
+  WRING_ASSIGN(o.engine.codec, CacheOf(a));
   o.engine.exact = a.Has("--exact");
   o.engine.invariant = a.Has("--invariant");
   o.engine.rows = static_cast<uint32_t>(a.Integer("--rows"));

@@ -46,6 +46,16 @@ Result<ModelOptions> LoadingOf(const Arguments& arguments) {
   return options;
 }
 
+Result<CodecId> CacheOf(const Arguments& arguments) {
+  const CodecId codec = CodecByName(arguments.Text("--kv"))->id;
+  if (!arguments.Has("--exact")) return codec;
+  if (arguments.Has("--kv") && codec != CodecId::kF32) {
+    return Error(Code::kInvalid, "--exact keeps keys and values as float32: leave --kv {} out",
+                 arguments.Text("--kv"));
+  }
+  return CodecId::kF32;
+}
+
 Result<std::unique_ptr<Model>> OpenModel(const Arguments& arguments, bool need_text) {
   WRING_ASSIGN(const std::string path, FindModel(arguments.Text("MODEL")));
   WRING_ASSIGN(ModelOptions options, LoadingOf(arguments));
@@ -57,10 +67,10 @@ Result<std::unique_ptr<Model>> OpenModel(const Arguments& arguments, bool need_t
 
 Result<Loaded> LoadModel(const Arguments& arguments, bool need_text) {
   Loaded loaded;
+  WRING_ASSIGN(loaded.session.kv_codec, CacheOf(arguments));
   WRING_ASSIGN(loaded.model, OpenModel(arguments, need_text));
   loaded.session.exact = arguments.Has("--exact");
   loaded.session.invariant = arguments.Has("--invariant");
-  loaded.session.kv_codec = CodecByName(arguments.Text("--kv"))->id;
   return loaded;
 }
 

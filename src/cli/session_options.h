@@ -21,6 +21,8 @@ uint32_t RanksOf(const Arguments& arguments);
 Result<int32_t> GpuLayersOf(const Arguments& arguments);
 // --device, --gpu-layers, --no-repack, --tp and --invariant; the threads are the command's.
 Result<ModelOptions> LoadingOf(const Arguments& arguments);
+// The cache that --kv asks for; with --exact float32, which another --kv contradicts.
+Result<CodecId> CacheOf(const Arguments& arguments);
 // Opens MODEL as --device, --threads and --no-repack say, with a progress bar.
 Result<std::unique_ptr<Model>> OpenModel(const Arguments& arguments, bool need_text);
 // The same with --exact and --kv.

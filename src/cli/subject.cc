@@ -10,6 +10,7 @@
 #include "cli/models.h"
 #include "engine/outline.h"
 #include "formats/printable.h"
+#include "tensor/devices.h"
 
 namespace wring::cli {
 
@@ -67,23 +68,45 @@ uint32_t ThreadsOf(int64_t asked) {
   return static_cast<uint32_t>(asked != 0 ? asked : static_cast<int64_t>(DefaultThreads()));
 }
 
-std::filesystem::path CalibrationFile(uint32_t threads) {
-  const bench::Machine machine = bench::ThisMachine();
-  std::string name = fmt::format("{}-{}-{}", machine.cpu, machine.isa, threads);
+namespace {
+
+std::filesystem::path MachineFile(std::string name) {
   for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '-';
   return std::filesystem::path(CacheFolder()) / "machines" / (name + ".json");
 }
 
-bool IsCalibrated(uint32_t threads) {
+Result<analyze::Hardware> Kept(const std::filesystem::path& file, const std::string& what,
+                               const std::string& options) {
   std::error_code ignored;
-  return std::filesystem::exists(CalibrationFile(threads), ignored);
+  if (std::filesystem::exists(file, ignored)) return analyze::FindHardware(file.string());
+  return Error(Code::kInvalid,
+               "{} not calibrated: run wring analyze calibrate {} first, which takes a minute",
+               what, options);
 }
 
-Status NotCalibrated(uint32_t threads) {
-  return Error(Code::kInvalid,
-               "this machine is not calibrated with {} threads: run wring analyze calibrate "
-               "--threads {} first, which takes a minute",
-               threads, threads);
+}  // namespace
+
+std::filesystem::path CalibrationFile(uint32_t threads) {
+  const bench::Machine machine = bench::ThisMachine();
+  return MachineFile(fmt::format("{}-{}-{}", machine.cpu, machine.isa, threads));
+}
+
+std::filesystem::path CalibrationFile(const Device& gpu) {
+  return MachineFile(std::string(gpu.name()));
+}
+
+Result<analyze::Hardware> Calibrated(uint32_t threads) {
+  return Kept(CalibrationFile(threads), fmt::format("this machine with {} threads is", threads),
+              fmt::format("--threads {}", threads));
+}
+
+Result<analyze::Hardware> Calibrated(const Device& gpu) {
+  return Kept(CalibrationFile(gpu), fmt::format("{} is", gpu.name()), "--device cuda");
+}
+
+Result<Device*> GpuOf(const Arguments& arguments) {
+  WRING_ASSIGN(Device* const device, FindDevice(arguments.Text("--device")));
+  return device->kind() == DeviceKind::kHost ? nullptr : device;
 }
 
 }  // namespace wring::cli

@@ -6,6 +6,7 @@
 #include "analyze/hardware.h"
 #include "analyze/subject.h"
 #include "cli/arguments.h"
+#include "tensor/buffer.h"
 
 namespace wring::cli {
 
@@ -16,9 +17,13 @@ std::string TypesOf(const analyze::Subject& subject);
 
 // 0: every processor of the process.
 uint32_t ThreadsOf(int64_t asked);
-// What `analyze calibrate` found here with so many threads, whether or not it is there.
+// What `analyze calibrate` found of this machine with so many threads, or of a GPU, whether or not it is there.
 std::filesystem::path CalibrationFile(uint32_t threads);
-bool IsCalibrated(uint32_t threads);
-Status NotCalibrated(uint32_t threads);
+std::filesystem::path CalibrationFile(const Device& gpu);
+// What is kept there; kInvalid with the command that measures it where nothing is.
+Result<analyze::Hardware> Calibrated(uint32_t threads);
+Result<analyze::Hardware> Calibrated(const Device& gpu);
+// The GPU that --device names; null: the processor.
+Result<Device*> GpuOf(const Arguments& arguments);
 
 }  // namespace wring::cli

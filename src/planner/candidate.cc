@@ -39,10 +39,7 @@ const analyze::Matrices& Pricing::MatricesOf(const Choice& choice) const {
 }
 
 std::vector<analyze::OpCost> Pricing::Ops(const Choice& choice, const Workload& work) const {
-  analyze::CostOptions options;
-  options.activation_bytes = gpu_ ? 2 : 4;
-  options.gpu = gpu_;
-  options.attention_tile = gpu_ ? 128 : 0;
+  analyze::CostOptions options = analyze::CostOptions::On(gpu_);
   options.codec = &Codec(choice.kv);
   return analyze::PriceEach(subject_.spec, MatricesOf(choice), work, options);
 }

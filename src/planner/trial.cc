@@ -22,6 +22,8 @@ Status Trials::Open(const Choice& choice) {
   model_.reset();
   ModelOptions options;
   options.threads = choice.threads;
+  options.device = device_;
+  options.reduce = device_ != nullptr;
   options.need_text = false;
   if (choice.weights == nullptr && !path_.empty()) {
     WRING_ASSIGN(model_, Model::Open(path_, options, progress_));

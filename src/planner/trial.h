@@ -14,8 +14,9 @@ namespace wring::planner {
 class Trials {
  public:
   // `path`: of the model as it is; empty: there is none, and weights are random.
-  Trials(std::string path, const Subject& subject, Progress* progress)
-      : path_(std::move(path)), subject_(subject), progress_(progress) {}
+  // `device`: that computes; null: the host.
+  Trials(std::string path, const Subject& subject, Device* device, Progress* progress)
+      : path_(std::move(path)), subject_(subject), device_(device), progress_(progress) {}
 
   // kUnsupported where there are no weights of this format and none can be made up.
   Result<Summary> Run(const Pricing& pricing, const Choice& choice, const Goal& goal,
@@ -26,6 +27,7 @@ class Trials {
 
   std::string path_;
   const Subject& subject_;
+  Device* device_;
   Progress* progress_;
   std::unique_ptr<Model> model_;
   const WeightFormat* weights_ = nullptr;

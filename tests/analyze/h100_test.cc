@@ -7,7 +7,9 @@
 #include <fstream>
 #include <map>
 
+#include "analyze/gpu_merge.h"
 #include "analyze/hardware.h"
+#include "analyze/verify.h"
 #include "bench/random_model.h"
 #include "support/test_data.h"
 
@@ -49,19 +51,13 @@ const OpCost* PriceOf(const Row& row) {
   if (at == steps.end()) {
     const auto shape = bench::ParseShape(row.shape);
     EXPECT_TRUE(shape.ok());
-    CostOptions options;
-    options.activation_bytes = 2;
-    options.gpu = true;
-    options.attention_tile = 128;
     const Workload work =
         row.prompt > 0 ? Prefill(row.batch, row.prompt) : Decode(row.batch, row.depth);
     const Matrices matrices(shape->spec, *shape->format, true);
-    at = steps.emplace(key, Price(shape->spec, matrices, work, options)).first;
+    at = steps.emplace(key, Price(shape->spec, matrices, work, CostOptions::On(true))).first;
   }
-  const std::string_view name =
-      row.op == "rope, append, attend" ? std::string_view("append, attend") : row.op;
   for (const OpCost& op : at->second) {
-    if (op.name == name) return &op;
+    if (op.name == PricedName(row.op)) return &op;
   }
   return nullptr;
 }
@@ -76,9 +72,7 @@ TEST(H100Test, OpsOfShapesThatTheConstantsHaveNotSeenArePredicted) {
                       row.shape.starts_with("smollm2");
     const OpCost* op = PriceOf(row);
     if (seen || op == nullptr) continue;
-    // Timed alone, over all layers again and again, so little comes from the second-level cache, as it does in no step.
-    constexpr double kCached = 60e6;
-    if (IsProduct(op->unit) && op->cost.weights * row.count < kCached) continue;
+    if (IsProduct(op->unit) && op->cost.weights * row.count < kHeldByCaches) continue;
     const Predicted p = Predict(*op, *hardware);
     errors[op->unit].push_back(std::fabs(p.seconds / op->layers / row.seconds - 1));
     roofline[op->unit] += std::fabs(p.roofline / op->layers / row.seconds - 1);
