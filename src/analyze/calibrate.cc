@@ -81,7 +81,7 @@ Result<Hardware> Calibrate(uint32_t threads, Progress* progress) {
       const double pace = now.Peak({"int8"}) / h.Peak({"int8"});
       now.peaks = h.peaks;
       now.bandwidth /= pace;
-      for (const TimedOp& t : OfLayers(timed)) {
+      for (const TimedOp& t : OfLayers(timed.ops)) {
         // So few keys: what is measured is no attention.
         if (t.op.unit == Unit::kAttention && work.sequences[0].cached + work.rows() < 64) continue;
         Measured m;
@@ -104,7 +104,7 @@ Hardware FitGpu(Hardware gpu, const std::vector<TimedOp>& timed) {
   gpu.peaks["f16"] = rate;
   std::array<std::vector<Measured>, kUnits> measured;
   for (const TimedOp& t : timed) {
-    if (IsProduct(t.op.unit) && t.op.layers * t.op.cost.weights < kHeldByCaches) continue;
+    if (HeldByCaches(t.op)) continue;
     Measured m;
     static_cast<Load&>(m) = LoadOf(t.op, gpu);
     m.seconds = t.seconds;

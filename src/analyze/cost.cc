@@ -105,7 +105,7 @@ class Pricer {
     const double rows = Rows(op.parts[0].out);
     c->rows = static_cast<uint64_t>(rows);
     const uint32_t cols = SlotWidth(spec_, op.in);
-    c->beside = rows * cols;
+    if (!o_.gpu) c->beside = rows * cols;
     c->pieces = PreparePieces(c->rows, cols);
     const bool packed = c->unit == Unit::kMatrix;
     const Unpackings unpackings = UnpackingsOf(c->rows, cols, packed);
@@ -132,7 +132,8 @@ class Pricer {
     }
   }
 
-  // How often each weight is unpacked: while it is read, by tiles of few rows, or once for a block of many.
+  // How often each weight is unpacked: while it is read, by tiles of few rows, or once for a block of many. A GPU does so
+  // beside a product of few rows (`expanded`), and beforehand for one of many (`direct`); for up to eight it has the time.
   struct Unpackings {
     double direct = 0, expanded = 0;
   };
@@ -140,8 +141,8 @@ class Pricer {
     const auto blocks = [&](uint64_t block) {
       return static_cast<double>(CeilDiv<uint64_t>(rows, block));
     };
-    constexpr uint64_t kGpuRows = 256;  // by H100's times: tests/analyze/h100_test.cc
-    if (o_.gpu) return {0, packed && rows > cuda::kGemvRows ? blocks(kGpuRows) : 0};
+    if (o_.gpu && (!packed || rows <= cuda::kGemvRows)) return {};
+    if (o_.gpu) return rows > cuda::kWideRows ? Unpackings{1, 0} : Unpackings{0, 1};
     if (rows > (packed ? cpu::kDirectRows : 1)) return {0, blocks(cpu::RowBlock(cols))};
     return {packed ? static_cast<double>(Tiles(rows)) : 0, 0};
   }
@@ -174,6 +175,7 @@ class Pricer {
           c->cost.kv_read += times * ReadBytes(begin, end);
         });
       }
+      if (o_.gpu) continue;
       const uint64_t group = spec_.group();
       uint64_t at = 0;
       ForTiles(s, window, cpu::kAttendTile, [&](uint64_t begin, uint64_t end) {

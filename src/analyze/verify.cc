@@ -1,6 +1,7 @@
 #include "analyze/verify.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <numeric>
 
@@ -53,6 +54,48 @@ class Setting {
   Step step_;
 };
 
+// The median time of a step; a first run prepares.
+Result<double> SecondsOfRun(Executor& executor, const Step& step, int repeat) {
+  uint64_t slots = 0;
+  for (const StepRow& r : step.rows) slots += r.sampling_slot >= 0 ? 1 : 0;
+  WRING_ASSIGN(Buffer logits,
+               executor.logits_memory().Allocate(std::max<uint64_t>(1, slots) *
+                                                 executor.logits_stride() * sizeof(float)));
+  std::vector<double> seconds;
+  for (int i = 0; i <= repeat; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    WRING_TRY(executor.Run(step, logits.as<float>()));
+    if (i > 0)
+      seconds.push_back(
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  const auto middle = seconds.begin() + static_cast<ptrdiff_t>(seconds.size() / 2);
+  std::nth_element(seconds.begin(), middle, seconds.end());
+  return *middle;
+}
+
+// Places in the order, 0 for the least.
+std::vector<double> RanksOf(const std::vector<double>& values) {
+  std::vector<double> ranks(values.size());
+  for (size_t i = 0; i < values.size(); ++i)
+    ranks[i] = static_cast<double>(
+        std::count_if(values.begin(), values.end(), [&](double v) { return v < values[i]; }));
+  return ranks;
+}
+
+double Correlation(const std::vector<double>& x, const std::vector<double>& y) {
+  const auto n = static_cast<double>(x.size());
+  const double mx = std::accumulate(x.begin(), x.end(), 0.0) / n;
+  const double my = std::accumulate(y.begin(), y.end(), 0.0) / n;
+  double xx = 0, xy = 0, yy = 0;
+  for (size_t i = 0; i < x.size(); ++i) {
+    xx += (x[i] - mx) * (x[i] - mx);
+    xy += (x[i] - mx) * (y[i] - my);
+    yy += (y[i] - my) * (y[i] - my);
+  }
+  return xx > 0 && yy > 0 ? xy / std::sqrt(xx * yy) : 1;
+}
+
 std::string_view UnitName(Unit unit) {
   constexpr std::string_view kNames[] = {"products of packed weights", "products of plain weights",
                                          "attention", "other ops"};
@@ -61,14 +104,15 @@ std::string_view UnitName(Unit unit) {
 
 }  // namespace
 
-Result<std::vector<TimedOp>> TimeOps(const Timing& timing, const Workload& work,
-                                     const CostOptions& options, int repeat) {
+Result<TimedStep> TimeOps(const Timing& timing, const Workload& work, const CostOptions& options,
+                          int repeat) {
   Setting setting;
   WRING_ASSIGN(
       const auto executor,
       setting.Make(timing, work, options.codec != nullptr ? options.codec->id : CodecId::kF16));
+  TimedStep timed;
+  WRING_ASSIGN(timed.seconds, SecondsOfRun(*executor, setting.step(), repeat));
   WRING_ASSIGN(const auto times, executor->TimeOps(setting.step(), repeat));
-  std::vector<TimedOp> timed;
   if (options.gpu) {
     for (const OpCost& op : Price(timing.spec, timing.matrices, work, options)) {
       double seconds = 0;
@@ -78,7 +122,7 @@ Result<std::vector<TimedOp>> TimeOps(const Timing& timing, const Workload& work,
         seconds += t.count * t.seconds;
         count += t.count;
       }
-      if (count > 0) timed.push_back({op, seconds / count});
+      if (count > 0) timed.ops.push_back({op, seconds / count});
     }
     return timed;
   }
@@ -88,12 +132,12 @@ Result<std::vector<TimedOp>> TimeOps(const Timing& timing, const Workload& work,
                  "a model is computed in several parts, whose ops cannot be told apart");
   }
   for (size_t i = 0; i < ops.size(); ++i)
-    timed.push_back({std::move(ops[i]), times[i].seconds, times[i].touched});
+    timed.ops.push_back({std::move(ops[i]), times[i].seconds, times[i].touched});
   return timed;
 }
 
-Result<std::vector<TimedOp>> TimeOps(Model& model, const Workload& work, const CostOptions& options,
-                                     int repeat) {
+Result<TimedStep> TimeOps(Model& model, const Workload& work, const CostOptions& options,
+                          int repeat) {
   std::vector<const WeightFormat*> formats;
   const std::vector<WeightDecl> decls = WeightsOf(model.spec, ConfigView::Naming::kHuggingFace);
   formats.reserve(decls.size());
@@ -111,12 +155,13 @@ Result<std::vector<TimedOp>> TimeOps(Model& model, const Workload& work, const C
   return TimeOps(timing, work, options, repeat);
 }
 
-void Compare(const Workload& work, const std::vector<TimedOp>& timed, const Hardware& hardware,
+void Compare(const Workload& work, const TimedStep& timed, const Hardware& hardware,
              Verification* v) {
   const size_t first = v->ops.size();
+  const bool gpu = hardware.Peak({"f16"}) > 0;
   Compared all;
   all.phase = work.name;
-  for (const TimedOp& t : timed) {
+  for (const TimedOp& t : timed.ops) {
     if (t.seconds <= 0) continue;  // an op that the step leaves out
     const Predicted p = Predict(t.op, hardware);
     auto at = std::find_if(v->ops.begin() + static_cast<ptrdiff_t>(first), v->ops.end(),
@@ -126,6 +171,7 @@ void Compare(const Workload& work, const std::vector<TimedOp>& timed, const Hard
       line.phase = work.name;
       line.op = t.op.name;
       line.unit = t.op.unit;
+      line.held = gpu && HeldByCaches(t.op);
       v->ops.push_back(std::move(line));
       at = v->ops.end() - 1;
     }
@@ -133,19 +179,22 @@ void Compare(const Workload& work, const std::vector<TimedOp>& timed, const Hard
       c->layers += t.op.layers;
       c->predicted += p.seconds;
       c->roofline += p.roofline;
-      c->measured += t.op.layers * t.seconds;
     }
+    at->measured += t.op.layers * t.seconds;
   }
+  all.measured = timed.seconds;
   v->phases.push_back(std::move(all));
 }
 
 Agreement AgreementOf(const std::vector<Compared>& lines, const std::vector<Unit>& units) {
   Agreement a;
-  std::vector<double> errors;
+  std::vector<double> errors, predicted, measured;
   double sx = 0, sy = 0, sxx = 0, sxy = 0, syy = 0;
   for (const Compared& c : lines) {
-    if (std::find(units.begin(), units.end(), c.unit) == units.end()) continue;
+    if (c.held || std::find(units.begin(), units.end(), c.unit) == units.end()) continue;
     errors.push_back(std::fabs(c.error()));
+    predicted.push_back(c.predicted);
+    measured.push_back(c.measured);
     a.plain_mape += std::fabs(c.roofline / c.measured - 1);
     const double x = std::log(c.measured);
     const double y = std::log(c.predicted);
@@ -161,6 +210,7 @@ Agreement AgreementOf(const std::vector<Compared>& lines, const std::vector<Unit
   const double xx = sxx - sx * sx / n;
   const double xy = sxy - sx * sy / n;
   const double yy = syy - sy * sy / n;
+  a.rank = Correlation(RanksOf(predicted), RanksOf(measured));
   a.slope = xx > 0 ? xy / xx : 1;
   a.r2 = xx > 0 && yy > 0 ? xy * xy / (xx * yy) : 1;
   a.mape = std::accumulate(errors.begin(), errors.end(), 0.0) / n;
@@ -180,7 +230,7 @@ std::string VerificationText(const Verification& v) {
   std::string text = fmt::format("  {:<28}{:<20}{:>12}{:>12}{:>9}{:>14}\n", "step", "op",
                                  "predicted", "measured", "error", "plain roofline");
   for (const Compared& c : v.ops) {
-    if (c.unit != Unit::kVector) text += line(c);
+    if (c.unit != Unit::kVector && !c.held) text += line(c);
   }
   text += "\n";
   for (const Compared& c : v.phases) text += line(c);
@@ -194,13 +244,16 @@ std::string VerificationText(const Verification& v) {
         UnitName(unit), a.lines, 100 * a.mape, 100 * a.p90, a.slope, a.r2, 100 * a.plain_mape);
   }
   const Agreement steps = AgreementOf(v.phases, {Unit::kVector});
-  text += fmt::format("whole steps: {}, mean error {:.1f} %, worst {:.1f} %\n", steps.lines,
-                      100 * steps.mape,
-                      100 * std::accumulate(v.phases.begin(), v.phases.end(), 0.0,
-                                            [](double most, const Compared& c) {
-                                              return std::max(most, std::fabs(c.error()));
-                                            }));
+  text +=
+      fmt::format("whole steps: {}, mean error {:.1f} %, worst {:.1f} %, rank correlation {:.3f}\n",
+                  steps.lines, 100 * steps.mape,
+                  100 * std::accumulate(v.phases.begin(), v.phases.end(), 0.0,
+                                        [](double most, const Compared& c) {
+                                          return std::max(most, std::fabs(c.error()));
+                                        }),
+                  steps.rank);
   std::vector<Compared> worst = v.ops;
+  std::erase_if(worst, [](const Compared& c) { return c.held; });
   std::sort(worst.begin(), worst.end(), [](const Compared& a, const Compared& b) {
     return std::fabs(std::log(a.predicted / a.measured)) >
            std::fabs(std::log(b.predicted / b.measured));

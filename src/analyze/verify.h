@@ -28,26 +28,39 @@ struct Timing {
       make;
 };
 
+struct TimedStep {
+  std::vector<TimedOp> ops;
+  double seconds = 0;  // of the whole step, run as the engine runs it
+};
+
 // Runs the step that `work` is; medians of `repeat` runs after a first one. On a processor every op by itself; on a GPU its
 // launches, those that are alike in all layers as one, without those that no price is of.
-Result<std::vector<TimedOp>> TimeOps(const Timing& timing, const Workload& work,
-                                     const CostOptions& options, int repeat);
-Result<std::vector<TimedOp>> TimeOps(Model& model, const Workload& work, const CostOptions& options,
-                                     int repeat);
+Result<TimedStep> TimeOps(const Timing& timing, const Workload& work, const CostOptions& options,
+                          int repeat);
+Result<TimedStep> TimeOps(Model& model, const Workload& work, const CostOptions& options,
+                          int repeat);
+
+// A GPU times an op alone, over all layers again and again: products of weights in fewer bytes come from its second-level
+// cache, as they do in no step, so their times say nothing.
+inline bool HeldByCaches(const OpCost& op) {
+  constexpr double kBytes = 60e6;
+  return IsProduct(op.unit) && op.layers * op.cost.weights < kBytes;
+}
 
 // A line of the comparison: one op of one step, all its layers.
 struct Compared {
   std::string phase, op;
   Unit unit = Unit::kVector;
   uint32_t layers = 0;
+  bool held = false;                                 // HeldByCaches()
   double predicted = 0, roofline = 0, measured = 0;  // seconds
   double error() const { return predicted / measured - 1; }
 };
 struct Verification {
   std::vector<Compared> ops;
-  std::vector<Compared> phases;  // all ops of each step
+  std::vector<Compared> phases;  // whole steps
 };
-void Compare(const Workload& work, const std::vector<TimedOp>& timed, const Hardware& hardware,
+void Compare(const Workload& work, const TimedStep& timed, const Hardware& hardware,
              Verification* v);
 
 // Over lines whose ops are of these units: the least-squares line of ln(predicted) on ln(measured), and errors.
@@ -56,6 +69,7 @@ struct Agreement {
   double slope = 0, r2 = 0;
   double mape = 0, p90 = 0;
   double plain_mape = 0;  // of the plain roofline
+  double rank = 0;        // Spearman's correlation of predicted and measured
 };
 Agreement AgreementOf(const std::vector<Compared>& lines, const std::vector<Unit>& units);
 
@@ -64,10 +78,6 @@ std::string VerificationText(const Verification& v);
 // This machine with constants fitted on the engine's own ops over random weights: some formats, 1 to 512 rows, attention at
 // several depths. Takes about a minute. kLimit where there is no memory for it.
 Result<Hardware> Calibrate(uint32_t threads, Progress* progress);
-
-// A GPU times an op alone, over all layers again and again: products of weights in fewer bytes come from its second-level
-// cache, as they do in no step.
-inline constexpr double kHeldByCaches = 60e6;
 
 // A GPU of which only name, memory and copy bandwidth are known yet: its rate of float16 products is that of the fastest one,
 // its constants are fitted.

@@ -168,6 +168,13 @@ Status Verify(const Arguments& a) {
   cost.codec = CodecByName(a.Text("--kv"));
   WRING_ASSIGN(const auto phases, PhasesOf(a, model->spec));
   for (const Workload& work : phases) {
+    constexpr uint64_t kMostRows = 8192;  // of a step, as wring serve --rows
+    if (work.rows() > kMostRows) {
+      return Error(Code::kInvalid,
+                   "{} is a step of {} rows, and the engine computes at most {}: make --batch or "
+                   "--prompt smaller, or choose a --phase",
+                   work.name, work.rows(), kMostRows);
+    }
     for (const analyze::SequenceWork& q : work.sequences) {
       if (q.rows <= model->spec.context && q.cached <= model->spec.context - q.rows) continue;
       return Error(Code::kInvalid,

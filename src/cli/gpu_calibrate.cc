@@ -22,7 +22,9 @@ constexpr const char* kShapes[] = {
 };
 
 std::vector<analyze::Workload> Steps() {
-  std::vector<analyze::Workload> steps = {analyze::Prefill(1, 512), analyze::Prefill(1, 2048)};
+  std::vector<analyze::Workload> steps = {analyze::Chunk(512, 4096, 1, 300)};
+  for (const uint32_t rows : {96U, 256U, 512U, 1024U, 2048U, 4096U})
+    steps.push_back(analyze::Prefill(1, rows));
   for (const uint32_t batch : {1U, 2U, 4U, 8U, 16U, 32U, 64U})
     steps.push_back(analyze::Decode(batch, 512));
   for (const uint32_t batch : {1U, 16U}) steps.push_back(analyze::Decode(batch, 8192));
@@ -59,12 +61,12 @@ Result<analyze::Hardware> CalibrateGpu(Device& device, Progress* progress) {
     };
     const analyze::Timing timing = {shape.spec, matrices, gpu, make};
     for (const analyze::Workload& work : steps) {
-      auto ops = analyze::TimeOps(timing, work, analyze::CostOptions::On(true), 5);
+      auto step = analyze::TimeOps(timing, work, analyze::CostOptions::On(true), 5);
       if (progress != nullptr)
         progress->Report("timing ops", ++done, std::size(kShapes) * steps.size());
-      if (!ops.ok() && ops.status().code() == Code::kLimit) continue;
-      WRING_TRY(ops.status());
-      timed.insert(timed.end(), ops->begin(), ops->end());
+      if (!step.ok() && step.status().code() == Code::kLimit) continue;
+      WRING_TRY(step.status());
+      timed.insert(timed.end(), step->ops.begin(), step->ops.end());
     }
   }
   if (timed.empty())

@@ -31,6 +31,7 @@ Grid WholeGrid(const Pricing& pricing) {
     if (!e.device.starts_with(device) && !(pricing.gpu() && e.device.starts_with("cpu/"))) continue;
     if (e.op == OpKind::kLinear && e.format.has_value()) {
       const WeightFormat& f = Format(*e.format);
+      if (pricing.gpu() && *e.format == FormatId::kF32) continue;  // held as float16
       const bool known = planner::LossOf("weights", f.name()).has_value();
       if (known && pricing.Fits(f) && !Same(pricing, g.weights, f)) g.weights.push_back(&f);
     }

@@ -72,7 +72,7 @@ TEST(H100Test, OpsOfShapesThatTheConstantsHaveNotSeenArePredicted) {
                       row.shape.starts_with("smollm2");
     const OpCost* op = PriceOf(row);
     if (seen || op == nullptr) continue;
-    if (IsProduct(op->unit) && op->cost.weights * row.count < kHeldByCaches) continue;
+    if (HeldByCaches(*op)) continue;
     const Predicted p = Predict(*op, *hardware);
     errors[op->unit].push_back(std::fabs(p.seconds / op->layers / row.seconds - 1));
     roofline[op->unit] += std::fabs(p.roofline / op->layers / row.seconds - 1);

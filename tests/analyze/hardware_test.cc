@@ -111,8 +111,9 @@ TEST(TimeOpsTest, EveryOpOfAStepIsTimedAndPriced) {
     Compare(work, *timed, *FindHardware("epyc-9654"), &v);
     ASSERT_EQ(v.phases.size(), 1U);
     EXPECT_GT(v.phases[0].measured, 0) << work.name;
+    EXPECT_EQ(v.phases[0].measured, timed->seconds);
     uint32_t layers = 0;
-    for (const TimedOp& t : *timed) {
+    for (const TimedOp& t : timed->ops) {
       EXPECT_GT(t.seconds, 0) << t.op.name;
       layers += t.op.kind == OpKind::kAttend ? 1 : 0;
     }

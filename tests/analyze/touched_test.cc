@@ -46,9 +46,9 @@ void Compare(const std::string& path, CodecId codec, const Workload& work) {
   ASSERT_TRUE(model.ok()) << model.status().message();
   CostOptions cost;
   cost.codec = &Codec(codec);
-  const auto ops = TimeOps(**model, work, cost, 1);
-  ASSERT_TRUE(ops.ok()) << ops.status().message();
-  for (const TimedOp& t : *ops) {
+  const auto timed = TimeOps(**model, work, cost, 1);
+  ASSERT_TRUE(timed.ok()) << timed.status().message();
+  for (const TimedOp& t : timed->ops) {
     const Cost& c = t.op.cost;
     const touched::Bytes priced = {static_cast<uint64_t>(c.weights), static_cast<uint64_t>(c.in),
                                    static_cast<uint64_t>(c.out), static_cast<uint64_t>(c.kv_read),
@@ -91,8 +91,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"models/llama-gqa", CodecId::kI8}, Case{"architectures/gemma3", CodecId::kF16},
         Case{"architectures/qwen3", CodecId::kF16}, Case{"quantized/gptq", CodecId::kF16},
         Case{"quantized/fp8-block", CodecId::kF16}),
-    [](const auto& info) {
-      std::string name = fmt::format("{}_{}", info.param.model, Codec(info.param.codec).name);
+    [](const auto& of) {
+      std::string name = fmt::format("{}_{}", of.param.model, Codec(of.param.codec).name);
       for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
       return name;
     });

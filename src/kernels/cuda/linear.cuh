@@ -35,7 +35,10 @@ template <FormatId kFormat>
 __global__ void __launch_bounds__(kThreads) EmbedKernel(const __grid_constant__ EmbedArgs args) {
   LetNextStart();
   WaitForPrevious();
-  EmbedRow<kFormat>(args, blockIdx.x, threadIdx.x / 32, kWarps);
+  // Several blocks a row, so that each warp has one strip: their loads would wait for each other.
+  const uint32_t blocks = gridDim.x / args.rows;
+  EmbedRow<kFormat>(args, blockIdx.x / blocks, blockIdx.x % blocks * kWarps + threadIdx.x / 32,
+                    blocks * kWarps);
 }
 
 uint32_t AllTiles(const LinearArgs& args);
@@ -99,7 +102,7 @@ struct LinearLaunches {
     Launch(l, ExpandKernel<kFormat>, dim3(w.tiles, across), kThreads, 0, w, out);
   }
   static void Embed(Launcher& l, const EmbedArgs& args) {
-    Launch(l, EmbedKernel<kFormat>, args.rows, kThreads, 0, args);
+    Launch(l, EmbedKernel<kFormat>, args.rows * CeilDiv(args.w.strips, kWarps), kThreads, 0, args);
   }
   static constexpr LinearKernels kAll = {GemvRows, GatedRows, Gemm, FindWide(), Expand, Embed};
 };

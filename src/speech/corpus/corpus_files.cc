@@ -124,9 +124,9 @@ Result<CorpusSummary> FinishCorpus(const std::string& folder, const CorpusOption
     uem[name] = {{0, MicrosOf(s.duration)}};
     if (!s.sound.empty()) {
       const uint32_t speakers = [&] {
-        Statistics one;
-        AddRecording(s.labels, 0, &one);
-        return one.sessions.empty() ? 0 : one.sessions[0].speakers;
+        Statistics statistics;
+        AddRecording(s.labels, 0, &statistics);
+        return statistics.sessions.empty() ? 0 : statistics.sessions[0].speakers;
       }();
       const nlohmann::json line = {
           {"audio_filepath", s.sound},       {"offset", 0},
