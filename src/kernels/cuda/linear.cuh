@@ -46,25 +46,27 @@ void ReduceSplit(Launcher&, const LinearArgs&, const float* workspace, uint32_t 
 
 template <FormatId kFormat>
 struct LinearLaunches {
-  template <int kTiles>
+  template <bool kGated>
   static void Stream(Launcher& l, const LinearArgs& args, const GatedOut& gated, uint32_t tiles) {
-    constexpr uint32_t kRing = Ahead<kFormat, kTiles>::kBytes;
-    static_assert(kRing + kGemvShared + 2 * kTiles * kWarps * 16 * 8 * sizeof(float) <= kGemvNeeds);
+    using B = GemvBlock<kFormat>;
+    constexpr uint32_t kSums = 2 * 2 * kWarps * 16 * 8 * sizeof(float);
+    static_assert(B::kRing + kGemvShared + kSums + 1024 <= kGemvNeeds);
     const uint32_t bytes = args.rows * args.part[0].w.strips * 128;
-    const uint32_t most = kGemvBlocks * l.multiprocessors;
+    const uint32_t most = B::kBlocks * l.multiprocessors;
     const uint32_t grid = tiles < most ? tiles : most;
     if (bytes <= kGemvShared) {
-      Launch(l, GemvKernel<kFormat, kTiles, true>, grid, kThreads, kRing + bytes, args, gated,
-             tiles);
+      Launch(l, GemvKernel<kFormat, kGated, true>, grid, B::kThreadCount, B::kRing + bytes, args,
+             gated, tiles);
     } else {
-      Launch(l, GemvKernel<kFormat, kTiles, false>, grid, kThreads, kRing, args, gated, tiles);
+      Launch(l, GemvKernel<kFormat, kGated, false>, grid, B::kThreadCount, B::kRing, args, gated,
+             tiles);
     }
   }
   static void GemvRows(Launcher& l, const LinearArgs& args) {
-    Stream<1>(l, args, {}, AllTiles(args));
+    Stream<false>(l, args, {}, AllTiles(args));
   }
   static void GatedRows(Launcher& l, const LinearArgs& args, Gate gate, Half* out, uint32_t ld) {
-    Stream<2>(l, args, {gate, out, ld}, args.part[0].w.tiles);
+    Stream<true>(l, args, {gate, out, ld}, args.part[0].w.tiles);
   }
   static void Gemm(Launcher& l, const LinearArgs& args, float* workspace) {
     const uint32_t tiles = AllTiles(args);
@@ -102,7 +104,8 @@ struct LinearLaunches {
     Launch(l, ExpandKernel<kFormat>, dim3(w.tiles, across), kThreads, 0, w, out);
   }
   static void Embed(Launcher& l, const EmbedArgs& args) {
-    Launch(l, EmbedKernel<kFormat>, args.rows * CeilDiv(args.w.strips, kWarps), kThreads, 0, args);
+    const uint32_t blocks = args.rows * ((args.w.strips + kWarps - 1) / kWarps);
+    Launch(l, EmbedKernel<kFormat>, blocks, kThreads, 0, args);
   }
   static constexpr LinearKernels kAll = {GemvRows, GatedRows, Gemm, FindWide(), Expand, Embed};
 };
