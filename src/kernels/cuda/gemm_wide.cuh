@@ -13,8 +13,7 @@ namespace wring::cuda {
 template <FormatId kFormat, int kN>
 struct WideGemm {
   static constexpr uint32_t kXBytes = kN * 128;  // a strip
-  using Reads = Ahead<kFormat, 5999 + Fragments<kFormat>::kChunkBytes>;
-  static constexpr uint32_t kRing = Reads::kBytes;
+  static constexpr uint32_t kRing = Ahead<kFormat, 1>::kBytes;
   static constexpr uint32_t kShared = 1024 + 2 * kXBytes + kRing;
   static constexpr uint32_t kPieces = kN * 8 / kThreads;  // of a thread and strip
 };
@@ -42,7 +41,7 @@ __global__ void __launch_bounds__(kThreads, kN == 64 ? 2 : 1)
     GemmWideKernel(const __grid_constant__ LinearArgs args, float* workspace, uint32_t all_rows) {
 #ifdef WRING_WGMMA
   using F = Fragments<kFormat>;
-  using A = typename WideGemm<kFormat, kN>::Reads;
+  using A = Ahead<kFormat, 1>;
   using W = WideGemm<kFormat, kN>;
   constexpr uint32_t kChunk = F::kChunkStrips;
   extern __shared__ uint8_t wide_shared[];

@@ -80,10 +80,9 @@ struct LinearArgs {
   NormArgs norm;
 };
 inline constexpr uint32_t kGemvShared =
-    22 << 10;  // bytes of activations that a GEMV keeps in shared memory
-// Shared memory that GPUs must give a block for GEMV, half of a Hopper's multiprocessor with what the system has of it; others
-// compute these rows with GEMM.
-inline constexpr uint32_t kGemvNeeds = 113 << 10;
+    48 << 10;  // bytes of activations that a GEMV keeps in shared memory
+// Shared memory that GPUs must give a block for GEMV; others compute these rows with GEMM.
+inline constexpr uint32_t kGemvNeeds = 172 << 10;
 constexpr bool FusesNorm(uint32_t rows, uint32_t strips) {
   return rows <= 2 && rows * strips * 128 <= kGemvShared;
 }

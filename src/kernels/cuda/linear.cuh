@@ -46,27 +46,28 @@ void ReduceSplit(Launcher&, const LinearArgs&, const float* workspace, uint32_t 
 
 template <FormatId kFormat>
 struct LinearLaunches {
-  template <bool kGated>
+  template <int kTiles>
   static void Stream(Launcher& l, const LinearArgs& args, const GatedOut& gated, uint32_t tiles) {
-    using B = GemvBlock<kFormat>;
-    constexpr uint32_t kSums = 2 * 2 * kWarps * 16 * 8 * sizeof(float);
-    static_assert(B::kRing + kGemvShared + kSums + 1024 <= kGemvNeeds);
+    constexpr uint32_t kRing = Ahead<kFormat, kTiles>::kBytes;
+    constexpr uint32_t kSums = 2 * kTiles * kWarps * 16 * 8 * sizeof(float);
+    static_assert(kRing + kGemvShared + kSums <= kGemvNeeds);
     const uint32_t bytes = args.rows * args.part[0].w.strips * 128;
-    const uint32_t most = B::kBlocks * l.multiprocessors;
+    const uint32_t most = kGemvBlocks * l.multiprocessors;
     const uint32_t grid = tiles < most ? tiles : most;
-    if (bytes <= kGemvShared) {
-      Launch(l, GemvKernel<kFormat, kGated, true>, grid, B::kThreadCount, B::kRing + bytes, args,
-             gated, tiles);
-    } else {
-      Launch(l, GemvKernel<kFormat, kGated, false>, grid, B::kThreadCount, B::kRing, args, gated,
-             tiles);
-    }
+    const bool shared_x = bytes <= kGemvShared;
+    uint32_t shared = kRing + (shared_x ? bytes : 0);
+    // A multiprocessor that is done early may get a third block of the next launch while another has one: with several
+    // tiles a block the third takes longer than its early start is worth, and so much memory lets none in.
+    constexpr uint32_t kThird = (77 << 10) - 1024 - kSums;
+    if (kTiles == 1 && tiles > most && shared < kThird) shared = kThird;
+    Launch(l, shared_x ? GemvKernel<kFormat, kTiles, true> : GemvKernel<kFormat, kTiles, false>,
+           grid, kThreads, shared, args, gated, tiles);
   }
   static void GemvRows(Launcher& l, const LinearArgs& args) {
-    Stream<false>(l, args, {}, AllTiles(args));
+    Stream<1>(l, args, {}, AllTiles(args));
   }
   static void GatedRows(Launcher& l, const LinearArgs& args, Gate gate, Half* out, uint32_t ld) {
-    Stream<true>(l, args, {gate, out, ld}, args.part[0].w.tiles);
+    Stream<2>(l, args, {gate, out, ld}, args.part[0].w.tiles);
   }
   static void Gemm(Launcher& l, const LinearArgs& args, float* workspace) {
     const uint32_t tiles = AllTiles(args);

@@ -31,23 +31,4 @@ __device__ __forceinline__ float BlockSum(float v) {
   return sum;
 }
 
-// A barrier of one of several groups of kThreadCount threads of a block.
-template <uint32_t kThreadCount>
-__device__ __forceinline__ void GroupBarrier(uint32_t group) {
-  asm volatile("bar.sync %0, %1;" ::"r"(group + 1), "n"(kThreadCount) : "memory");
-}
-// BlockSum() of a group.
-template <uint32_t kThreadCount, uint32_t kGroupCount>
-__device__ __forceinline__ float GroupSum(float v, uint32_t group, uint32_t thread) {
-  __shared__ float of_warp[kGroupCount][kThreadCount / 32];
-  v = WarpSum(v);
-  if (thread % 32 == 0) of_warp[group][thread / 32] = v;
-  GroupBarrier<kThreadCount>(group);
-  float sum = of_warp[group][0];
-#pragma unroll
-  for (uint32_t w = 1; w < kThreadCount / 32; ++w) sum += of_warp[group][w];
-  GroupBarrier<kThreadCount>(group);  // of_warp may be used again
-  return sum;
-}
-
 }  // namespace wring::cuda

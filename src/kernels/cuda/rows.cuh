@@ -7,11 +7,11 @@
 
 namespace wring::cuda {
 
-// RMS norm of row `row` by kThreadCount threads, of which this is `thread`; sum(v) adds v over them. store(c, values of columns c .. c + 3), zero beyond the
+// RMS norm of row `row` by a block of kThreadCount threads: store(c, values of columns c .. c + 3), zero beyond the
 // columns, for c below `width`, a multiple of 4 up to which x and the weight may be read.
-template <uint32_t kThreadCount, typename Sum, typename Store>
+template <uint32_t kThreadCount, typename Store>
 __device__ __forceinline__ void NormRow(const NormArgs& a, uint32_t row, uint32_t width,
-                                        uint32_t thread, Sum sum, Store store) {
+                                        Store store) {
   constexpr uint32_t kKept = 4;  // quadruples that stay in registers between the two passes
   constexpr uint32_t kStep = 4 * kThreadCount;
   const float* x = a.x + uint64_t{a.gather == nullptr ? row : a.gather[row]} * a.ldx;
@@ -23,7 +23,7 @@ __device__ __forceinline__ void NormRow(const NormArgs& a, uint32_t row, uint32_
     if (c + 3 >= a.cols) v.w = 0;
     return v;
   };
-  const uint32_t first = 4 * thread;
+  const uint32_t first = 4 * threadIdx.x;
   float4 kept[kKept];
   float4 weights[kKept];
   const auto weight = [&](uint32_t c) {
@@ -45,7 +45,7 @@ __device__ __forceinline__ void NormRow(const NormArgs& a, uint32_t row, uint32_
   for (uint32_t i = 0; i < kKept; ++i) add(kept[i]);
 #pragma unroll 1
   for (uint32_t c = first + kKept * kStep; c < a.cols; c += kStep) add(load(c));
-  squares = sum(squares);
+  squares = BlockSum<kThreadCount>(squares);
   const float factor = 1.F / sqrtf(squares / static_cast<float>(a.cols) + a.eps);
   const auto finish = [&](uint32_t c, const float4& v, const float4& w) {
     store(c, make_float4(v.x * factor * w.x, v.y * factor * w.y, v.z * factor * w.z,
