@@ -329,7 +329,7 @@ std::vector<OpCost> PriceEach(const ModelSpec& spec, const Matrices& matrices, c
   const Pricer pricer(spec, matrices, work, options);
   std::vector<OpCost> ops;
   for (const Op& op : Fuse(BuildOps(spec))) ops.push_back(pricer.Of(op));
-  return options.gpu ? MergedAsOnGpu(std::move(ops), work) : ops;
+  return options.gpu ? MergedAsOnGpu(std::move(ops), spec, work) : ops;
 }
 
 std::vector<OpCost> Price(const ModelSpec& spec, const Matrices& matrices, const Workload& work,

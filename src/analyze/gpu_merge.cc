@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "base/checked.h"
 #include "kernels/cuda/kernels.h"
+#include "quant/fragments/fragments.h"
 
 namespace wring::analyze {
 namespace {
@@ -21,13 +23,19 @@ OpCost Joined(const OpCost& first, const OpCost& then, std::string name) {
 bool IsNorm(const OpCost& op) {
   return op.kind == OpKind::kRmsNorm || op.kind == OpKind::kLayerNorm;
 }
+// A product that norms its input itself.
+bool Fuses(const OpCost& product, const ModelSpec& spec) {
+  const auto rows = static_cast<uint32_t>(std::min<uint64_t>(product.rows, UINT32_MAX));
+  return cuda::FusesNorm(rows, CeilDiv(spec.hidden, kStripCols));
+}
 bool BeforeCache(const OpCost& op) {
   return op.kind == OpKind::kHeadNorm || op.kind == OpKind::kRope || op.kind == OpKind::kKvAppend;
 }
 
 }  // namespace
 
-std::vector<OpCost> MergedAsOnGpu(std::vector<OpCost> ops, const Workload& work) {
+std::vector<OpCost> MergedAsOnGpu(std::vector<OpCost> ops, const ModelSpec& spec,
+                                  const Workload& work) {
   const bool few = std::all_of(work.sequences.begin(), work.sequences.end(),
                                [](const SequenceWork& s) { return s.rows <= cuda::kFusedRows; });
   std::vector<OpCost> launches;
@@ -38,7 +46,7 @@ std::vector<OpCost> MergedAsOnGpu(std::vector<OpCost> ops, const Workload& work)
     }
     OpCost& last = launches.back();
     const bool gate = op.kind == OpKind::kSiluMul || op.kind == OpKind::kGeluMul;
-    if (op.kind == OpKind::kLinear && IsNorm(last) && op.rows <= cuda::kGemvRows) {
+    if (op.kind == OpKind::kLinear && IsNorm(last) && Fuses(op, spec)) {
       last = Joined(last, op, "norm, " + op.name);
     } else if (IsNorm(op) && last.kind == OpKind::kSelect) {
       last = Joined(last, op, op.name);

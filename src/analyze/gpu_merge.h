@@ -8,10 +8,11 @@
 
 namespace wring::analyze {
 
-// Norms go with products of up to eight rows; what stands between heads and the cache with attention of up to eight rows a
+// Norms go with products of one or two rows; what stands between heads and the cache with attention of up to eight rows a
 // sequence, else with the cache write; the gate with the product before it; the choice of rows with the norm behind it. What
 // one op of a launch writes and the next one reads moves no bytes.
-std::vector<OpCost> MergedAsOnGpu(std::vector<OpCost> ops, const Workload& work);
+std::vector<OpCost> MergedAsOnGpu(std::vector<OpCost> ops, const ModelSpec& spec,
+                                  const Workload& work);
 
 // The name by which the launch of a GPU's op table (Executor::TimeOps) is priced.
 std::string_view PricedName(std::string_view launch);

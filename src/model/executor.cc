@@ -67,6 +67,14 @@ Status Executor::CheckKernels(
   return {};
 }
 
+Status Executor::RunGreedily(const Step& step, float* logits, int32_t* tokens) {
+  if (!draws()) return Run(step, logits);
+  const PlanDraws plan = [](std::vector<SlotDraw>* all) {
+    for (SlotDraw& d : *all) d.on_device = true;
+  };
+  return RunAndDraw(step, plan, logits, tokens);
+}
+
 Result<std::vector<Executor::OpTime>> Executor::TimeOps(const Step& /*step*/, int /*repeat*/) {
   return Error(Code::kUnsupported, "ops are timed on a GPU: add --device cuda");
 }

@@ -58,6 +58,9 @@ class Executor {
   // The same, but slots that `plan` says are drawn on the device give tokens[slot] and no logits.
   virtual Status RunAndDraw(const Step& step, const PlanDraws& plan, float* logits,
                             int32_t* tokens);
+  // As a server decodes: each slot's most likely token, drawn where the logits lie; tokens[slot] is unset where the device
+  // does not draw.
+  Status RunGreedily(const Step& step, float* logits, int32_t* tokens);
   // kCorrupt when these logits, of one slot, are not finite.
   static Status CheckFinite(const float* logits);
   static Status NotFinite();

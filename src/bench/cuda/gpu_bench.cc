@@ -88,16 +88,6 @@ class Runner {
     return row;
   }
 
-  // As the server decodes: the most likely tokens are drawn where the logits lie.
-  Status RunDrawing(const Step& step) {
-    if (!executor_->draws()) return executor_->Run(step, logits_.as<float>());
-    tokens_.resize(step.sequences.size());
-    const PlanDraws plan = [](std::vector<SlotDraw>* draws) {
-      for (SlotDraw& d : *draws) d.on_device = true;
-    };
-    return executor_->RunAndDraw(step, plan, logits_.as<float>(), tokens_.data());
-  }
-
   Status Ops(const std::string& test, const Step& step) {
     if (!o_.ops && !spec_.sharding.divided()) return {};
     WRING_ASSIGN(const auto times, executor_->TimeOps(step, o_.repeat));
@@ -175,7 +165,8 @@ class Runner {
           for (uint32_t r = 0; r < o_.rows; ++r) step.rows.push_back(Row(b, first + r));
           step.rows.back().sampling_slot = static_cast<int32_t>(b);
         }
-        WRING_TRY(RunDrawing(step));
+        tokens_.resize(step.sequences.size());
+        WRING_TRY(executor_->RunGreedily(step, logits_.as<float>(), tokens_.data()));
       }
       if (i > 0) {
         seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count() / o_.decode);
