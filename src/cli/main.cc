@@ -8,6 +8,7 @@
 #include "cli/output.h"
 #include "engine/team.h"
 #include "ranks/mpi_link.h"
+#include "tensor/devices.h"
 #include "wring/wring.h"
 
 namespace wring::cli {
@@ -116,6 +117,7 @@ int Main(int argc, char** argv) {
   if (!arguments.ok()) return Finish(arguments.status());
   const bool divides = std::any_of(command->options.begin(), command->options.end(),
                                    [](const OptionRow& o) { return o.flag == "--tp"; });
+  if (divides && arguments->Has("--tp")) LoadKernelsAtOnce();
   if (MpiRanks() == 1 || !divides) return Finish(command->run(*arguments));
   // One of the ranks that mpirun started: the first runs the command.
   if (MpiRank() > 0) return Team::Follow().ok() ? 0 : kFailure;

@@ -128,6 +128,7 @@ wring_model* wring_model_open(const char* path, const wring_model_options* optio
     o.threads = given.threads;
     o.repack = given.no_repack == 0;
     o.ranks = std::max(given.ranks, 1U);
+    if (o.ranks > 1) wring::LoadKernelsAtOnce();
     o.gpu_layers = given.gpu_layers == 0 ? -1 : static_cast<int32_t>(given.gpu_layers);
     auto device = wring::FindDevice(given.device != nullptr ? given.device : "auto");
     if (!device.ok()) return Fail<wring_model*>(nullptr, device.status());

@@ -1,6 +1,7 @@
 #include "tensor/devices.h"
 
 #include <charconv>
+#include <cstdlib>
 
 #ifdef WRING_CUDA
 #include "tensor/cuda/cuda_device.h"
@@ -29,6 +30,8 @@ Result<Device*> GpuOfRank(uint32_t /*place*/) { return Gpu(0); }
 #endif
 
 }  // namespace
+
+void LoadKernelsAtOnce() { setenv("CUDA_MODULE_LOADING", "EAGER", 0); }
 
 Result<Device*> DeviceOfRank(DeviceKind kind, uint32_t place) {
   if (kind == DeviceKind::kHost) return &HostDevice();
