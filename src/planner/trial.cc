@@ -23,7 +23,6 @@ Status Trials::Open(const Choice& choice) {
   ModelOptions options;
   options.threads = choice.threads;
   options.device = device_;
-  options.reduce = device_ != nullptr;
   options.need_text = false;
   if (choice.weights == nullptr && !path_.empty()) {
     WRING_ASSIGN(model_, Model::Open(path_, options, progress_));

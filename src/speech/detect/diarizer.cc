@@ -4,13 +4,11 @@
 #include <cmath>
 
 #include "speech/detect/cluster.h"
-#include "speech/detect/features.h"
 
 namespace wring::speech {
 namespace {
 
-constexpr Micros kFrame = 10000;
-constexpr size_t kWindowFrames = kVoiceWindow / kFrame;
+constexpr size_t kWindowFrames = kVoiceWindow / kVoiceHop;
 constexpr size_t kMostWindows = 2000;
 constexpr size_t kBatch = 32;
 
@@ -18,7 +16,7 @@ Micros StepOf(const std::vector<Span>& spans) {
   Micros speech = 0;
   for (const Span& s : spans) speech += s.end - s.start;
   return std::max<Micros>(kMicrosPerSecond / 4,
-                          (speech / static_cast<Micros>(kMostWindows) / kFrame + 1) * kFrame);
+                          (speech / static_cast<Micros>(kMostWindows) / kVoiceHop + 1) * kVoiceHop);
 }
 
 // The speaker that each row of probabilities is most of, numbered without gaps.
@@ -60,7 +58,7 @@ Assignment Assign(const Voices& voices, const VoiceSpace& space, const SpeakerHm
           std::min(o.least_speakers, static_cast<uint32_t>(rows))};
 }
 
-// Adds [at, at + kFrame) to the speaker's last segment where it touches it, else begins one.
+// Adds [at, at + kVoiceHop) to the speaker's last segment where it touches it, else begins one.
 void Extend(std::vector<Segment>& segments, std::vector<size_t>& last, uint32_t speaker, Micros at,
             Micros end) {
   if (last[speaker] < segments.size() && segments[last[speaker]].end == at) {
@@ -85,7 +83,7 @@ Voices VoicesOf(const Embedding& embedding, std::span<const float> samples,
       const Micros centre = std::min(at + kVoiceWindow / 2, (s.start + s.end) / 2 + (at - s.start));
       if (at > s.start && at + step / 2 >= s.end) break;
       const Micros from = std::max<Micros>(0, centre - kVoiceWindow / 2);
-      firsts.push_back(std::min(static_cast<size_t>(from / kFrame),
+      firsts.push_back(std::min(static_cast<size_t>(from / kVoiceHop),
                                 count > kWindowFrames ? count - kWindowFrames : 0));
       voices.centres.push_back(std::min(centre, s.end));
     }
@@ -116,7 +114,7 @@ std::vector<Segment> SegmentsByVoice(const Voices& voices, const std::vector<Spa
   std::vector<size_t> last(speakers, SIZE_MAX);
   size_t begin = 0;
   for (const Span& s : spans) {
-    for (Micros at = s.start; at < s.end; at += kFrame) {
+    for (Micros at = s.start; at < s.end; at += kVoiceHop) {
       // Windows whose centre lies within half a window, nearer ones weighing more.
       while (begin < voices.centres.size() && voices.centres[begin] < at - kVoiceWindow / 2)
         ++begin;
@@ -129,7 +127,7 @@ std::vector<Segment> SegmentsByVoice(const Voices& voices, const std::vector<Spa
       }
       const auto best = std::max_element(scores.begin(), scores.end());
       Extend(segments, last, static_cast<uint32_t>(best - scores.begin()), at,
-             std::min(at + kFrame, s.end));
+             std::min(at + kVoiceHop, s.end));
     }
   }
   std::sort(segments.begin(), segments.end());

@@ -13,7 +13,6 @@ namespace wring::speech {
 namespace {
 
 constexpr float kMargin = 0.2F, kScale = 20;
-constexpr Micros kFrame = 10000;
 
 // A piece of a session, and who speaks most of it.
 struct Cut {
@@ -57,9 +56,9 @@ Result<std::vector<Cut>> CutsOf(TrainingSessions& sessions,
   Draws draws(o.seed, index, Purpose::kContent, 7);
   for (uint32_t i = 0; i < 10 * o.cuts && cuts.size() < o.cuts && count > length; ++i) {
     const size_t at = draws.Below(static_cast<uint32_t>(count - length));
-    const auto start = static_cast<Micros>(at) * kFrame;
+    const auto start = static_cast<Micros>(at) * kVoiceHop;
     const int32_t speaker =
-        Speaking(labels, numbers, {start, start + static_cast<Micros>(length) * kFrame});
+        Speaking(labels, numbers, {start, start + static_cast<Micros>(length) * kVoiceHop});
     if (speaker < 0) continue;
     const auto first = frames.begin() + static_cast<ptrdiff_t>(at * kVoiceBins);
     cuts.push_back({{first, first + static_cast<ptrdiff_t>(length * kVoiceBins)}, speaker});
@@ -68,8 +67,8 @@ Result<std::vector<Cut>> CutsOf(TrainingSessions& sessions,
 }
 
 Result<double> Step(const Embedding& embedding, const train::Tensor& classes,
-                    const std::vector<Cut>& cuts, size_t length, float margin_now,
-                    train::Adam& adam, double rate, ThreadPool& pool) {
+                    const std::vector<Cut>& cuts, size_t length, float margin, train::Adam& adam,
+                    double rate, ThreadPool& pool) {
   std::vector<float> x;
   std::vector<int32_t> labels;
   for (const Cut& c : cuts) {
@@ -80,10 +79,10 @@ Result<double> Step(const Embedding& embedding, const train::Tensor& classes,
   const train::Tensor y =
       embedding.Run(tape, train::Tensor({cuts.size(), length, kVoiceBins}, std::move(x)));
   const train::Tensor cosines = train::MatMulTransposed(tape, y, train::L2Normalize(tape, classes));
-  train::Tensor margin({cuts.size(), classes.dim(0)});
+  train::Tensor margins({cuts.size(), classes.dim(0)});
   for (size_t i = 0; i < labels.size(); ++i)
-    margin.data()[i * classes.dim(0) + static_cast<size_t>(labels[i])] = -margin_now;
-  const train::Tensor logits = train::Scale(tape, train::Add(tape, cosines, margin), kScale);
+    margins.data()[i * classes.dim(0) + static_cast<size_t>(labels[i])] = -margin;
+  const train::Tensor logits = train::Scale(tape, train::Add(tape, cosines, margins), kScale);
   const train::Tensor loss = train::SoftmaxCrossEntropy(tape, logits, labels);
   tape.Backward(loss);
   WRING_TRY(adam.Step(pool, rate));
@@ -208,10 +207,11 @@ Result<EmbeddingResult> TrainEmbedding(TrainingSessions& sessions, TrainingSessi
       for (Cut& c : **m) cuts.push_back(std::move(c));
     }
     if (cuts.size() < 2) continue;
-    WRING_ASSIGN(const double loss, Step(*result.embedding, centres, cuts, length,
-                                         kMargin * std::min(1.0F, 3.0F * static_cast<float>(step) /
-                                                                      static_cast<float>(o.steps)),
-                                         adam, schedule.Rate(step), pool));
+    // The margin grows to its whole over the first third, since nothing is learned from it at first.
+    const float thirds = 3.0F * static_cast<float>(step) / static_cast<float>(o.steps);
+    WRING_ASSIGN(const double loss,
+                 Step(*result.embedding, centres, cuts, length, kMargin * std::min(1.0F, thirds),
+                      adam, schedule.Rate(step), pool));
     WRING_TRY(classes_adam.Step(pool, schedule.Rate(step)));
     recent = step == 0 ? loss : 0.98 * recent + 0.02 * loss;
     if (step + last >= o.steps) result.loss += loss / last;
