@@ -41,7 +41,7 @@ Result<TimedStep> TimeOps(Model& model, const Workload& work, const CostOptions&
                           int repeat);
 
 // A GPU times an op alone, over all layers again and again: products of weights in fewer bytes come from its second-level
-// cache, as they do in no step, so their times say nothing.
+// cache, as they do in no step, so their times say nothing of memory.
 inline bool HeldByCaches(const OpCost& op) {
   constexpr double kBytes = 60e6;
   return IsProduct(op.unit) && op.layers * op.cost.weights < kBytes;
