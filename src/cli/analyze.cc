@@ -159,8 +159,7 @@ Status Verify(const Arguments& a) {
   ModelOptions options;
   options.device = gpu;
   options.threads = ThreadsOf(a.Integer("--threads"));
-  WRING_ASSIGN(const analyze::Hardware hardware,
-               gpu != nullptr ? Calibrated(*gpu) : Calibrated(options.threads));
+  const auto hardware = gpu != nullptr ? Calibrated(*gpu) : Calibrated(options.threads);
   options.need_text = false;
   Bar bar;
   WRING_ASSIGN(const auto model, Model::Open(path, options, &bar));
@@ -182,6 +181,7 @@ Status Verify(const Arguments& a) {
                    work.name, model->spec.context, model->name);
     }
   }
+  WRING_TRY(hardware.status());
   std::optional<analyze::SpeedMeter> meter;  // of a processor, which others may share
   if (gpu == nullptr) {
     WRING_ASSIGN(meter, analyze::SpeedMeter::Create(*model->threads, &bar));
@@ -196,11 +196,11 @@ Status Verify(const Arguments& a) {
                  analyze::TimeOps(*model, work, cost, static_cast<int>(a.Integer("--repeat"))));
     analyze::Compare(
         work, timed,
-        meter ? analyze::Between(hardware, before, meter->Now(*model->threads)) : hardware,
+        meter ? analyze::Between(*hardware, before, meter->Now(*model->threads)) : *hardware,
         &verification);
   }
   bar.Clear();
-  return Print(fmt::format("{} on {}\n", model->name, hardware.title) +
+  return Print(fmt::format("{} on {}\n", model->name, hardware->title) +
                (meter ? "how fast the machine is was measured beside each step\n" : "") +
                analyze::VerificationText(verification));
 }
