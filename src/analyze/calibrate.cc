@@ -81,7 +81,7 @@ Result<Hardware> Calibrate(uint32_t threads, Progress* progress) {
       const double pace = now.Peak({"int8"}) / h.Peak({"int8"});
       now.peaks = h.peaks;
       now.bandwidth /= pace;
-      for (const TimedOp& t : OfLayers(timed.ops)) {
+      for (const TimedOp& t : OfLayers(timed)) {
         // So few keys: what is measured is no attention.
         if (t.op.unit == Unit::kAttention && work.sequences[0].cached + work.rows() < 64) continue;
         Measured m;

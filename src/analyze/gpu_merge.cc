@@ -66,6 +66,9 @@ std::vector<OpCost> MergedAsOnGpu(std::vector<OpCost> ops, const ModelSpec& spec
       launches.push_back(std::move(op));
     }
   }
+  for (OpCost& op : launches) {
+    if (IsNorm(op)) op.name = "norm";
+  }
   return launches;
 }
 

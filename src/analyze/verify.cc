@@ -105,14 +105,16 @@ std::string_view UnitName(Unit unit) {
 
 }  // namespace
 
-Result<TimedStep> TimeOps(const Timing& timing, const Workload& work, const CostOptions& options,
-                          int repeat) {
+Result<std::vector<TimedOp>> TimeOps(const Timing& timing, const Workload& work,
+                                     const CostOptions& options, int repeat, double* whole) {
   Setting setting;
   WRING_ASSIGN(
       const auto executor,
       setting.Make(timing, work, options.codec != nullptr ? options.codec->id : CodecId::kF16));
-  TimedStep timed;
-  WRING_ASSIGN(timed.seconds, SecondsOfRun(*executor, setting.step(), repeat));
+  if (whole != nullptr) {
+    WRING_ASSIGN(*whole, SecondsOfRun(*executor, setting.step(), repeat));
+  }
+  std::vector<TimedOp> timed;
   WRING_ASSIGN(const auto times, executor->TimeOps(setting.step(), repeat));
   if (options.gpu) {
     for (const OpCost& op : Price(timing.spec, timing.matrices, work, options)) {
@@ -123,22 +125,22 @@ Result<TimedStep> TimeOps(const Timing& timing, const Workload& work, const Cost
         seconds += t.count * t.seconds;
         count += t.count;
       }
-      if (count > 0) timed.ops.push_back({op, seconds / count});
+      if (count > 0) timed.push_back({op, seconds / count});
     }
     return timed;
   }
   std::vector<OpCost> ops = PriceEach(timing.spec, timing.matrices, work, options);
   if (ops.size() != times.size()) {
     return Error(Code::kUnsupported,
-                 "a model is computed in several parts, whose ops cannot be told apart");
+                 "the model is computed in several parts, whose ops cannot be told apart");
   }
   for (size_t i = 0; i < ops.size(); ++i)
-    timed.ops.push_back({std::move(ops[i]), times[i].seconds, times[i].touched});
+    timed.push_back({std::move(ops[i]), times[i].seconds, times[i].touched});
   return timed;
 }
 
-Result<TimedStep> TimeOps(Model& model, const Workload& work, const CostOptions& options,
-                          int repeat) {
+Result<std::vector<TimedOp>> TimeOps(Model& model, const Workload& work, const CostOptions& options,
+                                     int repeat, double* whole) {
   std::vector<const WeightFormat*> formats;
   const std::vector<WeightDecl> decls = WeightsOf(model.spec, ConfigView::Naming::kHuggingFace);
   formats.reserve(decls.size());
@@ -153,16 +155,16 @@ Result<TimedStep> TimeOps(Model& model, const Workload& work, const CostOptions&
                          [&](const KvLayouts& layouts, PagePool& pool, const ExecutorOptions& o) {
                            return MakeExecutor(model, layouts, pool, o);
                          }};
-  return TimeOps(timing, work, options, repeat);
+  return TimeOps(timing, work, options, repeat, whole);
 }
 
-void Compare(const Workload& work, const TimedStep& timed, const Hardware& hardware,
-             Verification* v) {
+void Compare(const Workload& work, const std::vector<TimedOp>& timed, double whole,
+             const Hardware& hardware, Verification* v) {
   const size_t first = v->ops.size();
   const bool gpu = hardware.Peak({"f16"}) > 0;
   Compared all;
   all.phase = work.name;
-  for (const TimedOp& t : timed.ops) {
+  for (const TimedOp& t : timed) {
     if (t.seconds <= 0) continue;  // an op that the step leaves out
     const Predicted p = Predict(t.op, hardware);
     auto at = std::find_if(v->ops.begin() + static_cast<ptrdiff_t>(first), v->ops.end(),
@@ -183,7 +185,7 @@ void Compare(const Workload& work, const TimedStep& timed, const Hardware& hardw
     }
     at->measured += t.op.layers * t.seconds;
   }
-  all.measured = timed.seconds;
+  all.measured = whole;
   v->phases.push_back(std::move(all));
 }
 

@@ -28,17 +28,14 @@ struct Timing {
       make;
 };
 
-struct TimedStep {
-  std::vector<TimedOp> ops;
-  double seconds = 0;  // of the whole step, run as the engine runs it
-};
-
 // Runs the step that `work` is; medians of `repeat` runs after a first one. On a processor every op by itself; on a GPU its
-// launches, those that are alike in all layers as one, without those that no price is of.
-Result<TimedStep> TimeOps(const Timing& timing, const Workload& work, const CostOptions& options,
-                          int repeat);
-Result<TimedStep> TimeOps(Model& model, const Workload& work, const CostOptions& options,
-                          int repeat);
+// launches, those that are alike in all layers as one, without those that no price is of. `whole`, where it is given, gets
+// the seconds of the step run as the engine runs it.
+Result<std::vector<TimedOp>> TimeOps(const Timing& timing, const Workload& work,
+                                     const CostOptions& options, int repeat,
+                                     double* whole = nullptr);
+Result<std::vector<TimedOp>> TimeOps(Model& model, const Workload& work, const CostOptions& options,
+                                     int repeat, double* whole = nullptr);
 
 // A GPU times an op alone, over all layers again and again: products of weights in fewer bytes come from its second-level
 // cache, as they do in no step, so their times say nothing of memory.
@@ -60,8 +57,9 @@ struct Verification {
   std::vector<Compared> ops;
   std::vector<Compared> phases;  // whole steps
 };
-void Compare(const Workload& work, const TimedStep& timed, const Hardware& hardware,
-             Verification* v);
+// `whole`: seconds of the step.
+void Compare(const Workload& work, const std::vector<TimedOp>& timed, double whole,
+             const Hardware& hardware, Verification* v);
 
 // Over lines whose ops are of these units: the least-squares line of ln(predicted) on ln(measured), and errors.
 struct Agreement {

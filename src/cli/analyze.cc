@@ -192,10 +192,12 @@ Status Verify(const Arguments& a) {
     bar.Report("timing ops", done++, phases.size());
     analyze::Speed before;
     if (meter) before = meter->Now(*model->threads);
-    WRING_ASSIGN(const auto timed,
-                 analyze::TimeOps(*model, work, cost, static_cast<int>(a.Integer("--repeat"))));
+    double whole = 0;
+    WRING_ASSIGN(
+        const auto timed,
+        analyze::TimeOps(*model, work, cost, static_cast<int>(a.Integer("--repeat")), &whole));
     analyze::Compare(
-        work, timed,
+        work, timed, whole,
         meter ? analyze::Between(*hardware, before, meter->Now(*model->threads)) : *hardware,
         &verification);
   }

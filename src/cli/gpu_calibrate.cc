@@ -61,12 +61,12 @@ Result<analyze::Hardware> CalibrateGpu(Device& device, Progress* progress) {
     };
     const analyze::Timing timing = {shape.spec, matrices, gpu, make};
     for (const analyze::Workload& work : steps) {
-      auto step = analyze::TimeOps(timing, work, analyze::CostOptions::On(true), 5);
+      const auto ops = analyze::TimeOps(timing, work, analyze::CostOptions::On(true), 5);
       if (progress != nullptr)
         progress->Report("timing ops", ++done, std::size(kShapes) * steps.size());
-      if (!step.ok() && step.status().code() == Code::kLimit) continue;
-      WRING_TRY(step.status());
-      timed.insert(timed.end(), step->ops.begin(), step->ops.end());
+      if (!ops.ok() && ops.status().code() == Code::kLimit) continue;
+      WRING_TRY(ops.status());
+      timed.insert(timed.end(), ops->begin(), ops->end());
     }
   }
   if (timed.empty())

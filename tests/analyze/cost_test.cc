@@ -138,7 +138,9 @@ TEST_F(CostTest, AGpuRunsADecodeStepAsFiveLaunchesALayer) {
   EXPECT_EQ(Named(merged, "norm, q, k, v").rows, 2U);
   EXPECT_EQ(Named(merged, "norm, gate, up, gate").layers, 4U);
   // Products of more than two rows leave their norm to a launch of its own.
-  EXPECT_EQ(Named(Price(spec_, matrices_, Decode(3, 100), gpu), "q, k, v").rows, 3U);
+  const auto three = Price(spec_, matrices_, Decode(3, 100), gpu);
+  EXPECT_EQ(Named(three, "q, k, v").rows, 3U);
+  EXPECT_EQ(Named(three, "norm").layers, 9U);  // two a layer, one before the head
   const Cost a = Total(merged);
   const Cost b = Total(Price(spec_, matrices_, Decode(2, 100), {}));
   EXPECT_DOUBLE_EQ(a.flops, b.flops);

@@ -48,7 +48,7 @@ void Compare(const std::string& path, CodecId codec, const Workload& work) {
   cost.codec = &Codec(codec);
   const auto timed = TimeOps(**model, work, cost, 1);
   ASSERT_TRUE(timed.ok()) << timed.status().message();
-  for (const TimedOp& t : timed->ops) {
+  for (const TimedOp& t : *timed) {
     const Cost& c = t.op.cost;
     const touched::Bytes priced = {static_cast<uint64_t>(c.weights), static_cast<uint64_t>(c.in),
                                    static_cast<uint64_t>(c.out), static_cast<uint64_t>(c.kv_read),
