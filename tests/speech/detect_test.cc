@@ -108,6 +108,19 @@ TEST_F(Trained, TheEmbeddingLearnsToTellSpeakersApart) {
   ASSERT_TRUE(result.ok()) << result.status().message();
   EXPECT_LE(result->embedding->parameters().Count(), 1000000U);
   EXPECT_LT(result->error, 0.25);
+
+  const auto bytes = result->embedding->ToBytes();
+  ASSERT_TRUE(bytes.ok());
+  const auto read = [](const std::string& b) {
+    return Embedding::FromBytes(std::as_bytes(std::span(b.data(), b.size())), "voices");
+  };
+  const auto again = read(*bytes);
+  ASSERT_TRUE(again.ok()) << again.status().message();
+  EXPECT_EQ((*again)->space().between, result->embedding->space().between);
+  EXPECT_EQ((*again)->hmm.prior, result->embedding->hmm.prior);
+  result->embedding->hmm.prior = 0;
+  EXPECT_EQ(read(*result->embedding->ToBytes()).status().message(),
+            "voices: it tells no speakers apart: train it again");
 }
 
 TEST_F(Trained, StopsWhenAsked) {

@@ -1,5 +1,6 @@
 #include "speech/detect/embedding.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -81,6 +82,11 @@ Result<std::unique_ptr<Embedding>> Embedding::FromBytes(std::span<const std::byt
   WRING_ASSIGN(e->hmm.evidence, Millionths(metadata, "evidence_millionths", what));
   WRING_ASSIGN(e->hmm.prior, Millionths(metadata, "prior_millionths", what));
   WRING_ASSIGN(e->hmm.stay, Millionths(metadata, "stay_millionths", what));
+  const auto between = e->between_.values();
+  if (e->hmm.evidence <= 0 || e->hmm.prior <= 0 || e->hmm.stay <= 0 || e->hmm.stay >= 1 ||
+      std::any_of(between.begin(), between.end(), [](float b) { return b < 0; })) {
+    return Error(Code::kCorrupt, "{}: it tells no speakers apart: train it again", what);
+  }
   return e;
 }
 
