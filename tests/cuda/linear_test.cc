@@ -101,7 +101,8 @@ TEST_P(LinearGpuTest, EveryKernelGivesTheSameBitsNearFloat64) {
     const Weights w = Make(outs, cols, outs);
     const Input x = MakeInput(100, cols, 7);
     const auto reference = Product(w.values, x.values, outs, cols, 100);
-    const auto run = [&](uint32_t rows, bool gemm, bool wide = false) {
+    enum class Kernel { kGemv, kGemm, kNarrow, kWide };
+    const auto run = [&](uint32_t rows, Kernel kernel) {
       Buffer y = Poisoned(uint64_t{rows} * outs);
       Buffer workspace = Poisoned(
           std::max<uint64_t>(cuda::SplitFloats(w.arg.tiles, rows, launcher_.multiprocessors), 1));
@@ -111,33 +112,39 @@ TEST_P(LinearGpuTest, EveryKernelGivesTheSameBitsNearFloat64) {
       args.x = x.memory.as<uint16_t>();
       args.ldx = x.ld;
       args.rows = rows;
-      if (wide) {
-        kernels().wide_gemm(launcher_, args, workspace.as<float>());
-      } else if (gemm) {
-        kernels().gemm(launcher_, args, workspace.as<float>());
-      } else {
-        kernels().gemv(launcher_, args);
+      switch (kernel) {
+        case Kernel::kGemv: kernels().gemv(launcher_, args); break;
+        case Kernel::kGemm: kernels().gemm(launcher_, args, workspace.as<float>()); break;
+        case Kernel::kNarrow: {
+          Buffer arranged = Poisoned(cuda::ArrangedBytes(w.arg.strips) / sizeof(float));
+          kernels().narrow_gemm(launcher_, args, arranged.as<float>());
+          return Get<float>(y, uint64_t{rows} * outs);
+        }
+        case Kernel::kWide: kernels().wide_gemm(launcher_, args, workspace.as<float>()); break;
       }
       return Get<float>(y, uint64_t{rows} * outs);
     };
-    const auto whole = run(100, true);
+    const auto whole = run(100, Kernel::kGemm);
     EXPECT_LE(Distance(whole, reference), 2e-6) << outs << " x " << cols;
-    for (const uint32_t rows : {9U, 64U, 100U}) {
-      if (kernels().wide_gemm == nullptr || !cuda::HasWideGemm()) break;
+    for (const uint32_t rows : {9U, 16U, 30U, 64U, 100U}) {
+      const bool narrow = rows <= cuda::kNarrowRows;
+      if (!cuda::HasWgmma() || (!narrow && kernels().wide_gemm == nullptr)) break;
       auto some = reference;
       some.resize(uint64_t{rows} * outs);
-      EXPECT_LE(Distance(run(rows, true, true), some), 2e-6) << outs << " x " << cols << " wide";
+      EXPECT_LE(Distance(run(rows, narrow ? Kernel::kNarrow : Kernel::kWide), some), 2e-6)
+          << outs << " x " << cols << ", " << rows << " rows, narrow or wide";
     }
-    for (const auto& [rows, gemm] : {std::pair{1U, false},
-                                     {3U, false},
-                                     {8U, false},
-                                     {2U, true},
-                                     {33U, true},
-                                     {64U, true},
-                                     {65U, true}}) {
-      const auto some = run(rows, gemm);
+    for (const auto& [rows, kernel] : {std::pair{1U, Kernel::kGemv},
+                                       {3U, Kernel::kGemv},
+                                       {8U, Kernel::kGemv},
+                                       {2U, Kernel::kGemm},
+                                       {33U, Kernel::kGemm},
+                                       {64U, Kernel::kGemm},
+                                       {65U, Kernel::kGemm}}) {
+      const auto some = run(rows, kernel);
       EXPECT_EQ(std::memcmp(some.data(), whole.data(), some.size() * 4), 0)
-          << outs << " x " << cols << ", " << rows << (gemm ? " rows, gemm" : " rows, gemv");
+          << outs << " x " << cols << ", " << rows
+          << (kernel == Kernel::kGemm ? " rows, gemm" : " rows, gemv");
     }
   }
 }
@@ -146,59 +153,108 @@ TEST_P(LinearGpuTest, PartsBiasAndResidual) {
   const uint32_t cols = 512;
   const Weights a = Make(64, cols, 1);
   const Weights b = Make(24, cols, 2);
-  const Input x = MakeInput(5, cols, 3);
   std::vector<float> bias(64);
   for (uint32_t i = 0; i < 64; ++i) bias[i] = Noise(4, i);
   const Buffer bias_there = Put(bias);
-  std::vector<float> before(5 * 64);
-  for (uint32_t i = 0; i < before.size(); ++i) before[i] = Noise(5, i);
-  Buffer ya = Put(before);
-  Buffer yb = Put(std::vector<float>(5 * 32, 0.0F));
-  cuda::LinearArgs args;
-  args.part[0] = {a.arg, ya.as<float>(), 64, bias_there.as<float>()};
-  args.part[1] = {b.arg, yb.as<float>(), 32, nullptr};
-  args.parts = 2;
-  args.x = x.memory.as<uint16_t>();
-  args.ldx = x.ld;
-  args.rows = 5;
-  args.add = true;
-  kernels().gemv(launcher_, args);
-  auto ra = Product(a.values, x.values, 64, cols, 5);
-  for (uint32_t i = 0; i < ra.size(); ++i) ra[i] += before[i] + bias[i % 64];
-  EXPECT_LE(Distance(Get<float>(ya, 5 * 64), ra), 2e-6);
-  const auto rb = Product(b.values, x.values, 24, cols, 5);
-  const auto got = Get<float>(yb, 5 * 32);
-  std::vector<float> packed;
-  for (uint32_t r = 0; r < 5; ++r)
-    packed.insert(packed.end(), got.begin() + r * 32, got.begin() + r * 32 + 24);
-  EXPECT_LE(Distance(packed, rb), 2e-6);
-  for (uint32_t r = 0; r < 5; ++r) EXPECT_EQ(got[r * 32 + 24], 0) << "beyond the rows";
+  for (const uint32_t rows : {5U, 13U, 50U}) {
+    const bool narrow = rows > cuda::kGemvRows;
+    if (narrow && !cuda::HasWgmma()) break;
+    const Input x = MakeInput(rows, cols, 3);
+    std::vector<float> before(rows * 64);
+    for (uint32_t i = 0; i < before.size(); ++i) before[i] = Noise(5, i);
+    Buffer ya = Put(before);
+    // Outputs that are not aligned to four are written one by one.
+    const uint32_t ld = narrow ? 33 : 32;
+    Buffer yb = Put(std::vector<float>(uint64_t{rows} * ld, 0.0F));
+    Buffer arranged = Poisoned(cuda::ArrangedBytes(a.arg.strips) / sizeof(float));
+    cuda::LinearArgs args;
+    args.part[0] = {a.arg, ya.as<float>(), 64, bias_there.as<float>()};
+    args.part[1] = {b.arg, yb.as<float>(), ld, nullptr};
+    args.parts = 2;
+    args.x = x.memory.as<uint16_t>();
+    args.ldx = x.ld;
+    args.rows = rows;
+    args.add = true;
+    if (narrow) {
+      kernels().narrow_gemm(launcher_, args, arranged.as<float>());
+    } else {
+      kernels().gemv(launcher_, args);
+    }
+    auto ra = Product(a.values, x.values, 64, cols, rows);
+    for (uint32_t i = 0; i < ra.size(); ++i) ra[i] += before[i] + bias[i % 64];
+    EXPECT_LE(Distance(Get<float>(ya, rows * 64), ra), 2e-6) << rows << " rows";
+    const auto rb = Product(b.values, x.values, 24, cols, rows);
+    const auto got = Get<float>(yb, uint64_t{rows} * ld);
+    std::vector<float> packed;
+    for (uint32_t r = 0; r < rows; ++r)
+      packed.insert(packed.end(), got.begin() + r * ld, got.begin() + r * ld + 24);
+    EXPECT_LE(Distance(packed, rb), 2e-6) << rows << " rows";
+    for (uint32_t r = 0; r < rows; ++r) EXPECT_EQ(got[r * ld + 24], 0) << "beyond the rows";
+  }
 }
 
 TEST_P(LinearGpuTest, GatedEqualsItsParts) {
   const uint32_t cols = 1280;
-  const Weights gate = Make(96, cols, 1);
-  const Weights up = Make(96, cols, 2);
-  const Input x = MakeInput(8, cols, 3);
-  Buffer out = Poisoned(8 * 128);
-  cuda::LinearArgs args;
-  args.part[0] = {gate.arg, nullptr, 0, nullptr};
-  args.part[1] = {up.arg, nullptr, 0, nullptr};
-  args.parts = 2;
-  args.x = x.memory.as<uint16_t>();
-  args.ldx = x.ld;
-  args.rows = 8;
-  kernels().gated_gemv(launcher_, args, cuda::Gate::kSilu, out.as<uint16_t>(), 128);
-  const auto got = Get<uint16_t>(out, 8 * 128);
-  const auto g = Product(gate.values, x.values, 96, cols, 8);
-  const auto u = Product(up.values, x.values, 96, cols, 8);
-  std::vector<double> reference(8 * 96);
-  std::vector<float> values(8 * 96);
-  for (uint32_t i = 0; i < reference.size(); ++i) {
-    reference[i] = g[i] / (1 + std::exp(-g[i])) * u[i];
-    values[i] = F16ToF32(got[i / 96 * 128 + i % 96]);
+  // The last tile of 16 rows is not full.
+  for (const auto& [rows, outs] : {std::pair{8U, 96U}, {16U, 90U}, {33U, 330U}, {64U, 1500U}}) {
+    const bool narrow = rows > cuda::kGemvRows;
+    if (narrow && !cuda::HasWgmma()) break;
+    const Weights gate = Make(outs, cols, 1);
+    const Weights up = Make(outs, cols, 2);
+    const Input x = MakeInput(rows, cols, 3);
+    const uint32_t ld = CeilDiv(outs, kStripCols) * kStripCols;
+    Buffer out = Poisoned(uint64_t{rows} * ld);
+    Buffer arranged = Poisoned(cuda::ArrangedBytes(gate.arg.strips) / sizeof(float));
+    cuda::LinearArgs args;
+    args.part[0] = {gate.arg, nullptr, 0, nullptr};
+    args.part[1] = {up.arg, nullptr, 0, nullptr};
+    args.parts = 2;
+    args.x = x.memory.as<uint16_t>();
+    args.ldx = x.ld;
+    args.rows = rows;
+    if (narrow) {
+      kernels().gated_narrow(launcher_, args, cuda::Gate::kSilu, out.as<uint16_t>(), ld,
+                             arranged.as<float>());
+    } else {
+      kernels().gated_gemv(launcher_, args, cuda::Gate::kSilu, out.as<uint16_t>(), ld);
+    }
+    const auto got = Get<uint16_t>(out, uint64_t{rows} * ld);
+    const auto g = Product(gate.values, x.values, outs, cols, rows);
+    const auto u = Product(up.values, x.values, outs, cols, rows);
+    std::vector<double> reference(uint64_t{rows} * outs);
+    std::vector<float> values(reference.size());
+    for (uint32_t i = 0; i < reference.size(); ++i) {
+      reference[i] = std::clamp(g[i] / (1 + std::exp(-g[i])) * u[i], -65504.0, 65504.0);
+      values[i] = F16ToF32(got[i / outs * ld + i % outs]);
+    }
+    EXPECT_LE(Distance(values, reference), 1e-3) << rows << " rows, " << outs << " outputs";
   }
-  EXPECT_LE(Distance(values, reference), 1e-3);
+}
+
+// The cuts of large products: blocks of three warpgroups, clusters, tiles that do not fill the last block.
+TEST_P(LinearGpuTest, LargeNarrowProductsAreRightAndTheSameAgain) {
+  if (!cuda::HasWgmma()) GTEST_SKIP() << "needs a Hopper GPU";
+  for (const auto& [outs, cols] : {std::pair{8000U, 256U}, {500U, 6144U}, {3000U, 512U}}) {
+    const Weights w = Make(outs, cols, outs);
+    const Input x = MakeInput(40, cols, 7);
+    const auto reference = Product(w.values, x.values, outs, cols, 40);
+    std::vector<float> before;
+    for (int again = 0; again < 3; ++again) {
+      Buffer y = Poisoned(uint64_t{40} * outs);
+      Buffer arranged = Poisoned(cuda::ArrangedBytes(w.arg.strips) / sizeof(float));
+      cuda::LinearArgs args;
+      args.part[0] = {w.arg, y.as<float>(), outs, nullptr};
+      args.parts = 1;
+      args.x = x.memory.as<uint16_t>();
+      args.ldx = x.ld;
+      args.rows = 40;
+      kernels().narrow_gemm(launcher_, args, arranged.as<float>());
+      const auto got = Get<float>(y, uint64_t{40} * outs);
+      EXPECT_LE(Distance(got, reference), 2e-6) << outs << " x " << cols;
+      if (again > 0) EXPECT_EQ(got, before) << outs << " x " << cols;
+      before = got;
+    }
+  }
 }
 
 TEST_P(LinearGpuTest, ExpandedAndEmbeddedRowsAreTheWeights) {

@@ -37,6 +37,16 @@ __device__ __forceinline__ void ArriveThreads(uint32_t barrier, uint32_t threads
   asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
 }
 
+// `bytes`, a multiple of 16, into shared memory, by one thread; they arrive at `barrier`.
+__device__ __forceinline__ void CopyBulk(uint32_t to, const void* from, uint32_t bytes,
+                                         uint32_t barrier) {
+  asm volatile(
+      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::
+          "r"(to),
+      "l"(from), "r"(bytes), "r"(barrier)
+      : "memory");
+}
+
 // One box of a tensor (tensor_map.h) into shared memory, by one thread; its bytes arrive at `barrier`.
 __device__ __forceinline__ void CopyBox(uint32_t to, const void* map, uint32_t barrier, uint32_t x,
                                         uint32_t low, uint32_t row, uint32_t high) {

@@ -1,4 +1,4 @@
-// The product of more than kGemvRows rows on Hopper's warpgroup products: a block computes 128 rows of matrices x kN of
+// The product of more than kNarrowRows rows on Hopper's warpgroup products: a block computes 128 rows of matrices x kN of
 // activations. A warp dequantises its 16 rows straight into the registers that the tensor cores read, from a ring of its
 // own; activations stand in shared memory, their columns in the order of the fragments.
 //
@@ -10,8 +10,9 @@
 
 namespace wring::cuda {
 
-template <FormatId kFormat, int kN>
+template <FormatId kFormat>
 struct WideGemm {
+  static constexpr int kN = 128;
   static constexpr uint32_t kXBytes = kN * 128;  // a strip
   static constexpr uint32_t kRing = Ahead<kFormat, 1>::kBytes;
   static constexpr uint32_t kShared = 1024 + 2 * kXBytes + kRing;
@@ -36,13 +37,14 @@ __device__ __forceinline__ void StoreFragmentOrder(uint32_t row_at, uint32_t row
 #endif
 
 // Split blockIdx.z of gridDim.z, to the workspace [split][row of x][row of all parts] when there are several.
-template <FormatId kFormat, int kN>
-__global__ void __launch_bounds__(kThreads, kN == 64 ? 2 : 1)
+template <FormatId kFormat>
+__global__ void __launch_bounds__(kThreads, 1)
     GemmWideKernel(const __grid_constant__ LinearArgs args, float* workspace, uint32_t all_rows) {
 #ifdef WRING_WGMMA
   using F = Fragments<kFormat>;
   using A = Ahead<kFormat, 1>;
-  using W = WideGemm<kFormat, kN>;
+  using W = WideGemm<kFormat>;
+  constexpr int kN = W::kN;
   constexpr uint32_t kChunk = F::kChunkStrips;
   extern __shared__ uint8_t wide_shared[];
   LetNextStart();

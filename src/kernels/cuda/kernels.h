@@ -107,7 +107,11 @@ struct LinearKernels {
   void (*gated_gemv)(Launcher&, const LinearArgs&, Gate gate, Half* out, uint32_t ld) = nullptr;
   // Any rows; `workspace`: SplitFloats().
   void (*gemm)(Launcher&, const LinearArgs&, float* workspace) = nullptr;
-  // The same not of the invariant grade, where HasWideGemm(); up to kWideRows rows. Null for float16.
+  // The same not of the invariant grade, where HasWgmma(): up to kNarrowRows rows, also as gate and up, and more, up to
+  // kWideRows (null for float16). `arranged`: ArrangedBytes().
+  void (*narrow_gemm)(Launcher&, const LinearArgs&, void* arranged) = nullptr;
+  void (*gated_narrow)(Launcher&, const LinearArgs&, Gate gate, Half* out, uint32_t ld,
+                       void* arranged) = nullptr;
   void (*wide_gemm)(Launcher&, const LinearArgs&, float* workspace) = nullptr;
   // Every weight as float16 / alpha, row-major with columns padded to whole strips.
   void (*expand)(Launcher&, const MatrixArg&, Half* out) = nullptr;
@@ -115,7 +119,8 @@ struct LinearKernels {
 };
 
 const LinearKernels& LinearOf(FormatId format);  // all null where there is none
-bool HasWideGemm();                              // on the current GPU: Hopper alone
+bool HasWgmma();                                 // on the current GPU: Hopper alone
+inline constexpr uint32_t kNarrowRows = 64;
 inline constexpr uint32_t kWideRows = 256;
 // Whether GEMM gives each segment blocks of its own, which needs a workspace; large matrices have blocks enough.
 inline constexpr uint32_t kSplitTiles = 512;
@@ -124,11 +129,18 @@ constexpr bool SplitsSegments(uint32_t tiles, uint32_t rows) {
 }
 // Parts that a wide GEMM is cut into, so that two blocks a multiprocessor have something to do.
 constexpr uint32_t WideSplits(uint32_t tiles, uint32_t rows, uint32_t multiprocessors) {
-  const uint32_t blocks = (tiles + 7) / 8 * (rows <= 64 ? 1 : (rows + 127) / 128);
+  const uint32_t blocks = (tiles + 7) / 8 * ((rows + 127) / 128);
   const uint32_t splits = 2 * multiprocessors / blocks;
   if (splits < 1) return 1;
   return splits < kSegments ? splits : kSegments;
 }
+// How a narrow product of so many tiles of rows is cut: a block has 64 `groups` rows, and `splits` blocks share the strips.
+struct NarrowCut {
+  uint32_t groups = 1, splits = 1;
+};
+constexpr uint32_t NarrowSplit(uint32_t groups) { return groups == 3 ? 1 : 4 / groups; }
+NarrowCut CutNarrow(uint32_t tiles, uint32_t strips, bool gated, uint32_t multiprocessors);
+constexpr uint64_t ArrangedBytes(uint32_t strips) { return uint64_t{kNarrowRows} * strips * 128; }
 // For products of up to `tiles` row tiles and `rows` rows: splits x tiles is at most 16 a multiprocessor.
 constexpr uint64_t SplitFloats(uint32_t tiles, uint32_t rows, uint32_t multiprocessors) {
   const auto least = [](uint64_t a, uint64_t b) { return a < b ? a : b; };

@@ -81,7 +81,28 @@ __global__ void __launch_bounds__(256)
 
 }  // namespace
 
-bool HasWideGemm() { return HasWgmma(); }
+// In cycles of an H100 (Q4_K, 64 rows): 64 rows of a strip cost less the more of them a block has; a cluster's meeting
+// costs as much as some strips, and large clusters find less room.
+NarrowCut CutNarrow(uint32_t tiles, uint32_t strips, bool gated, uint32_t multiprocessors) {
+  constexpr uint32_t kStripCycles[] = {0, 276, 462, 627};
+  NarrowCut best;
+  uint64_t least = ~uint64_t{0};
+  for (uint32_t groups = 1; groups <= 3; ++groups) {
+    const uint32_t blocks = (tiles + 4 * groups - 1) / (4 * groups);
+    for (uint32_t splits = 1; splits <= (gated ? 1U : 4U) && splits <= strips; splits *= 2) {
+      const uint32_t room =
+          splits == 4 ? multiprocessors * 3 / 4 : multiprocessors / splits * splits;
+      const uint64_t waves = (uint64_t{blocks} * splits + room - 1) / room;
+      const uint64_t cycles =
+          waves * ((strips + splits - 1) / splits * kStripCycles[groups] + 3000) +
+          (splits > 1 ? 2500 + 500 * splits : 0);
+      if (cycles >= least) continue;
+      least = cycles;
+      best = {groups, splits};
+    }
+  }
+  return best;
+}
 
 void ReduceSplit(Launcher& l, const LinearArgs& args, const float* workspace, uint32_t splits) {
   const uint32_t all_rows = AllTiles(args) * 16;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/cuda/gemm.cuh"
+#include "kernels/cuda/gemm_narrow.cuh"
 #include "kernels/cuda/gemm_wide.cuh"
 #include "kernels/cuda/gemv.cuh"
 
@@ -83,17 +84,53 @@ struct LinearLaunches {
              workspace, tiles * 16);
     }
   }
-  template <int kN>
-  static void Wide(Launcher& l, const LinearArgs& args, float* workspace) {
+  template <int kN, int kGroups>
+  static void NarrowCutBy(Launcher& l, const LinearArgs& args, const GatedOut& gated,
+                          uint32_t splits, const uint4* x) {
+    using G = NarrowGemm<kFormat, kN, kGroups>;
+    NarrowMaps<kFormat> maps;
+    if constexpr (G::kHalves) {
+      for (uint32_t p = 0; p < args.parts; ++p)
+        maps.part[p] = RowsMap(l, args.part[p].w.data, args.part[p].w.strips * 128, 16);
+    }
     const uint32_t tiles = AllTiles(args);
-    const uint32_t splits = WideSplits(tiles, args.rows, l.multiprocessors);
-    const dim3 grid((args.rows + kN - 1) / kN, (tiles + kWarps - 1) / kWarps, splits);
-    Launch(l, GemmWideKernel<kFormat, kN>, grid, kThreads, WideGemm<kFormat, kN>::kShared, args,
-           workspace, tiles * 16);
-    if (splits > 1) ReduceSplit(l, args, workspace, splits);
+    LaunchClusters(l, splits, NarrowGemmKernel<kFormat, kN, kGroups>,
+                   (tiles + G::kTiles - 1) / G::kTiles * splits, G::kThreads, G::kShared, args,
+                   maps, x, gated, tiles, splits);
+  }
+  template <int kN>
+  static void NarrowOf(Launcher& l, const LinearArgs& args, const GatedOut& gated, void* arranged) {
+    auto* x = static_cast<uint4*>(arranged);
+    const uint32_t strips = args.part[0].w.strips;
+    Launch(l, ArrangeKernel<kN, kFormat != FormatId::kF16>, dim3(strips, (kN + 31) / 32), 256, 0,
+           args.x, args.ldx, args.rows, x);
+    const NarrowCut cut =
+        CutNarrow(AllTiles(args), strips, gated.out != nullptr, l.multiprocessors);
+    switch (cut.groups) {
+      case 1: return NarrowCutBy<kN, 1>(l, args, gated, cut.splits, x);
+      case 2: return NarrowCutBy<kN, 2>(l, args, gated, cut.splits, x);
+      default: return NarrowCutBy<kN, 3>(l, args, gated, cut.splits, x);
+    }
+  }
+  static void Narrow(Launcher& l, const LinearArgs& args, const GatedOut& gated, void* arranged) {
+    if (args.rows <= 16) return NarrowOf<16>(l, args, gated, arranged);
+    if (args.rows <= 32) return NarrowOf<32>(l, args, gated, arranged);
+    NarrowOf<64>(l, args, gated, arranged);
+  }
+  static void NarrowRows(Launcher& l, const LinearArgs& args, void* arranged) {
+    Narrow(l, args, {}, arranged);
+  }
+  static void GatedNarrow(Launcher& l, const LinearArgs& args, Gate gate, Half* out, uint32_t ld,
+                          void* arranged) {
+    Narrow(l, args, {gate, out, ld}, arranged);
   }
   static void WideGemmRows(Launcher& l, const LinearArgs& args, float* workspace) {
-    args.rows <= 64 ? Wide<64>(l, args, workspace) : Wide<128>(l, args, workspace);
+    using W = WideGemm<kFormat>;
+    const uint32_t tiles = AllTiles(args);
+    const uint32_t splits = WideSplits(tiles, args.rows, l.multiprocessors);
+    const dim3 grid((args.rows + W::kN - 1) / W::kN, (tiles + kWarps - 1) / kWarps, splits);
+    Launch(l, GemmWideKernel<kFormat>, grid, kThreads, W::kShared, args, workspace, tiles * 16);
+    if (splits > 1) ReduceSplit(l, args, workspace, splits);
   }
   static constexpr auto FindWide() {
     void (*wide)(Launcher&, const LinearArgs&, float*) = nullptr;
@@ -108,7 +145,8 @@ struct LinearLaunches {
     const uint32_t blocks = args.rows * ((args.w.strips + kWarps - 1) / kWarps);
     Launch(l, EmbedKernel<kFormat>, blocks, kThreads, 0, args);
   }
-  static constexpr LinearKernels kAll = {GemvRows, GatedRows, Gemm, FindWide(), Expand, Embed};
+  static constexpr LinearKernels kAll = {GemvRows,    GatedRows,  Gemm,   NarrowRows,
+                                         GatedNarrow, FindWide(), Expand, Embed};
 };
 
 }  // namespace wring::cuda

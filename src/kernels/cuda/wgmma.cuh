@@ -18,6 +18,15 @@ __device__ __forceinline__ uint64_t Swizzled128(uint32_t address) {
   return ((address & 0x3ffff) >> 4) | (uint64_t{1} << 16) | (uint64_t{1024 >> 4} << 32) |
          (uint64_t{1} << 62);
 }
+// Its low word, to which 1 adds 16 bytes, and the whole of such a word.
+__device__ __forceinline__ uint32_t Swizzled128Low(uint32_t address) {
+  return ((address & 0x3ffff) >> 4) | 1U << 16;
+}
+__device__ __forceinline__ uint64_t Swizzled128Of(uint32_t low) {
+  uint64_t both;
+  asm("mov.b64 %0, {%1, %2};" : "=l"(both) : "r"(low), "n"(1024 >> 4 | 1 << 30));
+  return both;
+}
 
 #ifdef WRING_WGMMA
 
@@ -42,6 +51,8 @@ __device__ __forceinline__ void WgmmaFence(float (&d)[kCount]) {
   "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]), \
       "+f"(d[i + 6]), "+f"(d[i + 7])
 #define WRING_F32(d) WRING_F8(d, 0), WRING_F8(d, 8), WRING_F8(d, 16), WRING_F8(d, 24)
+#define WRING_N8 "%0, %1, %2, %3, %4, %5, %6, %7"
+#define WRING_N16 WRING_N8 ", %8, %9, %10, %11, %12, %13, %14, %15"
 #define WRING_N32                                                                              \
   "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, " \
   "%20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
@@ -76,12 +87,17 @@ struct Wgmma;
                    : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(add));                \
     }                                                                                              \
   };
+#define WRING_OPERANDS16 WRING_F8(d, 0)
+#define WRING_OPERANDS32 WRING_OPERANDS16, WRING_F8(d, 8)
 #define WRING_OPERANDS64 WRING_F32(d)
 #define WRING_OPERANDS80 WRING_OPERANDS64, WRING_F8(d, 32)
 #define WRING_OPERANDS96 WRING_OPERANDS80, WRING_F8(d, 40)
 #define WRING_OPERANDS112 WRING_OPERANDS96, WRING_F8(d, 48)
 #define WRING_OPERANDS128 WRING_OPERANDS112, WRING_F8(d, 56)
 #define WRING_COMMAS(...) __VA_ARGS__
+WRING_WGMMA_OF(16, WRING_N8, WRING_COMMAS(WRING_OPERANDS16), "%8", "%9", "%10", "%11", "%12", "%13")
+WRING_WGMMA_OF(32, WRING_N16, WRING_COMMAS(WRING_OPERANDS32), "%16", "%17", "%18", "%19", "%20",
+               "%21")
 WRING_WGMMA_OF(64, WRING_N32, WRING_COMMAS(WRING_OPERANDS64), "%32", "%33", "%34", "%35", "%36",
                "%37")
 WRING_WGMMA_OF(80, WRING_N40, WRING_COMMAS(WRING_OPERANDS80), "%40", "%41", "%42", "%43", "%44",

@@ -31,7 +31,7 @@ CudaExecutor::CudaExecutor(const ModelSpec& spec, const Weights& weights, const 
   launcher_.stream = device_.stream();
   launcher_.multiprocessors = device_.multiprocessors();
   gemv_ = device_.shared_bytes() >= cuda::kGemvNeeds;
-  wide_gemm_ = !options.invariant && cuda::HasWideGemm();
+  wide_gemm_ = !options.invariant && cuda::HasWgmma();
 }
 
 CudaExecutor::~CudaExecutor() {
@@ -237,6 +237,10 @@ Status CudaExecutor::Allocate() {
     workspace =
         std::max(workspace, cuda::SplitFloats(tiles, options_.max_rows, device_.multiprocessors()) *
                                 sizeof(float));
+    if (!op.parts.empty() && wide_gemm_) {
+      const uint32_t strips = weights_.fragments(op.parts[0].weight).strips();
+      workspace = std::max(workspace, cuda::ArrangedBytes(strips));
+    }
   }
   WRING_TRY(Reserve(workspace_, workspace));
   if (rows > kGraphRows) WRING_TRY(Reserve(expanded_, expanded));

@@ -121,6 +121,7 @@ class CudaExecutor final : public Executor {
   Status QkvHalves(const std::vector<OneFormat>& products);
   cuda::Half* HalvesOf(Slot s);  // in qkv_
   bool UsesGemv(uint32_t rows) const { return gemv_ && rows <= cuda::kGemvRows; }
+  bool UsesNarrowGemm(uint32_t rows) const;
   bool UsesWideGemm(uint32_t rows, FormatId format) const;
   Status Product(const cuda::LinearArgs& args, FormatId format, bool head);
   bool UsesVendor(uint32_t rows, FormatId format, bool head) const;

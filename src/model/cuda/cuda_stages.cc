@@ -198,6 +198,11 @@ Status CudaExecutor::Linear(const Stage& stage) {
     cuda::LinearOf(format).gated_gemv(launcher_, args, gate, halves(gated.out), stride(gated.out));
     return {};
   }
+  if (one_format && UsesNarrowGemm(args.rows)) {
+    cuda::LinearOf(format).gated_narrow(launcher_, args, gate, halves(gated.out), stride(gated.out),
+                                        workspace_.as<std::byte>());
+    return {};
+  }
   // The vendor's products can be float16 at once: half the traffic. A bias would have to be, too.
   const bool biased = op.parts[0].has_bias || op.parts[1].has_bias;
   if (UsesVendor(args.rows, format, head) && one_format && !biased) {
@@ -248,6 +253,10 @@ Status CudaExecutor::Product(const cuda::LinearArgs& args, FormatId format, bool
     k.gemv(launcher_, args);
     return {};
   }
+  if (UsesNarrowGemm(args.rows)) {
+    k.narrow_gemm(launcher_, args, workspace_.as<std::byte>());
+    return {};
+  }
   if (UsesWideGemm(args.rows, format)) {
     k.wide_gemm(launcher_, args, workspace_.as<float>());
     return {};
@@ -262,13 +271,17 @@ Status CudaExecutor::Product(const cuda::LinearArgs& args, FormatId format, bool
   return {};
 }
 
+bool CudaExecutor::UsesNarrowGemm(uint32_t rows) const {
+  return wide_gemm_ && rows > cuda::kGemvRows && rows <= cuda::kNarrowRows;
+}
+
 bool CudaExecutor::UsesWideGemm(uint32_t rows, FormatId format) const {
-  return wide_gemm_ && cuda::LinearOf(format).wide_gemm != nullptr && rows > cuda::kGemvRows &&
+  return wide_gemm_ && cuda::LinearOf(format).wide_gemm != nullptr && rows > cuda::kNarrowRows &&
          rows <= cuda::kWideRows;
 }
 
 bool CudaExecutor::UsesVendor(uint32_t rows, FormatId format, bool head) const {
-  if (vendor_ == nullptr || rows <= cuda::kGemvRows) return false;
+  if (vendor_ == nullptr || rows <= cuda::kGemvRows || UsesNarrowGemm(rows)) return false;
   // The head's rows may be odd; packed weights must be expanded first, which pays for many rows.
   return HoldsHalves(format) ? !head
                              : !head && rows > (wide_gemm_ ? cuda::kWideRows : cuda::kSplitRows);

@@ -1,0 +1,233 @@
+// The product of kGemvRows to kNarrowRows rows on Hopper: weights stream through as many multiprocessors as there are tiles
+// for, one block each.
+//
+// A block computes 64 kGroups rows of matrices x kN of activations, or a part of the strips of them: then the blocks of a
+// cluster have the parts, and each gives the sums of some columns. One warp asks the copy engine for weights, which do not
+// depend on the launch before, and for activations once that has ended; the other warps make float16 of the weights in the
+// registers that the tensor cores read. float16 weights are read from shared memory as they come. Activations are arranged
+// beforehand (ArrangeKernel), so that a strip of them is one copy.
+//
+// Not of the invariant grade: sums are cut where blocks enough to fill the GPU want it (each cut is summed in order).
+#pragma once
+
+#include "kernels/cuda/gemm_narrow_sums.cuh"
+#include "kernels/cuda/tensor_map.h"
+
+namespace wring::cuda {
+
+// Arranged activations: [strip][kN rows] 128 bytes, as the tensor cores read them (Swizzled128), columns in the order in
+// which lanes hold weights, or as they are for weights that no lane holds; rows beyond the last are zero.
+template <int kN, bool kByLanes>
+__global__ void __launch_bounds__(256)
+    ArrangeKernel(const Half* x, uint32_t ldx, uint32_t rows, uint4* out) {
+  LetNextStart();
+  WaitForPrevious();
+  const uint32_t strip = blockIdx.x;
+  const uint32_t n = blockIdx.y * 32 + threadIdx.x / 8;
+  const uint32_t piece = threadIdx.x % 8;
+  if (n >= kN) return;
+  uint4 v = {0, 0, 0, 0};
+  if (n < rows) {
+    const Half* from = x + uint64_t{n} * ldx + strip * kStrip;
+    if constexpr (kByLanes) {
+      const uint32_t* words =
+          reinterpret_cast<const uint32_t*>(from) + 16 * (piece / 4) + piece % 4;
+      v = {words[0], words[4], words[8], words[12]};
+    } else {
+      v = reinterpret_cast<const uint4*>(from)[piece];
+    }
+  }
+  out[(strip * kN + n) * 8 + (piece ^ (n % 8))] = v;
+}
+
+template <FormatId kFormat, int kColumns, int kGroups>
+struct NarrowGemm {
+  using F = Fragments<kFormat>;
+  static constexpr bool kHalves = kFormat == FormatId::kF16;
+  static constexpr uint32_t kN = kColumns;
+  static constexpr uint32_t kRows = 64 * kGroups;
+  static constexpr uint32_t kTiles = kRows / 16;
+  static constexpr uint32_t kSplit =
+      NarrowSplit(kGroups);  // warpgroups that share the strips of a chunk
+  static constexpr uint32_t kConsumers = 128 * kGroups * kSplit;
+  static constexpr uint32_t kThreads = kConsumers + 32;
+  static constexpr uint32_t kLeast = kHalves ? 2 : F::kChunkStrips;
+  static constexpr uint32_t kChunk = kLeast < kSplit ? kSplit : kLeast;  // strips a stage
+  static constexpr uint32_t kTileBytes = kChunk / F::kChunkStrips * F::kChunkBytes;
+  static constexpr uint32_t kXBytes = kChunk * kN * 128;
+  static constexpr uint32_t kStage = (kXBytes + kTiles * kTileBytes + 1023) / 1024 * 1024;
+  static constexpr uint32_t kMost = (226 << 10) - 1024 - 256;
+  static constexpr uint32_t kStages = kMost / kStage < 6 ? kMost / kStage : 6;
+  static constexpr uint32_t kShared = 1024 + kStages * kStage;
+  static constexpr uint32_t kPitch = kRows + 4;  // floats; of a column of sums
+  static constexpr uint32_t kSums = kN * kPitch;
+  static_assert(kStages >= 2 && kSplit * kSums * 4 <= kStages * kStage);
+};
+
+// Where the copy engine finds float16 weights; other formats need nothing of the kind.
+template <FormatId kFormat>
+struct NarrowMaps {};
+template <>
+struct NarrowMaps<FormatId::kF16> {
+  CUtensorMap part[kMaxParts];
+};
+
+// gated: parts 0 and 1 are gate and up, whose tiles take turns, and the output is theirs.
+template <FormatId kFormat, int kN, int kGroups>
+__global__ void __launch_bounds__(NarrowGemm<kFormat, kN, kGroups>::kThreads, 1)
+    NarrowGemmKernel(const __grid_constant__ LinearArgs args,
+                     const __grid_constant__ NarrowMaps<kFormat> maps, const uint4* x,
+                     const GatedOut gated, uint32_t all_tiles, uint32_t splits) {
+#ifdef WRING_WGMMA
+  using F = Fragments<kFormat>;
+  using G = NarrowGemm<kFormat, kN, kGroups>;
+  constexpr uint32_t kChunk = G::kChunk;
+  extern __shared__ uint8_t narrow_shared[];
+  __shared__ uint64_t barriers[2 * G::kStages];
+  LetNextStart();
+  const uint32_t warp = threadIdx.x / 32;
+  const uint32_t lane = threadIdx.x % 32;
+  const uint32_t stages = (SharedAddress(narrow_shared) + 1023) / 1024 * 1024;
+  const uint32_t full = SharedAddress(barriers);
+  const uint32_t empty = full + 8 * G::kStages;
+  if (threadIdx.x == 0) {
+    for (uint32_t i = 0; i < G::kStages; ++i) {
+      BarrierInit(full + 8 * i, 1);
+      BarrierInit(empty + 8 * i, G::kConsumers / 32);
+    }
+    PublishShared();
+  }
+  __syncthreads();
+  const uint32_t strips = args.part[0].w.strips;
+  const uint32_t chunks = (strips + kChunk - 1) / kChunk;
+  const uint32_t rank = splits == 1 ? 0 : blockIdx.x % splits;
+  const uint32_t first_tile = (splits == 1 ? blockIdx.x : blockIdx.x / splits) * G::kTiles;
+  const uint32_t begin = chunks * rank / splits;
+  const uint32_t end = chunks * (rank + 1) / splits;
+
+  if (warp == G::kConsumers / 32) {
+    uint32_t tile = first_tile + lane;
+    if (lane >= G::kTiles || tile >= all_tiles) tile = 0;
+    uint32_t which = 0;
+    if (gated.out != nullptr) {
+      which = tile % 2;
+      tile /= 2;
+    } else {
+      while (which + 1 < args.parts && tile >= args.part[which].w.tiles)
+        tile -= args.part[which++].w.tiles;
+    }
+    const MatrixArg& w = args.part[which].w;
+    const uint64_t offset = tile * w.tile_bytes;
+    const auto count_of = [&](uint32_t chunk) { return min(kChunk, strips - chunk * kChunk); };
+    const auto weights = [&](uint32_t chunk, uint32_t slot) {
+      const uint32_t count = count_of(chunk);
+      const uint32_t bytes = G::kTileBytes / kChunk * count;
+      const uint32_t barrier = full + 8 * slot;
+      const uint32_t to = stages + slot * G::kStage + G::kXBytes;
+      if (lane == 0) BarrierArriveExpecting(barrier, count * kN * 128 + G::kTiles * bytes);
+      __syncwarp();
+      if (lane >= G::kTiles) return;
+      if constexpr (G::kHalves) {
+        const uint32_t row_bytes = strips * 128;
+        const auto low = static_cast<uint32_t>(offset % RowsMapUnit(row_bytes)) / 128;
+        const auto high = static_cast<uint32_t>(offset / RowsMapUnit(row_bytes));
+        for (uint32_t s = 0; s < count; ++s) {
+          CopyBox(to + (s * G::kTiles + lane) * 2048, &maps.part[which], barrier,
+                  (chunk * kChunk + s) * kStrip, low, 0, high);
+        }
+      } else {
+        CopyBulk(to + lane * G::kTileBytes,
+                 reinterpret_cast<const uint8_t*>(w.data) + offset + chunk * G::kTileBytes, bytes,
+                 barrier);
+      }
+    };
+    const auto activations = [&](uint32_t chunk, uint32_t slot) {
+      if (lane != 0) return;
+      CopyBulk(stages + slot * G::kStage, x + chunk * kChunk * kN * 8, count_of(chunk) * kN * 128,
+               full + 8 * slot);
+    };
+    const uint32_t first = min(end, begin + G::kStages);
+    for (uint32_t c = begin; c < first; ++c) weights(c, c - begin);
+    WaitForPrevious();
+    for (uint32_t c = begin; c < first; ++c) activations(c, c - begin);
+    uint32_t slot = 0;
+    uint32_t parity = 0;
+    for (uint32_t c = first; c < end; ++c) {
+      BarrierWait(empty + 8 * slot, parity);
+      weights(c, slot);
+      activations(c, slot);
+      if (++slot == G::kStages) {
+        slot = 0;
+        parity ^= 1;
+      }
+    }
+    if (splits > 1) {
+      ClusterSync();
+      ClusterSync();
+    }
+    return;
+  }
+
+  WaitForPrevious();
+  const uint32_t group = warp / 4 % kGroups;
+  const uint32_t k_part = warp / 4 / kGroups;
+  const uint32_t in_block = group * 4 + warp % 4;  // tile
+  uint32_t slot = 0;
+  uint32_t parity = 0;
+  float acc[kN / 2] = {};
+  for (uint32_t c = begin; c < end; ++c) {
+    BarrierWait(full + 8 * slot, parity);
+    const uint32_t x_at = stages + slot * G::kStage;
+    const uint32_t x_low = Swizzled128Low(x_at);
+    const uint32_t w_at = x_at + G::kXBytes;
+    BlockWeights w[2][2];
+    WgmmaFence(acc);
+#pragma unroll
+    for (uint32_t i = 0; i < kChunk / G::kSplit; ++i) {
+      const uint32_t s = i * G::kSplit + k_part;
+      if (kChunk > FragmentPartsOf(kFormat).strips && c * kChunk + s >= strips) break;
+      const uint32_t x_of = x_low + s * (kN * 128 / 16);
+      if constexpr (G::kHalves) {
+        const uint32_t w_of = Swizzled128Low(w_at + (s * G::kTiles + group * 4) * 2048);
+        WgmmaBegin();
+#pragma unroll
+        for (uint32_t k = 0; k < 4; ++k)
+          Wgmma<kN>::Shared(acc, Swizzled128Of(w_of + 2 * k), Swizzled128Of(x_of + 2 * k), 1);
+      } else {
+        const typename F::Raw raw = F::ReadChunk(w_at + in_block * G::kTileBytes, s, lane);
+#pragma unroll
+        for (uint32_t b = 0; b < 2; ++b) w[i % 2][b] = F::Dequant(raw, b, lane);
+        WgmmaBegin();
+#pragma unroll
+        for (uint32_t k = 0; k < 4; ++k) {
+          const uint32_t p = k % 2 * 2;
+          const BlockWeights& v = w[i % 2][k / 2];
+          const uint32_t a[4] = {v.a[0][p], v.a[1][p], v.a[0][p + 1], v.a[1][p + 1]};
+          Wgmma<kN>::Registers(acc, a, Swizzled128Of(x_of + 2 * k), 1);
+        }
+      }
+      WgmmaCommit();
+      WgmmaWait<1>();
+    }
+    WgmmaWait<0>();
+    WgmmaFence(acc);
+    __syncwarp();
+    if (lane == 0) BarrierArrive(empty + 8 * slot);
+    if (++slot == G::kStages) {
+      slot = 0;
+      parity ^= 1;
+    }
+  }
+
+  SyncThreads(1, G::kConsumers);  // nobody reads weights any more: sums take their place
+#pragma unroll
+  for (uint32_t j = 0; j < kN / 2; ++j) {
+    const uint32_t row = in_block * 16 + lane / 4 + 8 * (j / 2 % 2);
+    const uint32_t col = 8 * (j / 4) + 2 * (lane % 4) + j % 2;
+    StoreSum(stages + 4 * (k_part * G::kSums + col * G::kPitch + row), acc[j]);
+  }
+  StoreNarrow<G>(args, gated, {stages, first_tile, all_tiles, splits, rank});
+#endif
+}
+
+}  // namespace wring::cuda
