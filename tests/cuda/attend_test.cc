@@ -1,6 +1,7 @@
 // Attention on a GPU: both kernels beside float64 over the very halves that the cache holds, for every head size, with
 // windows, soft caps, ragged tiles and contexts that end inside a block. What nobody wrote is no number.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "cuda/gpu.h"
@@ -21,7 +22,9 @@ struct Case {
 class AttendGpuTest : public testing::GpuTest {
  protected:
   // Relative distance to float64 of the wide kernel, or of the one for few vectors.
-  double Distance(const Case& c, bool wide, uint32_t chunk_blocks = cuda::kChunkBlocks) {
+  // clustered: the one tile of vectors is cut into small chunks, which a cluster folds.
+  double Distance(const Case& c, bool wide, uint32_t chunk_blocks = cuda::kChunkBlocks,
+                  bool clustered = false) {
     const uint32_t padded = KvCodec::PaddedHead(c.head_dim);
     const uint32_t blocks = CeilDiv(c.context, kBlockTokens);
     const uint64_t head_halves = uint64_t{kBlockTokens} * padded;
@@ -72,6 +75,20 @@ class AttendGpuTest : public testing::GpuTest {
       item.blocks = position[(first + item.count - 1) / group] / kBlockTokens + 1 - item.block;
       items.push_back(item);
     }
+    if (clustered) {
+      constexpr uint32_t kUnit = cuda::kSmallChunkBlocks;
+      cuda::AttendItem item = items.at(0);
+      item.unit = kUnit;
+      item.origin = item.block;
+      const uint32_t end = item.block + item.blocks;
+      item.parts = (end - 1) / kUnit - item.block / kUnit + 1;
+      items.clear();
+      for (; item.block < end; ++item.part) {
+        item.blocks = std::min(end, (item.block / kUnit + 1) * kUnit) - item.block;
+        items.push_back(item);
+        item.block += item.blocks;
+      }
+    }
     const std::vector<uint32_t> count = {static_cast<uint32_t>(items.size())};
     const Buffer on_pool = Put(pool), on_q = Put(q), on_position = Put(position);
     const Buffer on_items = Put(items), on_count = Put(count), on_offsets = Put(offsets);
@@ -98,7 +115,8 @@ class AttendGpuTest : public testing::GpuTest {
     a.cache.kv_heads = a.kv_heads;
     a.items = on_items.as<cuda::AttendItem>();
     a.item_count = on_count.as<uint32_t>();
-    a.grid_items = count[0];
+    a.grid_items = clustered ? std::bit_ceil(count[0]) : count[0];
+    a.cluster = clustered ? a.grid_items : 1;
     a.most = tile;
     a.chunk_blocks = chunk_blocks;
     (wide ? cuda::AttendWide : cuda::Attend)(launcher_, a);
@@ -145,6 +163,18 @@ TEST_F(AttendGpuTest, IsNearFloat64ForEveryHeadSize) {
       if (!cuda::HasAttendWide(CodecId::kF16, dim)) continue;
       EXPECT_LE(Distance(c, true), 2e-3)
           << "wide, " << dim << ", " << c.rows << " of " << c.context;
+    }
+  }
+}
+
+TEST_F(AttendGpuTest, AClusterFoldsTheChunksOfAShortContext) {
+  if (!cuda::HasClusters()) GTEST_SKIP() << "needs a Hopper GPU, or a later one";
+  for (const uint32_t dim : {16U, 64U, 100U, 128U, 256U}) {
+    for (const Case& c :
+         {Case{dim, 4, 2, 1, 600}, Case{dim, 3, 3, 4, 129}, Case{dim, 2, 1, 2, 1024},
+          Case{dim, 4, 2, 1, 900, 500}, Case{dim, 4, 2, 3, 260, 0, 3.F}}) {
+      EXPECT_LE(Distance(c, false, cuda::kSmallChunkBlocks, true), 2e-3)
+          << dim << ", " << c.rows << " rows of " << c.context;
     }
   }
 }

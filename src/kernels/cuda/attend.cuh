@@ -69,6 +69,27 @@ __device__ __forceinline__ void FinishShared(const A& a, const Parts<kDim>& part
       [&](uint32_t n, uint32_t c, const Partial& whole) { StoreOutputs<A, kDim>(a, n, c, whole); });
 }
 
+// The same where the blocks of a cluster have a part each: the first folds them.
+template <typename A, uint32_t kDim, uint32_t kVectors>
+__device__ __forceinline__ void FinishCluster(const A& a, const Folding<kDim, kVectors>& fold,
+                                              uint8_t* ring) {
+  const AttendItem& item = a.item;
+  auto* mine = reinterpret_cast<Partial*>(ring);
+  Folding<kDim, kVectors>::ForUnits(item.count, [&](uint32_t k, uint32_t n, uint32_t c) {
+    mine[n * (kDim / 4) + c] = fold.span[k];
+  });
+  ClusterSync();
+  if (item.part == 0) {
+    const uint32_t span_parts = kSpanBlocks / item.unit;
+    Folding<kDim, kVectors>::ForUnits(item.count, [&](uint32_t /*k*/, uint32_t n, uint32_t c) {
+      const Partial whole = FoldCluster(SharedAddress(mine + n * (kDim / 4) + c), item.parts,
+                                        span_parts, item.origin / item.unit % span_parts);
+      StoreOutputs<A, kDim>(a, n, c, whole);
+    });
+  }
+  ClusterSync();  // the first may still read here
+}
+
 // One item and KV head by a block of threads. ring: kRingBytes; shared: memory for queries, then for what warps leave of
 // their pieces. prepare() puts the queries there; blocks before `known` may be asked for before that. last: a word. few: the
 // next launch starts when this item's parts are done, not before.
@@ -86,6 +107,7 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
   constexpr uint32_t kChunks = kSpanBlocks / kChunk;      // of a span
   const uint32_t first_chunk = item.block / kChunk;
   const uint32_t last_chunk = (item.block + item.blocks - 1) / kChunk;
+  const bool clustered = args.cluster > 1 && item.parts > 1;  // then an item is one chunk
   const Parts<kDim> parts = {
       args.partials + (uint64_t{item.partial} * args.kv_heads + uint64_t{kv_head} * item.count) *
                           Parts<kDim>::kFloats,
@@ -181,7 +203,7 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
     const bool begins = chunk % kChunks == 0 || chunk == first_chunk;
     F::ForUnits(item.count, [&](uint32_t k, uint32_t n, uint32_t c) {
       const Partial x = left.Fold(n, c, [&](uint32_t w) { return has(kAttendWarps * chunk + w); });
-      if (item.parts > 1 && item.unit == kChunk) {
+      if (item.parts > 1 && item.unit == kChunk && !clustered) {
         return parts.Store(item.part + chunk - first_chunk, n, c, x);
       }
       if (begins) {
@@ -189,7 +211,7 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
       } else {
         fold.span[k].Add(x);
       }
-      if (!ends) return;
+      if (!ends || clustered) return;
       if (item.parts > 1) {
         parts.Store(item.part + chunk / kChunks - first_chunk / kChunks, n, c, fold.span[k]);
       } else {
@@ -198,6 +220,7 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
     });
   }
   if (few) LetNextStart();
+  if (clustered) return FinishCluster<A, kDim, kVectors>(a, fold, ring);
   if (item.parts > 1) {
     const uint32_t units = item.unit / kChunk;
     return FinishShared<A, kDim>(a, parts, last_chunk / units - first_chunk / units + 1, ring,
@@ -310,9 +333,11 @@ template <CodecId kCodec, uint32_t kDim>
 void LaunchAttend(Launcher& l, AttendArgs args, const AppendArgs* append) {
   args.group = args.heads / args.kv_heads;
   args.inverse_group = ((1U << 31) + args.group - 1) / args.group;
+  // A cluster begins when there is room for all of it, so many of them begin late.
+  if (args.grid_items * args.kv_heads >= kFewBlocks) args.cluster = 1;
   const auto launch = [&](auto kernel, uint32_t memory) {
-    Launch(l, kernel, dim3(args.grid_items, args.kv_heads), kAttendThreads, memory, args,
-           append != nullptr ? *append : AppendArgs{}, append != nullptr);
+    LaunchClusters(l, args.cluster, kernel, dim3(args.grid_items, args.kv_heads), kAttendThreads,
+                   memory, args, append != nullptr ? *append : AppendArgs{}, append != nullptr);
   };
   const auto launch_of = [&](auto tokens) {
     constexpr uint32_t kTokens = decltype(tokens)::value;

@@ -2,7 +2,10 @@
 // common maximum, chunks to a span and spans to the whole in order. So a vector's bits depend on no cut.
 #pragma once
 
+#include <cstddef>
+
 #include "kernels/cuda/attend_block.cuh"
+#include "kernels/cuda/cluster.cuh"
 
 namespace wring::cuda {
 
@@ -104,6 +107,36 @@ struct Parts {
     return all;
   }
 };
+
+// The parts that the blocks of a cluster have of one value, each at `mine` in its own shared memory, in order.
+__device__ __forceinline__ Partial FoldCluster(uint32_t mine, uint32_t parts, uint32_t span_parts,
+                                               uint32_t before) {
+  Partial whole;
+  Partial span;
+  constexpr uint32_t kBatch = 4;  // asked for at once
+#pragma unroll 1
+  for (uint32_t at = 0; at < parts; at += kBatch) {
+    Partial x[kBatch];
+#pragma unroll
+    for (uint32_t k = 0; k < kBatch; ++k) {
+      const uint32_t there = AddressOf(min(at + k, parts - 1), mine);
+      const float2 both = LoadThere2(there);
+      x[k] = {both.x, both.y, LoadThere4(there + offsetof(Partial, out))};
+    }
+#pragma unroll
+    for (uint32_t k = 0; k < kBatch; ++k) {
+      if (at + k >= parts) continue;
+      if (at + k > 0 && (before + at + k) % span_parts == 0) {
+        whole.Add(span);
+        span = x[k];
+      } else {
+        span.Add(x[k]);
+      }
+    }
+  }
+  whole.Add(span);
+  return whole;
+}
 
 // All parts of an item's vectors by a block of threads: spans of `span_parts`, of which the first lacks `before`, then those
 // in order. Where there are more threads than values they share out spans. shared: kAttendThreads Partial.

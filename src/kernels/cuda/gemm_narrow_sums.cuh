@@ -2,6 +2,7 @@
 // memory, as outputs.
 #pragma once
 
+#include "kernels/cuda/cluster.cuh"
 #include "kernels/cuda/gemv.cuh"
 #include "kernels/cuda/wgmma.cuh"
 
@@ -9,18 +10,6 @@ namespace wring::cuda {
 
 #ifdef WRING_WGMMA
 
-// All threads of all blocks of the cluster.
-__device__ __forceinline__ void ClusterSync() {
-  __syncwarp();
-  asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::
-                   : "memory");
-}
-// Where `address` is in the memory of block `rank` of the cluster.
-__device__ __forceinline__ uint32_t AddressOf(uint32_t rank, uint32_t address) {
-  uint32_t there;
-  asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(address), "r"(rank));
-  return there;
-}
 __device__ __forceinline__ void StoreSum(uint32_t address, float v) {
   asm volatile("st.shared.f32 [%0], %1;" ::"r"(address), "f"(v) : "memory");
 }
@@ -33,10 +22,7 @@ template <bool kCluster>
 __device__ __forceinline__ float4 LoadSums(uint32_t address) {
   float4 v;
   if constexpr (kCluster) {
-    asm volatile("ld.shared::cluster.v4.f32 {%0, %1, %2, %3}, [%4];"
-                 : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w)
-                 : "r"(address)
-                 : "memory");
+    v = LoadThere4(address);
   } else {
     asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
                  : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w)

@@ -120,6 +120,7 @@ struct LinearKernels {
 
 const LinearKernels& LinearOf(FormatId format);  // all null where there is none
 bool HasWgmma();                                 // on the current GPU: Hopper alone
+bool HasClusters();                              // the same: Hopper and later
 inline constexpr uint32_t kNarrowRows = 64;
 inline constexpr uint32_t kWideRows = 256;
 // Whether GEMM gives each segment blocks of its own, which needs a workspace; large matrices have blocks enough.
@@ -246,6 +247,7 @@ struct AttendArgs {
   uint32_t grid_items = 0;
   uint32_t most = 8;  // vectors that an item has at most
   uint32_t chunk_blocks = kChunkBlocks;
+  uint32_t cluster = 1;  // so many items each are the parts of one tile, one chunk each
   // Filled in by the launch: heads a KV head, and 2^31 over that, rounded up.
   uint32_t group = 1, inverse_group = 1U << 31;
   float* partials =
@@ -255,6 +257,7 @@ struct AttendArgs {
 // Most vectors an item, of heads padded to `head_dim`: large ones leave room for eight.
 constexpr uint32_t AttendVectors(uint32_t head_dim) { return head_dim <= 128 ? 16 : 8; }
 inline constexpr uint32_t kPartialFloats = 4;
+inline constexpr uint32_t kMostCluster = 8;
 void Attend(Launcher&, const AttendArgs&);
 // With Append() on the way, q of `args` unused: for sequences of few rows.
 inline constexpr uint32_t kFusedRows = 8;

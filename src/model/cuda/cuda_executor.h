@@ -97,6 +97,7 @@ class CudaExecutor final : public Executor {
     uint32_t grid;  // items that the launch has room for
     uint32_t most;  // vectors an item
     uint32_t chunk_blocks;
+    uint32_t cluster;
     uint32_t wide_grid;
     uint64_t count, items, wide_items;
   };
@@ -157,6 +158,7 @@ class CudaExecutor final : public Executor {
   cuda::Launcher launcher_;
   bool gemv_ = false;       // the GPU has the shared memory for it
   bool wide_gemm_ = false;  // may be used
+  bool clusters_ = false;   // of blocks: the same
   std::unique_ptr<cuda::VendorGemm> vendor_;
   std::unique_ptr<Meeting> meeting_;  // of a divided model
   uint64_t meeting_room_ = 0;

@@ -360,6 +360,7 @@ cuda::AttendArgs CudaExecutor::AttendOf(const Op& op, const PlanAt& plan) {
   a.grid_items = plan.grid;
   a.most = plan.most;
   a.chunk_blocks = plan.chunk_blocks;
+  a.cluster = plan.cluster;
   a.partials = partials_.as<float>();
   a.counters = counters_.as<uint32_t>();
   return a;
