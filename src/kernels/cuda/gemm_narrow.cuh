@@ -72,6 +72,135 @@ struct NarrowMaps<FormatId::kF16> {
   CUtensorMap part[kMaxParts];
 };
 
+#ifdef WRING_WGMMA
+
+// What the warps of a block know of it.
+struct NarrowBlock {
+  uint32_t stages;       // shared address; of each: activations, weights
+  uint32_t full, empty;  // barriers of the stages
+  uint32_t first_tile, all_tiles;
+  uint32_t begin, end;  // chunks of strips
+};
+
+// One warp asks for weights and activations, chunk after chunk.
+template <typename G, typename Maps>
+__device__ __forceinline__ void FeedNarrow(const LinearArgs& args, const Maps& maps, const uint4* x,
+                                           bool gated, const NarrowBlock& b, uint32_t lane) {
+  constexpr uint32_t kChunk = G::kChunk;
+  const uint32_t strips = args.part[0].w.strips;
+  uint32_t tile = b.first_tile + lane;
+  if (lane >= G::kTiles || tile >= b.all_tiles) tile = 0;
+  uint32_t which = 0;
+  if (gated) {
+    which = tile % 2;
+    tile /= 2;
+  } else {
+    while (which + 1 < args.parts && tile >= args.part[which].w.tiles)
+      tile -= args.part[which++].w.tiles;
+  }
+  const MatrixArg& w = args.part[which].w;
+  const uint64_t offset = tile * w.tile_bytes;
+  const auto count_of = [&](uint32_t chunk) { return min(kChunk, strips - chunk * kChunk); };
+  const auto weights = [&](uint32_t chunk, uint32_t slot) {
+    const uint32_t count = count_of(chunk);
+    const uint32_t bytes = G::kTileBytes / kChunk * count;
+    const uint32_t barrier = b.full + 8 * slot;
+    const uint32_t to = b.stages + slot * G::kStage + G::kXBytes;
+    if (lane == 0) BarrierArriveExpecting(barrier, count * G::kN * 128 + G::kTiles * bytes);
+    __syncwarp();
+    if (lane >= G::kTiles) return;
+    if constexpr (G::kHalves) {
+      const uint32_t row_bytes = strips * 128;
+      const auto low = static_cast<uint32_t>(offset % RowsMapUnit(row_bytes)) / 128;
+      const auto high = static_cast<uint32_t>(offset / RowsMapUnit(row_bytes));
+      for (uint32_t s = 0; s < count; ++s) {
+        CopyBox(to + (s * G::kTiles + lane) * 2048, &maps.part[which], barrier,
+                (chunk * kChunk + s) * kStrip, low, 0, high);
+      }
+    } else {
+      CopyBulk(to + lane * G::kTileBytes,
+               reinterpret_cast<const uint8_t*>(w.data) + offset + chunk * G::kTileBytes, bytes,
+               barrier);
+    }
+  };
+  const auto activations = [&](uint32_t chunk, uint32_t slot) {
+    if (lane != 0) return;
+    CopyBulk(b.stages + slot * G::kStage, x + chunk * kChunk * G::kN * 8,
+             count_of(chunk) * G::kN * 128, b.full + 8 * slot);
+  };
+  const uint32_t first = min(b.end, b.begin + G::kStages);
+  for (uint32_t c = b.begin; c < first; ++c) weights(c, c - b.begin);
+  WaitForPrevious();
+  for (uint32_t c = b.begin; c < first; ++c) activations(c, c - b.begin);
+  uint32_t slot = 0;
+  uint32_t parity = 0;
+  for (uint32_t c = first; c < b.end; ++c) {
+    BarrierWait(b.empty + 8 * slot, parity);
+    weights(c, slot);
+    activations(c, slot);
+    if (++slot == G::kStages) {
+      slot = 0;
+      parity ^= 1;
+    }
+  }
+}
+
+// The other warps multiply: acc of 64 rows of the group, and of the strips that the warpgroup has of each chunk.
+template <FormatId kFormat, typename G>
+__device__ __forceinline__ void MultiplyNarrow(float (&acc)[G::kN / 2], const NarrowBlock& b,
+                                               uint32_t strips, uint32_t group, uint32_t k_part,
+                                               uint32_t in_block, uint32_t lane) {
+  using F = Fragments<kFormat>;
+  constexpr uint32_t kChunk = G::kChunk;
+  uint32_t slot = 0;
+  uint32_t parity = 0;
+  for (uint32_t c = b.begin; c < b.end; ++c) {
+    BarrierWait(b.full + 8 * slot, parity);
+    const uint32_t x_at = b.stages + slot * G::kStage;
+    const uint32_t x_low = Swizzled128Low(x_at);
+    const uint32_t w_at = x_at + G::kXBytes;
+    BlockWeights w[2][2];
+    WgmmaFence(acc);
+#pragma unroll
+    for (uint32_t i = 0; i < kChunk / G::kSplit; ++i) {
+      const uint32_t s = i * G::kSplit + k_part;
+      if (kChunk > FragmentPartsOf(kFormat).strips && c * kChunk + s >= strips) break;
+      const uint32_t x_of = x_low + s * (G::kN * 128 / 16);
+      if constexpr (G::kHalves) {
+        const uint32_t w_of = Swizzled128Low(w_at + (s * G::kTiles + group * 4) * 2048);
+        WgmmaBegin();
+#pragma unroll
+        for (uint32_t k = 0; k < 4; ++k)
+          Wgmma<G::kN>::Shared(acc, Swizzled128Of(w_of + 2 * k), Swizzled128Of(x_of + 2 * k), 1);
+      } else {
+        const typename F::Raw raw = F::ReadChunk(w_at + in_block * G::kTileBytes, s, lane);
+#pragma unroll
+        for (uint32_t h = 0; h < 2; ++h) w[i % 2][h] = F::Dequant(raw, h, lane);
+        WgmmaBegin();
+#pragma unroll
+        for (uint32_t k = 0; k < 4; ++k) {
+          const uint32_t p = k % 2 * 2;
+          const BlockWeights& v = w[i % 2][k / 2];
+          const uint32_t a[4] = {v.a[0][p], v.a[1][p], v.a[0][p + 1], v.a[1][p + 1]};
+          Wgmma<G::kN>::Registers(acc, a, Swizzled128Of(x_of + 2 * k), 1);
+        }
+      }
+      WgmmaCommit();
+      WgmmaWait<1>();
+    }
+    WgmmaWait<0>();
+    WgmmaFence(acc);
+    __syncwarp();
+    if (lane == 0) BarrierArrive(b.empty + 8 * slot);
+    if (++slot == G::kStages) {
+      slot = 0;
+      parity ^= 1;
+    }
+  }
+}
+
+#endif  // WRING_WGMMA
+
 // gated: parts 0 and 1 are gate and up, whose tiles take turns, and the output is theirs.
 template <FormatId kFormat, int kN, int kGroups>
 __global__ void __launch_bounds__(NarrowGemm<kFormat, kN, kGroups>::kThreads, 1)
@@ -79,88 +208,33 @@ __global__ void __launch_bounds__(NarrowGemm<kFormat, kN, kGroups>::kThreads, 1)
                      const __grid_constant__ NarrowMaps<kFormat> maps, const uint4* x,
                      const GatedOut gated, uint32_t all_tiles, uint32_t splits) {
 #ifdef WRING_WGMMA
-  using F = Fragments<kFormat>;
   using G = NarrowGemm<kFormat, kN, kGroups>;
-  constexpr uint32_t kChunk = G::kChunk;
   extern __shared__ uint8_t narrow_shared[];
   __shared__ uint64_t barriers[2 * G::kStages];
   LetNextStart();
   const uint32_t warp = threadIdx.x / 32;
   const uint32_t lane = threadIdx.x % 32;
-  const uint32_t stages = (SharedAddress(narrow_shared) + 1023) / 1024 * 1024;
-  const uint32_t full = SharedAddress(barriers);
-  const uint32_t empty = full + 8 * G::kStages;
+  const uint32_t strips = args.part[0].w.strips;
+  const uint32_t chunks = (strips + G::kChunk - 1) / G::kChunk;
+  const uint32_t rank = splits == 1 ? 0 : blockIdx.x % splits;
+  NarrowBlock b;
+  b.stages = (SharedAddress(narrow_shared) + 1023) / 1024 * 1024;
+  b.full = SharedAddress(barriers);
+  b.empty = b.full + 8 * G::kStages;
+  b.first_tile = (splits == 1 ? blockIdx.x : blockIdx.x / splits) * G::kTiles;
+  b.all_tiles = all_tiles;
+  b.begin = chunks * rank / splits;
+  b.end = chunks * (rank + 1) / splits;
   if (threadIdx.x == 0) {
     for (uint32_t i = 0; i < G::kStages; ++i) {
-      BarrierInit(full + 8 * i, 1);
-      BarrierInit(empty + 8 * i, G::kConsumers / 32);
+      BarrierInit(b.full + 8 * i, 1);
+      BarrierInit(b.empty + 8 * i, G::kConsumers / 32);
     }
     PublishShared();
   }
   __syncthreads();
-  const uint32_t strips = args.part[0].w.strips;
-  const uint32_t chunks = (strips + kChunk - 1) / kChunk;
-  const uint32_t rank = splits == 1 ? 0 : blockIdx.x % splits;
-  const uint32_t first_tile = (splits == 1 ? blockIdx.x : blockIdx.x / splits) * G::kTiles;
-  const uint32_t begin = chunks * rank / splits;
-  const uint32_t end = chunks * (rank + 1) / splits;
-
   if (warp == G::kConsumers / 32) {
-    uint32_t tile = first_tile + lane;
-    if (lane >= G::kTiles || tile >= all_tiles) tile = 0;
-    uint32_t which = 0;
-    if (gated.out != nullptr) {
-      which = tile % 2;
-      tile /= 2;
-    } else {
-      while (which + 1 < args.parts && tile >= args.part[which].w.tiles)
-        tile -= args.part[which++].w.tiles;
-    }
-    const MatrixArg& w = args.part[which].w;
-    const uint64_t offset = tile * w.tile_bytes;
-    const auto count_of = [&](uint32_t chunk) { return min(kChunk, strips - chunk * kChunk); };
-    const auto weights = [&](uint32_t chunk, uint32_t slot) {
-      const uint32_t count = count_of(chunk);
-      const uint32_t bytes = G::kTileBytes / kChunk * count;
-      const uint32_t barrier = full + 8 * slot;
-      const uint32_t to = stages + slot * G::kStage + G::kXBytes;
-      if (lane == 0) BarrierArriveExpecting(barrier, count * kN * 128 + G::kTiles * bytes);
-      __syncwarp();
-      if (lane >= G::kTiles) return;
-      if constexpr (G::kHalves) {
-        const uint32_t row_bytes = strips * 128;
-        const auto low = static_cast<uint32_t>(offset % RowsMapUnit(row_bytes)) / 128;
-        const auto high = static_cast<uint32_t>(offset / RowsMapUnit(row_bytes));
-        for (uint32_t s = 0; s < count; ++s) {
-          CopyBox(to + (s * G::kTiles + lane) * 2048, &maps.part[which], barrier,
-                  (chunk * kChunk + s) * kStrip, low, 0, high);
-        }
-      } else {
-        CopyBulk(to + lane * G::kTileBytes,
-                 reinterpret_cast<const uint8_t*>(w.data) + offset + chunk * G::kTileBytes, bytes,
-                 barrier);
-      }
-    };
-    const auto activations = [&](uint32_t chunk, uint32_t slot) {
-      if (lane != 0) return;
-      CopyBulk(stages + slot * G::kStage, x + chunk * kChunk * kN * 8, count_of(chunk) * kN * 128,
-               full + 8 * slot);
-    };
-    const uint32_t first = min(end, begin + G::kStages);
-    for (uint32_t c = begin; c < first; ++c) weights(c, c - begin);
-    WaitForPrevious();
-    for (uint32_t c = begin; c < first; ++c) activations(c, c - begin);
-    uint32_t slot = 0;
-    uint32_t parity = 0;
-    for (uint32_t c = first; c < end; ++c) {
-      BarrierWait(empty + 8 * slot, parity);
-      weights(c, slot);
-      activations(c, slot);
-      if (++slot == G::kStages) {
-        slot = 0;
-        parity ^= 1;
-      }
-    }
+    FeedNarrow<G>(args, maps, x, gated.out != nullptr, b, lane);
     if (splits > 1) {
       ClusterSync();
       ClusterSync();
@@ -172,61 +246,16 @@ __global__ void __launch_bounds__(NarrowGemm<kFormat, kN, kGroups>::kThreads, 1)
   const uint32_t group = warp / 4 % kGroups;
   const uint32_t k_part = warp / 4 / kGroups;
   const uint32_t in_block = group * 4 + warp % 4;  // tile
-  uint32_t slot = 0;
-  uint32_t parity = 0;
   float acc[kN / 2] = {};
-  for (uint32_t c = begin; c < end; ++c) {
-    BarrierWait(full + 8 * slot, parity);
-    const uint32_t x_at = stages + slot * G::kStage;
-    const uint32_t x_low = Swizzled128Low(x_at);
-    const uint32_t w_at = x_at + G::kXBytes;
-    BlockWeights w[2][2];
-    WgmmaFence(acc);
-#pragma unroll
-    for (uint32_t i = 0; i < kChunk / G::kSplit; ++i) {
-      const uint32_t s = i * G::kSplit + k_part;
-      if (kChunk > FragmentPartsOf(kFormat).strips && c * kChunk + s >= strips) break;
-      const uint32_t x_of = x_low + s * (kN * 128 / 16);
-      if constexpr (G::kHalves) {
-        const uint32_t w_of = Swizzled128Low(w_at + (s * G::kTiles + group * 4) * 2048);
-        WgmmaBegin();
-#pragma unroll
-        for (uint32_t k = 0; k < 4; ++k)
-          Wgmma<kN>::Shared(acc, Swizzled128Of(w_of + 2 * k), Swizzled128Of(x_of + 2 * k), 1);
-      } else {
-        const typename F::Raw raw = F::ReadChunk(w_at + in_block * G::kTileBytes, s, lane);
-#pragma unroll
-        for (uint32_t b = 0; b < 2; ++b) w[i % 2][b] = F::Dequant(raw, b, lane);
-        WgmmaBegin();
-#pragma unroll
-        for (uint32_t k = 0; k < 4; ++k) {
-          const uint32_t p = k % 2 * 2;
-          const BlockWeights& v = w[i % 2][k / 2];
-          const uint32_t a[4] = {v.a[0][p], v.a[1][p], v.a[0][p + 1], v.a[1][p + 1]};
-          Wgmma<kN>::Registers(acc, a, Swizzled128Of(x_of + 2 * k), 1);
-        }
-      }
-      WgmmaCommit();
-      WgmmaWait<1>();
-    }
-    WgmmaWait<0>();
-    WgmmaFence(acc);
-    __syncwarp();
-    if (lane == 0) BarrierArrive(empty + 8 * slot);
-    if (++slot == G::kStages) {
-      slot = 0;
-      parity ^= 1;
-    }
-  }
-
+  MultiplyNarrow<kFormat, G>(acc, b, strips, group, k_part, in_block, lane);
   SyncThreads(1, G::kConsumers);  // nobody reads weights any more: sums take their place
 #pragma unroll
   for (uint32_t j = 0; j < kN / 2; ++j) {
     const uint32_t row = in_block * 16 + lane / 4 + 8 * (j / 2 % 2);
     const uint32_t col = 8 * (j / 4) + 2 * (lane % 4) + j % 2;
-    StoreSum(stages + 4 * (k_part * G::kSums + col * G::kPitch + row), acc[j]);
+    StoreSum(b.stages + 4 * (k_part * G::kSums + col * G::kPitch + row), acc[j]);
   }
-  StoreNarrow<G>(args, gated, {stages, first_tile, all_tiles, splits, rank});
+  StoreNarrow<G>(args, gated, {b.stages, b.first_tile, all_tiles, splits, rank});
 #endif
 }
 
