@@ -8,22 +8,25 @@
 namespace wring::analyze {
 namespace {
 
-// Weights beyond any cache, shapes between those of models of half a billion and of seven billion parameters.
+// Weights beyond any cache, shapes between those of models of half a billion and of seven billion parameters; heads that
+// share keys by one, three, four and eight, of 64 and 128 elements.
 constexpr const char* kShapes[] = {
     "layers=12,hidden=2048,heads=16,kv=4,ffn=5632,vocab=4096:Q8_0",
-    "layers=20,hidden=2048,heads=16,kv=4,ffn=5632,vocab=4096:Q4_K",
+    "layers=20,hidden=2048,heads=16,kv=2,ffn=5632,vocab=4096:Q4_K",
     "layers=100,hidden=768,heads=12,kv=4,ffn=2048,vocab=16384:Q4_0",
-    "layers=6,hidden=2048,heads=32,kv=8,ffn=5632,vocab=4096:F16",
+    "layers=6,hidden=2048,heads=32,kv=32,ffn=5632,vocab=4096:F16",
 };
 
 std::vector<Workload> Steps() {
   std::vector<Workload> steps;
-  for (const uint32_t rows : {1U, 3U, 8U, 16U, 32U, 96U, 256U, 512U})
-    steps.push_back(Prefill(1, rows));
-  for (const uint32_t depth : {128U, 512U, 2048U, 4000U}) steps.push_back(Decode(1, depth));
-  steps.push_back(Decode(4, 1000));
+  for (const uint32_t rows : {1U, 3U, 8U, 16U, 32U, 96U, 384U}) steps.push_back(Prefill(1, rows));
+  for (const uint32_t depth : {40U, 90U, 300U, 1000U, 3000U}) steps.push_back(Decode(1, depth));
+  steps.push_back(Decode(2, 60));
+  steps.push_back(Decode(3, 200));
+  steps.push_back(Decode(6, 1200));
   steps.push_back(Decode(12, 100));
-  steps.push_back(Chunk(64, 1500, 1, 300));
+  steps.push_back(Chunk(24, 2500, 1, 300));
+  steps.push_back(Chunk(64, 900, 2, 500));
   return steps;
 }
 
@@ -64,6 +67,8 @@ Result<Hardware> Calibrate(uint32_t threads, Progress* progress) {
   const std::vector<Workload> steps = Steps();
   uint64_t done = 0;
   const uint64_t all = std::size(kShapes) * steps.size();
+  ThreadPool pool(h.threads);
+  WRING_ASSIGN(const SpeedMeter meter, SpeedMeter::Create(pool, progress));
   for (const char* text : kShapes) {
     WRING_ASSIGN(const auto shape, bench::ParseShape(text));
     WRING_ASSIGN(const auto file, bench::RandomModelFile::Write(shape, progress));
@@ -71,19 +76,19 @@ Result<Hardware> Calibrate(uint32_t threads, Progress* progress) {
     open.threads = threads;
     open.need_text = false;
     WRING_ASSIGN(const auto model, Model::Open(file.path(), open, progress));
-    WRING_ASSIGN(const SpeedMeter meter, SpeedMeter::Create(*model->threads, progress));
     for (const Workload& work : steps) {
-      const Speed before = meter.Now(*model->threads);
-      WRING_ASSIGN(const auto timed, TimeOps(*model, work, options, work.rows() > 100 ? 3 : 7));
-      const Speed after = meter.Now(*model->threads);
+      const bool few = work.rows() <= 32;  // short, and bound by memory, whose pace changes most
+      WRING_ASSIGN(const SteadyTimes timed,
+                   TimeSteadily(*model, meter, work, options, few ? 7 : 3, few ? 3 : 1, false));
       // All times as they would be at the usual pace of the arithmetic: that is what the constants are of.
-      Hardware now = Between(h, before, after);
+      Hardware now = Between(h, timed.before, timed.after);
       const double pace = now.Peak({"int8"}) / h.Peak({"int8"});
       now.peaks = h.peaks;
+      now.caches = h.caches;
       now.bandwidth /= pace;
-      for (const TimedOp& t : OfLayers(timed)) {
+      for (const TimedOp& t : OfLayers(timed.ops)) {
         // So few keys: what is measured is no attention.
-        if (t.op.unit == Unit::kAttention && work.sequences[0].cached + work.rows() < 64) continue;
+        if (t.op.unit == Unit::kAttention && work.sequences[0].cached + work.rows() < 32) continue;
         Measured m;
         static_cast<Load&>(m) = LoadOf(t.op, now);
         m.seconds = t.seconds * pace;

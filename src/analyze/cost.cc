@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "analyze/attend_work.h"
 #include "analyze/gpu_merge.h"
-#include "kernels/cpu/attend.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/linear.h"
 #include "kernels/cuda/kernels.h"
@@ -171,22 +171,12 @@ class Pricer {
       if (budgeted) {
         c->cost.kv_read += times * Passes(s) * ReadBytes(0, seen);
       } else {
-        ForTiles(s, window, Tile(s), [&](uint64_t begin, uint64_t end) {
+        ForTiles(spec_, s, window, Tile(s), [&](uint64_t begin, uint64_t end) {
           c->cost.kv_read += times * ReadBytes(begin, end);
         });
       }
-      if (o_.gpu) continue;
-      const uint64_t group = spec_.group();
-      uint64_t at = 0;
-      ForTiles(s, window, cpu::kAttendTile, [&](uint64_t begin, uint64_t end) {
-        const uint64_t blocks = CeilDiv<uint64_t>(end, kBlockTokens) - begin / kBlockTokens;
-        const uint64_t queries = std::min<uint64_t>(cpu::kAttendTile, s.rows * group - at);
-        at += cpu::kAttendTile;
-        c->beside += times * static_cast<double>(queries * blocks * spec_.kv_heads);
-        c->expanded += times * spec_.kv_heads;
-      });
     }
-    c->pieces = static_cast<uint32_t>(std::clamp(c->beside, 1.0, 1e9));
+    if (!o_.gpu) AttendOnProcessor(window, c);
     c->cost.in = Bytes(Slot::kQ);
     c->cost.out = Bytes(Slot::kAttention);
   }
@@ -197,16 +187,16 @@ class Pricer {
   uint32_t Passes(const SequenceWork& s) const {
     return static_cast<uint32_t>(CeilDiv<uint64_t>(uint64_t{s.rows} * spec_.group(), Tile(s)));
   }
-  // Calls see(begin, end) with the positions that each `tile` query vectors in order see together.
-  template <typename See>
-  void ForTiles(const SequenceWork& s, uint32_t window, uint64_t tile, const See& see) const {
-    const uint64_t group = spec_.group();
-    const uint64_t all = s.cached + s.rows;
-    for (uint64_t at = 0; at < s.rows * group; at += tile) {
-      const uint64_t first = s.cached + at / group;
-      const uint64_t end = spec_.causal ? std::min(all, s.cached + CeilDiv(at + tile, group)) : all;
-      see(window != 0 && first + 1 > window ? first + 1 - window : 0, end);
-    }
+  void AttendOnProcessor(uint32_t window, OpCost* c) const {
+    const AttendWork w = AttendWorkOf(spec_, work_, codec_, window);
+    const auto count = [](double n) { return static_cast<uint32_t>(std::clamp(n, 1.0, 1e9)); };
+    c->done = std::max(2 * w.multiplies, c->cost.flops);
+    c->beside = w.elements;
+    c->unpacked = w.passes;
+    c->expanded = w.weights;
+    c->fresh = w.fresh;
+    c->pieces = w.serial ? 1 : count(w.units);
+    c->blocks = w.serial ? 1 : count(w.blocks);
   }
   // Keys and values of positions [begin, end) of all heads of a layer, as they are read: from the block's first position on,
   // keys and scales 16 positions at a time.
@@ -329,7 +319,11 @@ std::vector<OpCost> PriceEach(const ModelSpec& spec, const Matrices& matrices, c
   const Pricer pricer(spec, matrices, work, options);
   std::vector<OpCost> ops;
   for (const Op& op : Fuse(BuildOps(spec))) ops.push_back(pricer.Of(op));
-  return options.gpu ? MergedAsOnGpu(std::move(ops), spec, work) : ops;
+  if (options.gpu) ops = MergedAsOnGpu(std::move(ops), spec, work);
+  double bytes = 0;
+  for (const OpCost& op : ops) bytes += op.cost.weights + op.cost.kv_read + op.cost.kv_written;
+  for (OpCost& op : ops) op.step_bytes = bytes;
+  return ops;
 }
 
 std::vector<OpCost> Price(const ModelSpec& spec, const Matrices& matrices, const Workload& work,

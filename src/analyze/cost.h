@@ -43,10 +43,15 @@ struct OpCost {
   uint64_t rows = 0;    // of a product
   // What a processor's kernels do for it, which its time goes by. Of a product: elements of its input, which it orders first
   // (`beside`, which threads share in so many pieces); weights unpacked while they are read, or expanded once for many rows.
-  // Of attention: queries times blocks of keys, whose weights it computes (`beside`), and its units (`expanded`).
+  // Of attention (attend_work.h): elements of its queries (`beside`), first runs over blocks (`unpacked`), queries times
+  // blocks of keys, whose weights it computes (`expanded`). Threads share its units (`pieces`), or blocks of few units.
   double beside = 0;
-  uint32_t pieces = 1;
+  uint32_t pieces = 1, blocks = 0;
   double unpacked = 0, expanded = 0;
+  double done = 0;   // operations, where kernels do more than count; else 0
+  double fresh = 0;  // share of cost.kv_read that this step wrote
+  double step_bytes =
+      0;  // weights and cache that the step reads: so much lies between two uses of this op's
   Cost cost;
 
   Cost total() const;

@@ -25,10 +25,11 @@ class Search {
   explicit Search(const std::vector<Measured>& measured)
       : measured_(measured),
         knobs_{{&Constants::compute, 0.01, 1.05}, {&Constants::memory, 0.02, 8}} {
-    Add(&Constants::start, [](const Measured&) { return 1.0; });
-    Add(&Constants::beside, [](const Measured& m) { return m.beside; });
+    Add(&Constants::start, [](const Measured& m) { return m.apart; });
+    Add(&Constants::beside, [](const Measured& m) { return m.beside * m.apart; });
     Add(&Constants::unpack, [](const Measured& m) { return m.unpacked; });
     Add(&Constants::expand, [](const Measured& m) { return m.expanded; });
+    Add(&Constants::meet, [](const Measured& m) { return m.meetings * m.apart; });
   }
 
   Constants Run(uint32_t tile, double* loss) const {

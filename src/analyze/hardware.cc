@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/checked.h"
 #include "formats/mapped_file.h"
 #include "formats/printable.h"
 
@@ -35,8 +36,23 @@ Result<Constants> ReadConstants(const Json& object, std::string_view what) {
   c.beside = object.value("beside_ns", 0.0) * 1e-9;
   c.unpack = object.value("unpack_ns", 0.0) * 1e-9;
   c.expand = object.value("expand_ns", 0.0) * 1e-9;
+  c.meet = object.value("meet_us", 0.0) * 1e-6;
   c.tile = std::max(1U, object.value("tile", 1U));
   return c;
+}
+
+Result<std::vector<Cache>> ReadCaches(const Json& list, std::string_view what) {
+  std::vector<Cache> caches;
+  for (const Json& one : list) {
+    Cache c;
+    c.name = one.value("name", "");
+    WRING_ASSIGN(c.bytes, Number(one, "mb", what));
+    c.bytes *= 1e6;
+    c.bandwidth = std::max(one.value("gb_s", 0.0), 0.0) * 1e9;
+    if (c.name.empty()) return Error(Code::kInvalid, "{}: a cache needs a \"name\"", what);
+    caches.push_back(std::move(c));
+  }
+  return caches;
 }
 
 Result<Hardware> Read(const Json& object, std::string_view what) {
@@ -53,6 +69,8 @@ Result<Hardware> Read(const Json& object, std::string_view what) {
   h.memory = memory * 1e9;
   h.bandwidth = bandwidth * 1e9;
   h.threads = object.value("threads", 0U);
+  h.meeting = object.value("meeting_us", 0.0) * 1e-6;
+  WRING_ASSIGN(h.caches, ReadCaches(object.value("caches", Json::array()), what));
   const auto peaks = object.find("tflops");
   if (peaks == object.end() || !peaks->is_object() || peaks->empty()) {
     return Error(Code::kInvalid, "{}: {} needs \"tflops\", rates by arithmetic as {{\"f16\": 312}}",
@@ -97,17 +115,17 @@ std::string HardwareJson(const Hardware& h) {
             {"fitted", h.fitted},
             {"memory_gb", h.memory / 1e9},
             {"threads", h.threads},
+            {"meeting_us", h.meeting * 1e6},
             {"bandwidth_gb_s", h.bandwidth / 1e9}};
+  for (const Cache& c : h.caches)
+    o["caches"].push_back({{"name", c.name}, {"mb", c.bytes / 1e6}, {"gb_s", c.bandwidth / 1e9}});
   for (const auto& [arithmetic, rate] : h.peaks) o["tflops"][arithmetic] = rate / 1e12;
   for (size_t u = 0; u < kUnits; ++u) {
     const Constants& c = h.constants[u];
-    o["efficiency"][kUnitKeys[u]] = {{"compute", c.compute},
-                                     {"memory", c.memory},
-                                     {"start_us", c.start * 1e6},
-                                     {"beside_ns", c.beside * 1e9},
-                                     {"unpack_ns", c.unpack * 1e9},
-                                     {"expand_ns", c.expand * 1e9},
-                                     {"tile", c.tile}};
+    o["efficiency"][kUnitKeys[u]] = {{"compute", c.compute},        {"memory", c.memory},
+                                     {"start_us", c.start * 1e6},   {"beside_ns", c.beside * 1e9},
+                                     {"unpack_ns", c.unpack * 1e9}, {"expand_ns", c.expand * 1e9},
+                                     {"meet_us", c.meet * 1e6},     {"tile", c.tile}};
   }
   return o.dump(2) + "\n";
 }
@@ -170,13 +188,80 @@ double PeakOf(Unit unit, const Hardware& hardware) {
   return hardware.Peak({"f16", "f32"});
 }
 
+namespace {
+
+// Of what is used again after so many bytes: the share that a cache of `size` has lost by then.
+double Lost(double between, double size) {
+  constexpr double kKept = 0.6;
+  constexpr double kGone = 0.8;
+  return std::clamp((between / size - kKept) / (kGone - kKept), 0.0, 1.0);
+}
+// The share that no cache has.
+double FromMemory(double between, const Hardware& hardware) {
+  double share = 1;
+  for (const Cache& c : hardware.caches) share = std::min(share, Lost(between, c.bytes));
+  return share;
+}
+
+// What the thread that gets most does of so many pieces, as ThreadPool hands them out.
+double BusiestShare(uint64_t pieces, uint32_t threads) {
+  const uint64_t chunk = CeilDiv<uint64_t>(pieces, uint64_t{4} * threads);
+  const uint64_t chunks = CeilDiv(pieces, chunk);
+  const uint64_t last = pieces - (chunks - 1) * chunk;
+  const uint64_t most = chunks % threads == 1 ? chunks / threads * chunk + last
+                                              : CeilDiv<uint64_t>(chunks, threads) * chunk;
+  return static_cast<double>(std::min(most, pieces)) / static_cast<double>(pieces);
+}
+
+// Attention: threads share units, or blocks of few units; a run over a block waits where that comes from memory.
+void Attend(const OpCost& op, const Hardware& hardware, uint32_t threads, Load* load) {
+  const bool few = threads > 1 && op.pieces < 4 * threads && op.blocks > op.pieces;
+  const double share = BusiestShare(few ? op.blocks : op.pieces, threads);
+  load->compute *= share * threads;
+  load->beside = op.beside * share;
+  load->unpacked = op.unpacked * share * FromMemory(op.step_bytes, hardware);
+  load->expanded = op.expanded * share;
+  load->meetings = few ? 1 : 0;
+}
+
+}  // namespace
+
+LevelBytes BytesByLevel(const OpCost& op, const Hardware& hardware) {
+  LevelBytes bytes;
+  bytes.caches.resize(hardware.caches.size());
+  const auto add = [&](double amount, double between) {
+    double lost = 1;
+    for (size_t i = 0; i < hardware.caches.size(); ++i) {
+      const double here = std::min(lost, Lost(between, hardware.caches[i].bytes));
+      bytes.caches[i] += (lost - here) * amount;
+      lost = here;
+    }
+    bytes.memory += lost * amount;
+  };
+  const Cost& c = op.cost;
+  const double fresh = op.fresh * c.kv_read;
+  add(c.weights + c.kv_read - fresh + c.kv_written, op.step_bytes);
+  add(c.in + c.out + fresh, c.in + c.out + fresh);
+  return bytes;
+}
+
 Load LoadOf(const OpCost& op, const Hardware& hardware) {
   const double peak = PeakOf(op.unit, hardware);
   Load load;
-  load.compute = peak > 0 ? op.cost.flops / peak : 0;
-  load.memory = op.cost.bytes() / hardware.bandwidth;
+  load.apart = hardware.apart;
+  load.compute = peak > 0 ? std::max(op.done, op.cost.flops) / peak : 0;
+  const LevelBytes bytes = BytesByLevel(op, hardware);
+  load.memory = bytes.memory / hardware.bandwidth;
+  for (size_t i = 0; i < bytes.caches.size(); ++i) {
+    const double known = hardware.caches[i].bandwidth;
+    load.memory += bytes.caches[i] / (known > 0 ? known : hardware.bandwidth);
+  }
   load.rows = IsProduct(op.unit) ? op.rows : 0;
   const uint32_t threads = std::max(hardware.threads, 1U);
+  if (op.unit == Unit::kAttention && op.blocks > 0) {
+    Attend(op, hardware, threads, &load);
+    return load;
+  }
   load.beside = op.beside * CeilDiv(op.pieces, threads) / op.pieces;
   load.unpacked = op.unpacked / threads;
   load.expanded = op.expanded / threads;
@@ -194,7 +279,8 @@ Parts PartsOf(const Load& load, const Constants& c) {
                              : static_cast<double>(RoundUp<uint64_t>(load.rows, c.tile)) /
                                    static_cast<double>(load.rows);
   return {load.compute * rounded / c.compute + c.unpack * load.unpacked + c.expand * load.expanded,
-          load.memory / c.memory, c.start + c.beside * load.beside};
+          load.memory / c.memory,
+          (c.start + c.beside * load.beside + c.meet * load.meetings) * load.apart};
 }
 
 }  // namespace
@@ -209,7 +295,9 @@ Predicted Predict(const OpCost& op, const Hardware& hardware) {
   const Parts parts = PartsOf(load, hardware.of(op.unit));
   const double longer = std::max(parts.compute, parts.memory);
   Predicted p;
-  p.roofline = op.layers * std::max(load.memory, load.compute);
+  const double peak = PeakOf(op.unit, hardware);
+  p.roofline = op.layers *
+               std::max(op.cost.bytes() / hardware.bandwidth, peak > 0 ? op.cost.flops / peak : 0);
   p.seconds = op.layers * (longer + parts.beside);
   p.bound = parts.beside > longer          ? Bound::kStart
             : parts.compute > parts.memory ? Bound::kCompute

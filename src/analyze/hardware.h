@@ -18,15 +18,27 @@ struct Constants {
   double beside = 0;  // seconds a unit of OpCost::beside
   double unpack = 0;  // seconds a weight of OpCost::unpacked, on one thread
   double expand = 0;  // of OpCost::expanded
+  double meet =
+      0;  // seconds where threads share out the parts of units and put them together after
   uint32_t tile = 1;
+};
+
+// A level between the cores and memory: all that the threads in use have of it.
+struct Cache {
+  std::string name;
+  double bytes = 0;
+  double bandwidth = 0;  // bytes a second; 0: not known
 };
 
 struct Hardware {
   std::string name, title, source;
-  std::string fitted;    // what the constants were fitted on; empty: the plain roofline
-  double memory = 0;     // bytes
-  double bandwidth = 0;  // bytes a second
-  uint32_t threads = 0;  // of a processor, as it was measured; 0: not known
+  std::string fitted;         // what the constants were fitted on; empty: the plain roofline
+  double memory = 0;          // bytes
+  double bandwidth = 0;       // bytes a second
+  uint32_t threads = 0;       // of a processor, as it was measured; 0: not known
+  std::vector<Cache> caches;  // from the second level on, nearest first; empty: not known
+  double meeting = 0;         // seconds in which all threads meet; 0: not known
+  double apart = 1;           // how much later they meet than when the constants were fitted
   std::map<std::string, double> peaks;      // operations a second by arithmetic: "f16", "int8"
   std::array<Constants, kUnits> constants;  // by Unit
 
@@ -46,12 +58,25 @@ Result<std::vector<Hardware>> ParseHardware(std::string_view json, std::string_v
 enum class Bound : uint8_t { kCompute, kMemory, kStart };
 std::string_view BoundName(Bound bound);
 
+// An op's bytes by where they come from or go to: each of the machine's caches, and memory.
+//
+// A level keeps what was used again before 0.6 of its size passed in between, nothing from 0.8 on (others use it too), and a
+// share in between. Between two uses of weights and of the cache of earlier steps lies the whole step (OpCost::step_bytes);
+// between the writing of activations, or of this step's keys and values, and their use what the op reads and writes of them.
+struct LevelBytes {
+  std::vector<double> caches;  // as Hardware::caches
+  double memory = 0;
+};
+LevelBytes BytesByLevel(const OpCost& op, const Hardware& hardware);
+
 // What an op takes at the machine's full rates, and what else its time goes by.
 struct Load {
   double compute = 0, memory = 0;     // seconds
   uint64_t rows = 0;                  // of a product; 0: it has no rows to round up
   double beside = 0;                  // of the thread that has most of it
   double unpacked = 0, expanded = 0;  // of a thread
+  double apart = 1;                   // Hardware::apart
+  double meetings = 0;                // beside the one that every op has
 };
 Load LoadOf(const OpCost& op, const Hardware& hardware);
 double SecondsOf(const Load& load, const Constants& c);

@@ -1,15 +1,76 @@
 #include "analyze/this_machine.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <fstream>
+#include <map>
+#include <set>
 #include <thread>
 
+#include "base/checked.h"
 #include "bench/machine.h"
 #include "plot/svg.h"
 #include "tensor/buffer.h"
 
 namespace wring::analyze {
+namespace {
+
+std::string Line(const std::string& file) {
+  std::ifstream in(file);
+  std::string line;
+  std::getline(in, line);
+  return line;
+}
+
+// Caches from the second level on that the first `threads` processors of this process have together, as Linux tells; none
+// where it does not.
+std::vector<Cache> CachesHere(uint32_t threads) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof(set), &set) != 0) return {};
+  std::map<int, double> sizes;                 // by level
+  std::set<std::pair<int, std::string>> seen;  // level, who shares it
+  for (int cpu = 0; cpu < CPU_SETSIZE && threads > 0; ++cpu) {
+    if (!CPU_ISSET(cpu, &set)) continue;
+    --threads;
+    for (int index = 0; index < 8; ++index) {
+      const std::string at =
+          fmt::format("/sys/devices/system/cpu/cpu{}/cache/index{}/", cpu, index);
+      const int level = std::atoi(Line(at + "level").c_str());
+      if (level < 2 || Line(at + "type") == "Instruction") continue;
+      if (!seen.insert({level, Line(at + "shared_cpu_list")}).second) continue;
+      sizes[level] += std::atof(Line(at + "size").c_str()) * 1024;  // "1024K"
+    }
+  }
+  std::vector<Cache> caches;
+  for (const auto& [level, bytes] : sizes) {
+    if (bytes > 0) caches.push_back({fmt::format("L{}", level), bytes, 0});
+  }
+  return caches;
+}
+
+// The median time that giving work to all threads and meeting again takes.
+double MeetingOf(ThreadPool& pool, size_t meetings) {
+  const size_t threads = pool.threads();
+  std::vector<double> times(meetings);
+  for (double& seconds : times) {
+    const auto start = std::chrono::steady_clock::now();
+    std::atomic<size_t> here = 0;  // nobody goes before all have come
+    pool.ParallelFor(threads, 1, [&](size_t, size_t, size_t) {
+      here.fetch_add(1, std::memory_order_relaxed);
+      while (here.load(std::memory_order_relaxed) < threads) std::this_thread::yield();
+    });
+    seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+  const auto middle = times.begin() + static_cast<ptrdiff_t>(meetings / 2);
+  std::nth_element(times.begin(), middle, times.end());
+  return *middle;
+}
+
+}  // namespace
 
 Result<Hardware> MeasureThisMachine(uint32_t threads, Progress* progress) {
   ThreadPool pool(threads == 0 ? DefaultThreads() : threads);
@@ -25,6 +86,15 @@ Result<Hardware> MeasureThisMachine(uint32_t threads, Progress* progress) {
   h.memory = static_cast<double>(HostDevice().memory().total);
   h.bandwidth = read.gb_per_s * 1e9;
   h.threads = static_cast<uint32_t>(pool.threads());
+  h.caches = CachesHere(h.threads);
+  for (size_t i = 0; i < h.caches.size(); ++i) {
+    // Half of what one thread has of a level of its own, half of a shared one: chunks change threads from pass to pass.
+    const double share = i == 0 ? 2.0 * h.threads : 2;
+    const auto range = static_cast<uint64_t>(h.caches[i].bytes / share);
+    h.caches[i].bandwidth =
+        roofs->Read(pool, RoundUp<uint64_t>(range, 256 << 10), 1).gb_per_s * 1e9;
+  }
+  h.meeting = MeetingOf(pool, 1001);
   h.peaks = {{"f32", arithmetic.fp32_gflops * 1e9}, {"int8", arithmetic.int8_gops * 1e9}};
   return h;
 }
@@ -42,19 +112,7 @@ Result<Levels> MeasureLevels(uint32_t threads, Progress* progress) {
     }
   }
   ThreadPool pool(threads);
-  std::vector<double> times;
-  for (int i = 0; i < 1001; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    std::atomic<uint32_t> here = 0;  // nobody goes before all have come
-    pool.ParallelFor(threads, 1, [&](size_t, size_t, size_t) {
-      here.fetch_add(1, std::memory_order_relaxed);
-      while (here.load(std::memory_order_relaxed) < threads) std::this_thread::yield();
-    });
-    times.push_back(
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
-  std::nth_element(times.begin(), times.begin() + 500, times.end());
-  levels.meeting = times[500];
+  levels.meeting = MeetingOf(pool, 1001);
   return levels;
 }
 
@@ -76,18 +134,27 @@ Result<SpeedMeter> SpeedMeter::Create(ThreadPool& pool, Progress* progress) {
 }
 
 Speed SpeedMeter::Now(ThreadPool& pool) const {
-  return {roofs_->Again(pool, roof_) * 1e9, bench::Roofs::Int8Now(pool) * 1e9};
+  return {roofs_->Again(pool, roof_) * 1e9, bench::Roofs::Int8Now(pool) * 1e9,
+          MeetingOf(pool, 301)};
+}
+
+double Change(const Speed& before, const Speed& after) {
+  const auto of = [](double a, double b) { return std::max(a, b) / std::min(a, b) - 1; };
+  return std::max(of(before.bandwidth, after.bandwidth), of(before.arithmetic, after.arithmetic));
 }
 
 Hardware Between(const Hardware& hardware, const Speed& before, const Speed& after) {
   Hardware now = hardware;
   now.bandwidth = (before.bandwidth + after.bandwidth) / 2;
+  if (hardware.threads > 1 && hardware.meeting > 0)
+    now.apart = (before.meeting + after.meeting) / 2 / hardware.meeting;
   const double usual = hardware.Peak({"int8"});
   if (usual <= 0) return now;
   const double pace = (before.arithmetic + after.arithmetic) / 2 / usual;
   for (auto& [name, peak] : now.peaks) peak *= pace;
+  for (Cache& c : now.caches) c.bandwidth *= pace;
   for (Constants& c : now.constants) {
-    for (double* seconds : {&c.start, &c.beside, &c.unpack, &c.expand}) *seconds /= pace;
+    for (double* seconds : {&c.start, &c.beside, &c.unpack, &c.expand, &c.meet}) *seconds /= pace;
   }
   return now;
 }

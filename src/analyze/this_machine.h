@@ -29,6 +29,8 @@ std::string LevelsText(const Levels& levels);
 struct Speed {
   double bandwidth = 0;   // bytes a second
   double arithmetic = 0;  // int8 operations a second
+  double meeting =
+      0;  // seconds in which all threads meet: cores of one cache meet sooner than others
 };
 class SpeedMeter {
  public:
@@ -40,8 +42,11 @@ class SpeedMeter {
   bench::ReadRoof roof_;
 };
 
+// By what share the rate that changed more did: what was timed between two measurements that differ is as neither says.
+double Change(const Speed& before, const Speed& after);
+
 // The machine as fast as it was on average between two measurements: what it does beside reading memory takes longer by as
-// much as its arithmetic is slower.
+// much as its arithmetic is slower, and what threads tell each other by as much as they meet later.
 Hardware Between(const Hardware& hardware, const Speed& before, const Speed& after);
 
 }  // namespace wring::analyze

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "analyze/fit.h"
+#include "analyze/this_machine.h"
 #include "engine/model.h"
 
 namespace wring::analyze {
@@ -36,6 +37,16 @@ Result<std::vector<TimedOp>> TimeOps(const Timing& timing, const Workload& work,
                                      double* whole = nullptr);
 Result<std::vector<TimedOp>> TimeOps(Model& model, const Workload& work, const CostOptions& options,
                                      int repeat, double* whole = nullptr);
+
+// The same on a processor, with how fast it was before and after: at most `tries` times while those differ, and of these the
+// times between which they differ least. `whole`: the whole step as well.
+struct SteadyTimes {
+  std::vector<TimedOp> ops;
+  double whole = 0;
+  Speed before, after;
+};
+Result<SteadyTimes> TimeSteadily(Model& model, const SpeedMeter& meter, const Workload& work,
+                                 const CostOptions& options, int repeat, int tries, bool whole);
 
 // A GPU times an op alone, over all layers again and again: products of weights in fewer bytes come from its second-level
 // cache, as they do in no step, so their times say nothing of memory.

@@ -39,7 +39,7 @@ Result<analyze::Hardware> HardwareOf(const Arguments& a) {
 // The phases that --phase asks for, each with every batch and context.
 Result<std::vector<Workload>> PhasesOf(const Arguments& a, const ModelSpec& spec) {
   const std::string phase = a.Text("--phase");
-  const auto prompt = static_cast<uint32_t>(a.Integer("--prompt"));
+  const std::vector<uint32_t> prompts = a.Integers("--prompt");
   const auto draft = static_cast<uint32_t>(a.Integer("--draft"));
   const std::vector<uint32_t> batches = a.Integers("--batch");
   const std::vector<uint32_t> contexts = a.Integers("--context");
@@ -50,8 +50,10 @@ Result<std::vector<Workload>> PhasesOf(const Arguments& a, const ModelSpec& spec
                    "this model is an encoder, which has no --phase {}: use encoder or train",
                    phase);
     }
-    for (const uint32_t b : batches)
-      all.push_back(analyze::Prefill(b, std::min(prompt, spec.context)));
+    for (const uint32_t b : batches) {
+      for (const uint32_t p : prompts)
+        all.push_back(analyze::Prefill(b, std::min(p, spec.context)));
+    }
     return phase == "train" ? std::vector<Workload>() : all;
   }
   if (phase == "encoder") {
@@ -59,10 +61,14 @@ Result<std::vector<Workload>> PhasesOf(const Arguments& a, const ModelSpec& spec
                  "this model is no encoder: use --phase prefill, decode, chunk, verify or train");
   }
   for (const uint32_t b : batches) {
-    if (phase == "prefill" || phase == "all") all.push_back(analyze::Prefill(b, prompt));
+    for (const uint32_t p : prompts) {
+      if (phase == "prefill" || phase == "all") all.push_back(analyze::Prefill(b, p));
+    }
     for (const uint32_t c : contexts) {
       if (phase == "decode" || phase == "all") all.push_back(analyze::Decode(b, c));
-      if (phase == "chunk") all.push_back(analyze::Chunk(prompt, 0, b, c));
+      for (const uint32_t p : prompts) {
+        if (phase == "chunk") all.push_back(analyze::Chunk(p, 0, b, c));
+      }
       if (phase == "verify") all.push_back(analyze::Verify(b, c, draft));
     }
   }
@@ -91,7 +97,7 @@ Result<Report> ReportOf(const Arguments& a) {
     if (ranks > 1) return Error(Code::kInvalid, "--phase train prices one machine: leave --tp out");
     options.training.emplace();
     options.training->batch = a.Integers("--batch")[0];
-    options.training->length = static_cast<uint32_t>(a.Integer("--prompt"));
+    options.training->length = a.Integers("--prompt")[0];
     options.training->dropout = !spec.causal;  // as BERT is trained; today's decoders are not
   }
   Report report = analyze::Analyze(spec, matrices, hardware, options);
@@ -108,7 +114,7 @@ Status Written(const std::string& file, const std::string& text) {
 std::string ConstantsText(const analyze::Hardware& hardware, bool gpu) {
   constexpr const char* kNames[] = {"packed products", "plain products", "attention", "other ops"};
   constexpr const char* kBeside[] = {"an element of the input", "an element of the input",
-                                     "a query and block of keys", "beside"};
+                                     "an element of the queries", "beside"};
   std::string text;
   for (size_t u = 0; u < analyze::kUnits; ++u) {
     const analyze::Constants& c = hardware.constants[u];
@@ -116,6 +122,11 @@ std::string ConstantsText(const analyze::Hardware& hardware, bool gpu) {
         "  {:<16} {:>4.0f} % of the arithmetic, {:>4.0f} % of the bandwidth, {:.1f} us an op",
         kNames[u], 100 * c.compute, 100 * c.memory, 1e6 * c.start);
     if (!gpu) text += fmt::format(", {:.2f} ns {}", 1e9 * c.beside, kBeside[u]);
+    if (static_cast<analyze::Unit>(u) == analyze::Unit::kAttention && !gpu)
+      text += fmt::format(
+          ", {:.0f} ns a query and block of keys, {:.0f} ns a first run over a block, {:.1f} us "
+          "where blocks are shared out",
+          1e9 * c.expand, 1e9 * c.unpack, 1e6 * c.meet);
     if (IsProduct(static_cast<analyze::Unit>(u)) && !gpu)
       text += fmt::format(", {:.0f} and {:.0f} ps a weight to unpack and to expand",
                           1e12 * c.unpack, 1e12 * c.expand);
@@ -190,16 +201,17 @@ Status Verify(const Arguments& a) {
   uint64_t done = 0;
   for (const Workload& work : phases) {
     bar.Report("timing ops", done++, phases.size());
-    analyze::Speed before;
-    if (meter) before = meter->Now(*model->threads);
+    const int repeat = static_cast<int>(a.Integer("--repeat"));
+    if (meter) {
+      WRING_ASSIGN(const analyze::SteadyTimes timed,
+                   analyze::TimeSteadily(*model, *meter, work, cost, repeat, 3, true));
+      analyze::Compare(work, timed.ops, timed.whole,
+                       analyze::Between(*hardware, timed.before, timed.after), &verification);
+      continue;
+    }
     double whole = 0;
-    WRING_ASSIGN(
-        const auto timed,
-        analyze::TimeOps(*model, work, cost, static_cast<int>(a.Integer("--repeat")), &whole));
-    analyze::Compare(
-        work, timed, whole,
-        meter ? analyze::Between(*hardware, before, meter->Now(*model->threads)) : *hardware,
-        &verification);
+    WRING_ASSIGN(const auto timed, analyze::TimeOps(*model, work, cost, repeat, &whole));
+    analyze::Compare(work, timed, whole, *hardware, &verification);
   }
   bar.Clear();
   return Print(fmt::format("{} on {}\n", model->name, hardware->title) +

@@ -112,7 +112,8 @@ CommandRow AnalyzeCommand() {
         "verify: --draft proposed tokens a sequence; train: --batch texts of --prompt tokens, "
         "encoders with dropout"},
        {"--batch", "N", Kind::kIntegers, "1", 1, 65536, "", "sequences; a list"},
-       {"--prompt", "N", Kind::kInteger, "2048", 1, 1 << 24, "", "tokens of a prompt or text"},
+       {"--prompt", "N", Kind::kIntegers, "2048", 1, 1 << 24, "",
+        "tokens of a prompt or text; a list"},
        {"--context", "N", Kind::kIntegers, "2048", 0, 1 << 24, "",
         "positions before a decode step; a list"},
        {"--draft", "N", Kind::kInteger, "4", 1, 256, "", "proposed tokens of --phase verify"},

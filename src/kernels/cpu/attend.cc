@@ -89,10 +89,13 @@ HWY_INLINE void Panels(const typename E::T* HWY_RESTRICT w, size_t stride, const
 
 // Few queries take several panels at once, so that there are enough independent chains (at least 8)
 // for the multiply-adds, and never more accumulators than registers.
-template <int N>
-constexpr int PanelsAtOnce() {
+constexpr int PanelsAtOnce(int queries) {
   constexpr int kRegisters = HWY_TARGET == HWY_AVX3_DL ? 24 : 10;
-  return N * kParts * 4 <= kRegisters ? 4 : N * kParts * 2 <= kRegisters ? 2 : 1;
+  const int sums = queries * kParts;
+  return sums * 4 <= kRegisters ? 4 : sums * 2 <= kRegisters ? 2 : 1;
+}
+uint32_t Width(uint32_t queries) {
+  return static_cast<uint32_t>(PanelsAtOnce(static_cast<int>(queries)));
 }
 
 template <class E, int N, int kPanels>
@@ -184,7 +187,7 @@ HWY_INLINE void Output(const typename E::T* values, int padded, int keys,
 template <class E, int N>
 HWY_NOINLINE void BlockN(const AttendBlockArgs& a) {
   using T = typename E::T;
-  constexpr int kPanels = PanelsAtOnce<N>();
+  constexpr int kPanels = PanelsAtOnce(N);
   const int head_dim = static_cast<int>(a.head_dim);
   const int padded = static_cast<int>(KvCodec::PaddedHead(a.head_dim));
   const auto* keys = reinterpret_cast<const T*>(a.keys);
@@ -300,9 +303,11 @@ void Merge(uint32_t count, uint32_t padded, float* max, float* sum, float* out,
 }  // namespace
 
 void FillAttend(Kernels& k) {
-  k.attend[static_cast<size_t>(CodecId::kF32)] = {Block<ElementF32>, Append<ElementF32>, Merge};
-  k.attend[static_cast<size_t>(CodecId::kF16)] = {Block<ElementF16>, Append<ElementF16>, Merge};
-  k.attend[static_cast<size_t>(CodecId::kI8)] = {Block<ElementI8>, Append<ElementI8>, Merge};
+  k.attend[static_cast<size_t>(CodecId::kF32)] = {Block<ElementF32>, Width, Append<ElementF32>,
+                                                  Merge};
+  k.attend[static_cast<size_t>(CodecId::kF16)] = {Block<ElementF16>, Width, Append<ElementF16>,
+                                                  Merge};
+  k.attend[static_cast<size_t>(CodecId::kI8)] = {Block<ElementI8>, Width, Append<ElementI8>, Merge};
 }
 
 }  // namespace wring::cpu::HWY_NAMESPACE

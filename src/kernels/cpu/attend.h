@@ -32,6 +32,8 @@ struct AttendBlockArgs {
 
 struct AttendKernels {
   void (*block)(const AttendBlockArgs& args) = nullptr;
+  // Panels of 16 keys, or of 16 values of a head, that `block` reads side by side for so many query vectors.
+  uint32_t (*panels_at_once)(uint32_t count) = nullptr;
   // Writes one token's (rotated) key and value of one head into slot `slot` of a block.
   void (*append)(const float* key, const float* value, uint32_t head_dim, uint32_t slot,
                  std::byte* keys, std::byte* values) = nullptr;
