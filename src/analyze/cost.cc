@@ -78,10 +78,33 @@ class Pricer {
       case OpKind::kGather:
       case OpKind::kReduce: Elements(op, 0, 1, &c); break;
     }
+    if (c.unit == Unit::kVector && !o_.gpu) c.pieces = PiecesOf(op);
     return c;
   }
 
  private:
+  // Into how many pieces a processor cuts an op that is no product: rows of so much work that a meeting of threads pays.
+  uint32_t PiecesOf(const Op& op) const {
+    const auto rows = [&](double of, uint64_t work) {
+      const uint64_t grain = CeilDiv<uint64_t>(cpu::kSerialWork, std::max<uint64_t>(work, 1));
+      return static_cast<uint32_t>(std::max<uint64_t>(static_cast<uint64_t>(of) / grain, 1));
+    };
+    const Slot out = op.out == Slot::kNone ? op.in : op.out;
+    const uint64_t width = SlotWidth(spec_, out);
+    switch (op.kind) {
+      case OpKind::kEmbed: return rows(rows_ / 8, cpu::kSerialWork);
+      case OpKind::kRmsNorm:
+      case OpKind::kLayerNorm: return rows(Rows(op.in), 2 * width);
+      case OpKind::kHeadNorm: return rows(rows_, 4 * width);
+      case OpKind::kRope: return rows(rows_, 2 * spec_.q_width());
+      case OpKind::kKvAppend: return rows(rows_, 4 * spec_.kv_width());
+      case OpKind::kSelect:
+      case OpKind::kPool:
+      case OpKind::kGather:
+      case OpKind::kReduce: return 1;
+      default: return rows(Rows(out), 8 * width);
+    }
+  }
   double Rows(Slot slot) const {
     const bool selected = slot == Slot::kSelected || slot == Slot::kLogits;
     return selected ? static_cast<double>(work_.logits()) : rows_;
@@ -96,6 +119,7 @@ class Pricer {
     c->cost.weights = rows_ * m.read / m.rows;
     c->cost.out = Bytes(op.out);
     if (op.add_to_out) c->cost.in = Bytes(op.out);
+    if (!o_.gpu) c->expanded = rows_ * m.cols;
   }
 
   void Linear(const Op& op, OpCost* c) const {
@@ -222,6 +246,7 @@ class Pricer {
     // A processor rotates keys where they lie, a GPU on their way.
     if (spec_.rotary && !o_.gpu) c->cost.out = rows_ * spec_.kv_width() * o_.activation_bytes;
     c->cost.kv_written = rows_ * AppendedBytes();
+    if (!o_.gpu) c->unpacked = rows_ * spec_.kv_width();
   }
 
   void Elements(const Op& op, double ops, double inputs, OpCost* c) const {

@@ -262,6 +262,14 @@ Load LoadOf(const OpCost& op, const Hardware& hardware) {
     Attend(op, hardware, threads, &load);
     return load;
   }
+  if (op.unit == Unit::kVector && hardware.threads > 0) {
+    const double share = BusiestShare(op.pieces, threads);
+    load.compute *= share * threads;
+    load.unpacked = op.unpacked * share;
+    load.expanded = op.expanded * share;
+    load.meetings = op.pieces > 1 && threads > 1 ? 1 : 0;
+    return load;
+  }
   load.beside = op.beside * CeilDiv(op.pieces, threads) / op.pieces;
   load.unpacked = op.unpacked / threads;
   load.expanded = op.expanded / threads;

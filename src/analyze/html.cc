@@ -10,23 +10,37 @@
 namespace wring::analyze {
 namespace {
 
-std::string Table(const PhaseReport& p) {
-  std::string t =
-      "<div class=\"scroll\"><table>" +
-      plot::Row({"op", "layers", "rows", "FLOP", "bytes", "FLOP/byte", "bound by", "time", "share"},
-                "th");
+std::string Table(const PhaseReport& p, const Hardware& hardware) {
+  // A row of a table whose columns by level stand behind that of all bytes.
+  const auto row = [](std::vector<std::string> before, const std::vector<std::string>& levels,
+                      const std::vector<std::string>& after, const char* tag) {
+    before.insert(before.end(), levels.begin(), levels.end());
+    before.insert(before.end(), after.begin(), after.end());
+    return plot::Row(before, tag);
+  };
+  const auto levels = [](const LevelBytes& bytes) {
+    std::vector<std::string> texts;
+    for (const double b : ByLevel(bytes)) texts.push_back(plot::BytesText(b));
+    return texts;
+  };
+  std::string t = "<div class=\"scroll\"><table>" +
+                  row({"op", "layers", "rows", "FLOP", "bytes"}, LevelNames(hardware),
+                      {"FLOP/byte", "bound by", "time", "share"}, "th");
   for (size_t i = 0; i < p.ops.size(); ++i) {
     const Cost c = p.ops[i].total();
-    t += plot::Row({p.ops[i].name, std::to_string(p.ops[i].layers),
-                    p.ops[i].rows != 0 ? std::to_string(p.ops[i].rows) : "",
-                    plot::CountText(c.flops), plot::BytesText(c.bytes()),
-                    fmt::format("{:.2f}", c.intensity()), std::string(BoundName(p.times[i].bound)),
-                    plot::SecondsText(p.times[i].seconds),
-                    fmt::format("{:.1f} %", 100 * p.times[i].seconds / p.seconds)});
+    t += row({p.ops[i].name, std::to_string(p.ops[i].layers),
+              p.ops[i].rows != 0 ? std::to_string(p.ops[i].rows) : "", plot::CountText(c.flops),
+              plot::BytesText(c.bytes())},
+             levels(p.levels[i]),
+             {fmt::format("{:.2f}", c.intensity()), std::string(BoundName(p.times[i].bound)),
+              plot::SecondsText(p.times[i].seconds),
+              fmt::format("{:.1f} %", 100 * p.times[i].seconds / p.seconds)},
+             "td");
   }
-  t += plot::Row({"all", "", "", plot::CountText(p.total.flops), plot::BytesText(p.total.bytes()),
-                  fmt::format("{:.2f}", p.total.intensity()), "", plot::SecondsText(p.seconds), ""},
-                 "th");
+  t +=
+      row({"all", "", "", plot::CountText(p.total.flops), plot::BytesText(p.total.bytes())},
+          levels(p.level_total),
+          {fmt::format("{:.2f}", p.total.intensity()), "", plot::SecondsText(p.seconds), ""}, "th");
   return t + "</table></div>\n";
 }
 
@@ -183,7 +197,8 @@ std::string ReportHtml(const Report& r) {
   if (!r.phases.empty()) html += Roofline(r) + TimeBars(r);
   for (const PhaseReport& p : r.phases) {
     html += fmt::format("<h2>{}</h2>\n<p>{}.</p>\n{}<p class=\"note\">{}.</p>\n",
-                        plot::EscapeXml(p.work.name), SpeedText(p), Table(p), WhatIfText(p));
+                        plot::EscapeXml(p.work.name), SpeedText(p), Table(p, r.hardware),
+                        WhatIfText(p));
   }
   return plot::Page(r.model + " on " + r.hardware.title, html + CaseStudy(r));
 }

@@ -19,8 +19,14 @@ PhaseReport PhaseOf(const ModelSpec& spec, const Matrices& matrices, const Hardw
   PhaseReport phase;
   phase.work = work;
   phase.ops = Price(spec, matrices, work, options);
+  phase.level_total.caches.resize(hardware.caches.size());
   for (const OpCost& op : phase.ops) {
     phase.times.push_back(Predict(op, hardware));
+    LevelBytes bytes = BytesByLevel(op, hardware);
+    for (size_t i = 0; i < bytes.caches.size(); ++i)
+      phase.level_total.caches[i] += bytes.caches[i] *= op.layers;
+    phase.level_total.memory += bytes.memory *= op.layers;
+    phase.levels.push_back(std::move(bytes));
     phase.total += op.total();
     phase.seconds += phase.times.back().seconds;
     phase.roofline += phase.times.back().roofline;
@@ -81,7 +87,28 @@ nlohmann::json JsonOf(const Cost& c) {
           {"intensity", c.intensity()}};
 }
 
+nlohmann::json JsonOf(const LevelBytes& bytes, const Hardware& hardware) {
+  nlohmann::json levels = {{"memory", bytes.memory}};
+  for (size_t i = 0; i < bytes.caches.size(); ++i)
+    levels[hardware.caches[i].name] = bytes.caches[i];
+  return levels;
+}
+
 }  // namespace
+
+std::vector<std::string> LevelNames(const Hardware& hardware) {
+  std::vector<std::string> names;
+  if (hardware.caches.empty()) return names;
+  for (const Cache& c : hardware.caches) names.push_back(c.name);
+  names.emplace_back("memory");
+  return names;
+}
+
+std::vector<double> ByLevel(const LevelBytes& bytes) {
+  std::vector<double> all = bytes.caches;
+  if (!all.empty()) all.push_back(bytes.memory);
+  return all;
+}
 
 Report Analyze(const ModelSpec& spec, const Matrices& matrices, const Hardware& hardware,
                const ReportOptions& options) {
@@ -140,26 +167,38 @@ std::string ReportText(const Report& r) {
       plot::BytesText(r.cache_bytes), r.codec);
   if (r.ranks > 1)
     text += fmt::format("cut among {}: figures are of one of them, without exchange\n", r.ranks);
-  text += fmt::format("{} of memory, {} of bandwidth a second; {}\n",
+  std::string caches;
+  for (const Cache& c : r.hardware.caches)
+    caches += fmt::format("{} of {}, ", plot::BytesText(c.bytes), c.name);
+  text += fmt::format("{}{} of memory, {} of bandwidth a second; {}\n", caches,
                       plot::BytesText(r.hardware.memory), plot::BytesText(r.hardware.bandwidth),
                       r.hardware.fitted.empty() ? "plain roofline: real times are longer"
                                                 : "constants fitted on " + r.hardware.fitted);
+  std::string names;
+  for (const std::string& name : LevelNames(r.hardware)) names += fmt::format("{:>11}", name);
+  const auto levels = [](const LevelBytes& bytes) {
+    std::string columns;
+    for (const double b : ByLevel(bytes)) columns += fmt::format("{:>11}", plot::BytesText(b));
+    return columns;
+  };
   for (const PhaseReport& p : r.phases) {
     text += fmt::format("\n{}: {}\n", p.work.name, SpeedText(p));
-    text += fmt::format("  {:<22}{:>7}{:>7}{:>12}{:>11}{:>9}  {:<8}{:>10}{:>8}\n", "op", "layers",
-                        "rows", "FLOP", "bytes", "FLOP/B", "bound", "time", "share");
+    text += fmt::format("  {:<22}{:>7}{:>7}{:>12}{:>11}{}{:>9}  {:<8}{:>10}{:>8}\n", "op", "layers",
+                        "rows", "FLOP", "bytes", names, "FLOP/B", "bound", "time", "share");
     for (size_t i = 0; i < p.ops.size(); ++i) {
       const OpCost& op = p.ops[i];
       const Cost c = op.total();
-      text += fmt::format("  {:<22}{:>7}{:>7}{:>12}{:>11}{:>9.2f}  {:<8}{:>10}{:>8}\n", op.name,
+      text += fmt::format("  {:<22}{:>7}{:>7}{:>12}{:>11}{}{:>9.2f}  {:<8}{:>10}{:>8}\n", op.name,
                           op.layers, op.rows != 0 ? std::to_string(op.rows) : "",
-                          plot::CountText(c.flops), plot::BytesText(c.bytes()), c.intensity(),
-                          BoundName(p.times[i].bound), plot::SecondsText(p.times[i].seconds),
+                          plot::CountText(c.flops), plot::BytesText(c.bytes()), levels(p.levels[i]),
+                          c.intensity(), BoundName(p.times[i].bound),
+                          plot::SecondsText(p.times[i].seconds),
                           Percent(p.times[i].seconds / p.seconds));
     }
-    text += fmt::format("  {:<22}{:>7}{:>7}{:>12}{:>11}{:>9.2f}  {:<8}{:>10}\n", "all", "", "",
-                        plot::CountText(p.total.flops), plot::BytesText(p.total.bytes()),
-                        p.total.intensity(), "", plot::SecondsText(p.seconds));
+    text +=
+        fmt::format("  {:<22}{:>7}{:>7}{:>12}{:>11}{}{:>9.2f}  {:<8}{:>10}\n", "all", "", "",
+                    plot::CountText(p.total.flops), plot::BytesText(p.total.bytes()),
+                    levels(p.level_total), p.total.intensity(), "", plot::SecondsText(p.seconds));
     text += "  " + WhatIfText(p) + "\n";
   }
   if (r.training) text += TrainingText(r);
@@ -183,18 +222,20 @@ std::string ReportText(const Report& r) {
 std::string ReportCsv(const Report& r) {
   std::string csv =
       "phase,op,layers,rows,flops,weight_bytes,read_bytes,written_bytes,cache_read_bytes,cache_"
-      "written_bytes,bytes,intensity,"
-      "bound,seconds,roofline_seconds,share\n";
+      "written_bytes,bytes,";
+  for (const std::string& name : LevelNames(r.hardware)) csv += name + "_bytes,";
+  csv += "intensity,bound,seconds,roofline_seconds,share\n";
   for (const PhaseReport& p : r.phases) {
     for (size_t i = 0; i < p.ops.size(); ++i) {
       const OpCost& op = p.ops[i];
       const Cost c = op.total();
-      csv += fmt::format(
-          "{},\"{}\",{},{},{:.17g},{:.17g},{:.17g},{:.17g},{:.17g},{:.17g},{:.17g},{:.6g},{},{:.6g}"
-          ",{:.6g},{:.6g}\n",
-          p.work.name, op.name, op.layers, op.rows, c.flops, c.weights, c.in, c.out, c.kv_read,
-          c.kv_written, c.bytes(), c.intensity(), BoundName(p.times[i].bound), p.times[i].seconds,
-          p.times[i].roofline, p.times[i].seconds / p.seconds);
+      csv += fmt::format("{},\"{}\",{},{},{:.17g},{:.17g},{:.17g},{:.17g},{:.17g},{:.17g},{:.17g},",
+                         p.work.name, op.name, op.layers, op.rows, c.flops, c.weights, c.in, c.out,
+                         c.kv_read, c.kv_written, c.bytes());
+      for (const double b : ByLevel(p.levels[i])) csv += fmt::format("{:.17g},", b);
+      csv += fmt::format("{:.6g},{},{:.6g},{:.6g},{:.6g}\n", c.intensity(),
+                         BoundName(p.times[i].bound), p.times[i].seconds, p.times[i].roofline,
+                         p.times[i].seconds / p.seconds);
     }
   }
   return csv;
@@ -207,6 +248,7 @@ std::string ReportJson(const Report& r) {
     Json ops = Json::array();
     for (size_t i = 0; i < p.ops.size(); ++i) {
       Json op = JsonOf(p.ops[i].total());
+      op["bytes_by_level"] = JsonOf(p.levels[i], r.hardware);
       op["op"] = p.ops[i].name;
       op["layers"] = p.ops[i].layers;
       op["rows"] = p.ops[i].rows;
@@ -220,6 +262,7 @@ std::string ReportJson(const Report& r) {
                       {"seconds", p.seconds},
                       {"roofline_seconds", p.roofline},
                       {"total", JsonOf(p.total)},
+                      {"bytes_by_level", JsonOf(p.level_total, r.hardware)},
                       {"time_with",
                        {{"bandwidth_1.1", p.with_bandwidth},
                         {"arithmetic_1.1", p.with_arithmetic},

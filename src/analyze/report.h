@@ -14,7 +14,9 @@ namespace wring::analyze {
 struct PhaseReport {
   Workload work;
   std::vector<OpCost> ops;
-  std::vector<Predicted> times;  // of `ops`
+  std::vector<Predicted> times;    // of `ops`
+  std::vector<LevelBytes> levels;  // of `ops`, all their layers
+  LevelBytes level_total;
   Cost total;
   double seconds = 0, roofline = 0;
 
@@ -54,6 +56,10 @@ Report Analyze(const ModelSpec& spec, const Matrices& matrices, const Hardware& 
 // Sentences of a step that the reports share: its speed; what would change it.
 std::string SpeedText(const PhaseReport& phase);
 std::string WhatIfText(const PhaseReport& phase);
+
+// The levels of a machine, nearest first, and an op's bytes at each; none where only memory is known.
+std::vector<std::string> LevelNames(const Hardware& hardware);
+std::vector<double> ByLevel(const LevelBytes& bytes);
 
 std::string ReportText(const Report& report);
 std::string ReportCsv(const Report& report);

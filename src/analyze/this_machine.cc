@@ -52,6 +52,10 @@ std::vector<Cache> CachesHere(uint32_t threads) {
   return caches;
 }
 
+constexpr size_t kMeetings = 301;
+constexpr double kFurthest =
+    4;  // cores of two sockets against cores of one cache; beyond it something else was measured
+
 // The median time that giving work to all threads and meeting again takes.
 double MeetingOf(ThreadPool& pool, size_t meetings) {
   const size_t threads = pool.threads();
@@ -134,20 +138,29 @@ Result<SpeedMeter> SpeedMeter::Create(ThreadPool& pool, Progress* progress) {
 }
 
 Speed SpeedMeter::Now(ThreadPool& pool) const {
-  return {roofs_->Again(pool, roof_) * 1e9, bench::Roofs::Int8Now(pool) * 1e9,
-          MeetingOf(pool, 301)};
+  Speed speed;
+  // Another program may hold a core for the few meetings of one try.
+  speed.meeting = MeetingOf(pool, kMeetings);
+  speed.bandwidth = roofs_->Again(pool, roof_) * 1e9;
+  speed.meeting = std::min(speed.meeting, MeetingOf(pool, kMeetings));
+  speed.arithmetic = bench::Roofs::Int8Now(pool) * 1e9;
+  speed.meeting = std::min(speed.meeting, MeetingOf(pool, kMeetings));
+  return speed;
 }
 
 double Change(const Speed& before, const Speed& after) {
   const auto of = [](double a, double b) { return std::max(a, b) / std::min(a, b) - 1; };
-  return std::max(of(before.bandwidth, after.bandwidth), of(before.arithmetic, after.arithmetic));
+  // Meetings are a small part of most ops.
+  return std::max({of(before.bandwidth, after.bandwidth), of(before.arithmetic, after.arithmetic),
+                   of(before.meeting, after.meeting) / 4});
 }
 
 Hardware Between(const Hardware& hardware, const Speed& before, const Speed& after) {
   Hardware now = hardware;
   now.bandwidth = (before.bandwidth + after.bandwidth) / 2;
   if (hardware.threads > 1 && hardware.meeting > 0)
-    now.apart = (before.meeting + after.meeting) / 2 / hardware.meeting;
+    now.apart = std::clamp((before.meeting + after.meeting) / 2 / hardware.meeting, 1 / kFurthest,
+                           kFurthest);
   const double usual = hardware.Peak({"int8"});
   if (usual <= 0) return now;
   const double pace = (before.arithmetic + after.arithmetic) / 2 / usual;

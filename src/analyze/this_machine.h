@@ -29,8 +29,7 @@ std::string LevelsText(const Levels& levels);
 struct Speed {
   double bandwidth = 0;   // bytes a second
   double arithmetic = 0;  // int8 operations a second
-  double meeting =
-      0;  // seconds in which all threads meet: cores of one cache meet sooner than others
+  double meeting = 0;     // seconds until all threads met; sooner on cores of one cache
 };
 class SpeedMeter {
  public:

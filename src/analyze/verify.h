@@ -83,6 +83,8 @@ struct Agreement {
 Agreement AgreementOf(const std::vector<Compared>& lines, const std::vector<Unit>& units);
 
 std::string VerificationText(const Verification& v);
+// A line an op and step, then one a whole step: for counts and errors over several models and numbers of threads.
+std::string VerificationCsv(const Verification& v);
 
 // This machine with constants fitted on the engine's own ops over random weights: some formats, 1 to 512 rows, attention at
 // several depths. Takes about a minute. kLimit where there is no memory for it.

@@ -214,6 +214,7 @@ Status Verify(const Arguments& a) {
     analyze::Compare(work, timed, whole, *hardware, &verification);
   }
   bar.Clear();
+  if (a.Text("--format") == "csv") return Print(analyze::VerificationCsv(verification));
   return Print(fmt::format("{} on {}\n", model->name, hardware->title) +
                (meter ? "how fast the machine is was measured beside each step\n" : "") +
                analyze::VerificationText(verification));

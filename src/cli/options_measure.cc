@@ -103,7 +103,8 @@ CommandRow AnalyzeCommand() {
        {"--threads", "N", Kind::kInteger, "0", 0, 1024, "",
         "of this machine; 0: every processor of the process"},
        {"--verify", "", Kind::kFlag, "", 0, 0, "",
-        "run the model here as well and show each op's predicted and measured time"},
+        "run the model here as well and show each op's predicted and measured time (a table, or "
+        "CSV)"},
        {"--repeat", "N", Kind::kInteger, "7", 1, 1000, "", "runs of --verify after a warm-up"},
        {"--phase", "PHASE", Kind::kChoice, "all", 0, 0,
         "all|prefill|decode|chunk|verify|encoder|train",

@@ -5,8 +5,11 @@
 
 #include <cmath>
 
+#include "analyze/attend_work.h"
+#include "base/checked.h"
 #include "bench/random_model.h"
 #include "engine/outline.h"
+#include "kernels/cpu/isa.h"
 #include "support/golden.h"
 #include "support/test_data.h"
 
@@ -90,6 +93,32 @@ TEST_F(CostTest, AGroupOfHeadsSharesOneReadOfKeysAndValues) {
   tile.attention_tile = 2;  // a kernel that holds two of the four
   EXPECT_EQ(Named(Price(spec_, matrices_, Decode(3, 99), tile), "attend").cost.kv_read,
             2 * 3 * (112 + 100) * 128 * 2.0);
+}
+// What a processor does for it: tiles of a head's four queries over blocks of 64 positions, keys 16 at a time.
+TEST_F(CostTest, AttentionIsCutIntoTilesAndBlocks) {
+  const KvCodec& codec = Codec(CodecId::kF16);
+  const auto& kernel = cpu::BestKernels().attend[static_cast<size_t>(codec.id)];
+  const AttendWork step = AttendWorkOf(spec_, Decode(3, 100), codec, 0);
+  EXPECT_EQ(step.units, 3 * 2);
+  EXPECT_EQ(step.blocks, 3 * 2 * 2);
+  EXPECT_EQ(step.weights, 3 * 2 * 2 * 4);
+  EXPECT_EQ(step.multiplies, 3 * 2 * 4 * (112 + 101) * 64.0);
+  EXPECT_EQ(step.elements, 3 * 512);
+  EXPECT_DOUBLE_EQ(step.fresh, 1 / 101.0);
+  EXPECT_FALSE(step.serial);
+  const auto runs = [&](uint32_t panels) {
+    return CeilDiv<uint32_t>(panels, kernel.panels_at_once(4));
+  };
+  EXPECT_EQ(step.passes, 3 * 2 * (runs(4) + runs(4) + runs(3) + runs(4)));
+  // Later tiles of a prompt find their blocks near: the first three positions' is all that begins.
+  const AttendWork prompt = AttendWorkOf(spec_, Prefill(1, 90), codec, 0);
+  EXPECT_EQ(prompt.units, 2 * 30);
+  EXPECT_EQ(prompt.passes, 2 * (CeilDiv<uint32_t>(1, kernel.panels_at_once(12)) +
+                                CeilDiv<uint32_t>(4, kernel.panels_at_once(12))));
+  EXPECT_EQ(prompt.fresh, 1);
+  // A window leaves out the blocks before it.
+  EXPECT_EQ(AttendWorkOf(spec_, Decode(1, 1000), codec, 64).blocks, 2 * 2);
+  EXPECT_TRUE(AttendWorkOf(spec_, Prefill(1, 1), codec, 0).multiplies > 0);
 }
 TEST_F(CostTest, TheActivationHasTheWidthOfTheFeedForward) {
   EXPECT_EQ(Named(Price(spec_, matrices_, Decode(3, 0), {}), "silu_mul").cost.out, 3 * 1024 * 4.0);

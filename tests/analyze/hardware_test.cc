@@ -19,7 +19,10 @@ TEST(HardwareTest, AnUnknownMachineListsTheKnownOnes) {
 
 TEST(HardwareTest, WhatIsWrittenIsReadAgain) {
   Hardware h = *FindHardware("h100");
-  h.constants[static_cast<size_t>(Unit::kAttention)] = {0.3, 0.9, 2e-6, 1e-9, 4};
+  h.constants[static_cast<size_t>(Unit::kAttention)] = {
+      .compute = 0.3, .memory = 0.9, .start = 2e-6, .beside = 1e-9, .unpack = 4, .meet = 3e-6};
+  h.caches = {{"L2", 2e6, 3e11}, {"L3", 32e6, 0}};
+  h.meeting = 5e-7;
   const auto again = ParseHardware(HardwareJson(h), "text");
   ASSERT_TRUE(again.ok()) << again.status().message();
   ASSERT_EQ(again->size(), 1U);
@@ -32,8 +35,14 @@ TEST(HardwareTest, WhatIsWrittenIsReadAgain) {
     EXPECT_DOUBLE_EQ(r.constants[u].memory, h.constants[u].memory);
     EXPECT_NEAR(r.constants[u].start, h.constants[u].start, 1e-15);
     EXPECT_NEAR(r.constants[u].beside, h.constants[u].beside, 1e-18);
+    EXPECT_NEAR(r.constants[u].meet, h.constants[u].meet, 1e-15);
     EXPECT_EQ(r.constants[u].tile, h.constants[u].tile);
   }
+  ASSERT_EQ(r.caches.size(), 2U);
+  EXPECT_EQ(r.caches[1].name, "L3");
+  EXPECT_DOUBLE_EQ(r.caches[0].bytes, 2e6);
+  EXPECT_DOUBLE_EQ(r.caches[0].bandwidth, 3e11);
+  EXPECT_NEAR(r.meeting, 5e-7, 1e-15);
 }
 
 TEST(HardwareTest, ABadMachineIsOneSentence) {
@@ -43,6 +52,8 @@ TEST(HardwareTest, ABadMachineIsOneSentence) {
        R"({"name": "x", "memory_gb": -1, "bandwidth_gb_s": 5, "tflops": {"f32": 1}})",
        R"({"name": "x", "memory_gb": 1, "bandwidth_gb_s": 5})",
        R"({"name": "x", "memory_gb": 1, "bandwidth_gb_s": 5, "tflops": {}})",
+       R"({"name": "x", "memory_gb": 1, "bandwidth_gb_s": 5, "tflops": {"f32": 1}, "caches": [{}]})",
+       R"({"name": "x", "memory_gb": 1, "bandwidth_gb_s": 5, "tflops": {"f32": 1}, "caches": 7})",
        R"({"name": "x", "memory_gb": 1, "bandwidth_gb_s": 5, "tflops": {"f32": "1"}})",
        R"({"name": "x", "title": 5, "memory_gb": 1, "bandwidth_gb_s": 5, "tflops": {"f32": 1}})"}) {
     const auto machine = ParseHardware(text, "mine.json");
@@ -67,6 +78,61 @@ TEST(PredictTest, TheBindingRoofIsNamed) {
   EXPECT_EQ(Predict(op, h).bound, Bound::kStart);
 }
 
+// Weights lie where a step's weights and cache fit, activations where what one op reads and writes of them fits.
+TEST(LevelsTest, BytesComeFromTheNearestLevelThatKeptThem) {
+  Hardware h = *FindHardware("epyc-9654");
+  h.caches = {{"L2", 2e6, 0}, {"L3", 100e6, 0}};
+  OpCost op;
+  op.cost.weights = 3e6;
+  op.cost.in = 1e5;
+  op.cost.out = 3e5;
+  op.step_bytes = 50e6;
+  LevelBytes bytes = BytesByLevel(op, h);
+  EXPECT_DOUBLE_EQ(bytes.caches[0], 4e5);
+  EXPECT_DOUBLE_EQ(bytes.caches[1], 3e6);
+  EXPECT_DOUBLE_EQ(bytes.memory, 0);
+  op.step_bytes = 70e6;  // between what a cache keeps and what it loses
+  EXPECT_NEAR(BytesByLevel(op, h).memory, 1.5e6, 1);
+  op.step_bytes = 90e6;
+  op.cost.kv_read = 1e6;
+  op.fresh = 0.25;
+  bytes = BytesByLevel(op, h);
+  EXPECT_DOUBLE_EQ(bytes.memory, 3e6 + 0.75e6);
+  EXPECT_DOUBLE_EQ(bytes.caches[0], 4e5 + 0.25e6);
+  EXPECT_DOUBLE_EQ(bytes.caches[0] + bytes.caches[1] + bytes.memory, op.cost.bytes());
+  h.caches.clear();
+  EXPECT_DOUBLE_EQ(BytesByLevel(op, h).memory, op.cost.bytes());
+  // A cache that is as fast as memory says nothing of time; one that is faster takes its bytes' time away.
+  h.caches = {{"L2", 2e6, 0}, {"L3", 100e6, 0}};
+  const double same = LoadOf(op, h).memory;
+  EXPECT_DOUBLE_EQ(same, op.cost.bytes() / h.bandwidth);
+  h.caches[0].bandwidth = 10 * h.bandwidth;
+  EXPECT_LT(LoadOf(op, h).memory, same);
+}
+
+// Two threads share three blocks of one unit as two and one, and of one unit alone the second has none.
+TEST(LoadTest, TheBusiestThreadSetsThePaceOfAttention) {
+  Hardware h = *FindHardware("epyc-9654");
+  h.threads = 2;
+  OpCost op;
+  op.unit = Unit::kAttention;
+  op.pieces = 1;
+  op.blocks = 3;
+  op.expanded = 30;
+  Load load = LoadOf(op, h);
+  EXPECT_DOUBLE_EQ(load.expanded, 20);
+  EXPECT_EQ(load.meetings, 1);
+  op.blocks = 1;
+  load = LoadOf(op, h);
+  EXPECT_DOUBLE_EQ(load.expanded, 30);
+  EXPECT_EQ(load.meetings, 0);
+  op.pieces = 9;  // chunks of two: five of them
+  op.blocks = 9;
+  EXPECT_DOUBLE_EQ(LoadOf(op, h).expanded, 30 * 5 / 9.0);
+  h.threads = 1;
+  EXPECT_DOUBLE_EQ(LoadOf(op, h).expanded, 30);
+}
+
 // Every format of the report holds every op, and none an impossible number.
 TEST(ReportTest, EveryFormHoldsEveryOp) {
   const auto shape = bench::ParseShape("llama-3-8b:Q4_K");
@@ -83,11 +149,14 @@ TEST(ReportTest, EveryFormHoldsEveryOp) {
     for (const PhaseReport& p : report.phases) {
       for (const OpCost& op : p.ops) EXPECT_NE(text.find(op.name), std::string::npos) << op.name;
     }
+    EXPECT_NE(text.find("L2"), std::string::npos);
     EXPECT_EQ(text.find("nan"), std::string::npos);
     EXPECT_EQ(text.find(">inf"), std::string::npos);
   }
   EXPECT_EQ(ReportHtml(report).find("http://"),
             ReportHtml(report).find("http://www.w3.org"));  // nothing is fetched
+  for (const PhaseReport& p : report.phases)
+    EXPECT_NEAR(p.level_total.caches[0] + p.level_total.memory, p.total.bytes(), 1);
   double seconds = 0;
   for (const Predicted& p : report.phases[0].times) seconds += p.seconds;
   EXPECT_DOUBLE_EQ(seconds, report.phases[0].seconds);
