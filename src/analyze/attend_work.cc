@@ -33,10 +33,13 @@ AttendWork OfSequence(const ModelSpec& spec, const SequenceWork& s, const KvCode
     w.units += 1;
     w.blocks += blocks;
     if (at == 0) {
-      w.passes = static_cast<double>((end - from) / kBlockTokens) *
+      const uint64_t fresh = std::clamp<uint64_t>(s.cached, from, end);
+      w.passes = static_cast<double>((fresh - from) / kBlockTokens) *
                  PassesOf(kBlockTokens, queries, padded, kernels);
-      if (const uint64_t rest = (end - from) % kBlockTokens; rest != 0)
+      if (const uint64_t rest = (fresh - from) % kBlockTokens; rest != 0)
         w.passes += PassesOf(rest, queries, padded, kernels);
+      const uint64_t panels = RoundUp<uint64_t>(end, kPanel) - fresh / kPanel * kPanel;
+      w.elements = static_cast<double>(panels * spec.head_dim + (end - fresh) * padded);
     }
     at += cpu::kAttendTile;
   });
@@ -62,6 +65,7 @@ AttendWork AttendWorkOf(const ModelSpec& spec, const Workload& work, const KvCod
     all.units += times * one.units;
     all.blocks += times * one.blocks;
     all.passes += times * one.passes;
+    all.elements += times * one.elements;
     const double seen = window == 0 ? s.cached + s.rows
                                     : std::min<double>(s.cached + s.rows, window + s.rows - 1.0);
     written += times * std::min<double>(s.rows, seen);

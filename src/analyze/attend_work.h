@@ -16,10 +16,12 @@ struct AttendWork {
   double weights = 0;     // queries times blocks: softmaxes and sums that are merged
   double units = 0;       // tiles of queries of one head of keys
   double blocks = 0;      // of all units
-  // Runs over the panels of a block by the first tile that reads it: each begins with a wait for memory, or for the cache of
-  // the core that wrote the last position, which is longer than reading its few kilobytes takes. Later tiles find them near.
+  // Runs over the panels of blocks that earlier steps wrote, by the first tile that reads them: each begins with a wait for
+  // memory, which is longer than reading its few kilobytes takes. Later tiles find them near.
   double passes = 0;
-  double elements = 0;  // of queries, which are gathered from where other threads wrote them
+  // Elements that other threads wrote just before: of queries, and of keys and values where a sequence's first tile reads
+  // positions of this step.
+  double elements = 0;
   // Positions that the step itself writes, as a share of those that it reads.
   double fresh = 0;
   // So little that one thread does it.

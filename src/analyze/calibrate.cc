@@ -81,7 +81,7 @@ Result<Hardware> Calibrate(uint32_t threads, Progress* progress) {
       WRING_ASSIGN(const SteadyTimes timed,
                    TimeSteadily(*model, meter, work, options, few ? 7 : 3, few ? 3 : 1, false));
       // All times as they would be at the usual pace of the arithmetic: that is what the constants are of.
-      Hardware now = Between(h, timed.before, timed.after);
+      Hardware now = Between(h, timed.speeds);
       const double pace = now.Peak({"int8"}) / h.Peak({"int8"});
       now.peaks = h.peaks;
       now.caches = h.caches;

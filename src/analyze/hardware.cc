@@ -70,6 +70,7 @@ Result<Hardware> Read(const Json& object, std::string_view what) {
   h.bandwidth = bandwidth * 1e9;
   h.threads = object.value("threads", 0U);
   h.meeting = object.value("meeting_us", 0.0) * 1e-6;
+  h.piece = object.value("piece_us", 0.0) * 1e-6;
   WRING_ASSIGN(h.caches, ReadCaches(object.value("caches", Json::array()), what));
   const auto peaks = object.find("tflops");
   if (peaks == object.end() || !peaks->is_object() || peaks->empty()) {
@@ -116,6 +117,7 @@ std::string HardwareJson(const Hardware& h) {
             {"memory_gb", h.memory / 1e9},
             {"threads", h.threads},
             {"meeting_us", h.meeting * 1e6},
+            {"piece_us", h.piece * 1e6},
             {"bandwidth_gb_s", h.bandwidth / 1e9}};
   for (const Cache& c : h.caches)
     o["caches"].push_back({{"name", c.name}, {"mb", c.bytes / 1e6}, {"gb_s", c.bandwidth / 1e9}});
@@ -219,7 +221,7 @@ void Attend(const OpCost& op, const Hardware& hardware, uint32_t threads, Load* 
   const double share = BusiestShare(few ? op.blocks : op.pieces, threads);
   load->compute *= share * threads;
   load->beside = op.beside * share;
-  load->unpacked = op.unpacked * share * FromMemory(op.step_bytes, hardware);
+  load->unpacked = op.unpacked * share * FromMemory(op.step_bytes, hardware) * hardware.late;
   load->expanded = op.expanded * share;
   load->meetings = few ? 1 : 0;
 }

@@ -38,7 +38,9 @@ struct Hardware {
   uint32_t threads = 0;       // of a processor, as it was measured; 0: not known
   std::vector<Cache> caches;  // from the second level on, nearest first; empty: not known
   double meeting = 0;         // seconds in which all threads meet; 0: not known
-  double apart = 1;           // how much later they meet than when the constants were fitted
+  double piece = 0;           // seconds for some kilobytes of memory that lie alone; 0: not known
+  double apart = 1;           // how much later threads meet than when the constants were fitted
+  double late = 1;            // how much later such a piece comes
   std::map<std::string, double> peaks;      // operations a second by arithmetic: "f16", "int8"
   std::array<Constants, kUnits> constants;  // by Unit
 

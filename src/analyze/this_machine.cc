@@ -54,7 +54,7 @@ std::vector<Cache> CachesHere(uint32_t threads) {
 
 constexpr size_t kMeetings = 301;
 constexpr double kFurthest =
-    4;  // cores of two sockets against cores of one cache; beyond it something else was measured
+    4;  // cores, or memory, of two sockets against those of one; beyond it something else was measured
 
 // The median time that giving work to all threads and meeting again takes.
 double MeetingOf(ThreadPool& pool, size_t meetings) {
@@ -99,6 +99,8 @@ Result<Hardware> MeasureThisMachine(uint32_t threads, Progress* progress) {
         roofs->Read(pool, RoundUp<uint64_t>(range, 256 << 10), 1).gb_per_s * 1e9;
   }
   h.meeting = MeetingOf(pool, 1001);
+  roofs->Again(pool, read);
+  h.piece = roofs->Piece(pool);
   h.peaks = {{"f32", arithmetic.fp32_gflops * 1e9}, {"int8", arithmetic.int8_gops * 1e9}};
   return h;
 }
@@ -142,28 +144,41 @@ Speed SpeedMeter::Now(ThreadPool& pool) const {
   // Another program may hold a core for the few meetings of one try.
   speed.meeting = MeetingOf(pool, kMeetings);
   speed.bandwidth = roofs_->Again(pool, roof_) * 1e9;
+  speed.piece = roofs_->Piece(pool);
   speed.meeting = std::min(speed.meeting, MeetingOf(pool, kMeetings));
   speed.arithmetic = bench::Roofs::Int8Now(pool) * 1e9;
   speed.meeting = std::min(speed.meeting, MeetingOf(pool, kMeetings));
   return speed;
 }
 
-double Change(const Speed& before, const Speed& after) {
-  const auto of = [](double a, double b) { return std::max(a, b) / std::min(a, b) - 1; };
-  // Meetings are a small part of most ops.
-  return std::max({of(before.bandwidth, after.bandwidth), of(before.arithmetic, after.arithmetic),
-                   of(before.meeting, after.meeting) / 4});
+double Change(const std::vector<Speed>& speeds) {
+  const auto of = [&](double Speed::*rate) {
+    const auto [least, most] =
+        std::minmax_element(speeds.begin(), speeds.end(),
+                            [&](const Speed& a, const Speed& b) { return a.*rate < b.*rate; });
+    return (*most).*rate / (*least).*rate - 1;
+  };
+  // Waits and meetings are a small part of most ops.
+  return std::max({of(&Speed::bandwidth), of(&Speed::arithmetic), of(&Speed::meeting) / 4,
+                   of(&Speed::piece) / 4});
 }
 
-Hardware Between(const Hardware& hardware, const Speed& before, const Speed& after) {
+Hardware Between(const Hardware& hardware, const std::vector<Speed>& speeds) {
   Hardware now = hardware;
-  now.bandwidth = (before.bandwidth + after.bandwidth) / 2;
-  if (hardware.threads > 1 && hardware.meeting > 0)
-    now.apart = std::clamp((before.meeting + after.meeting) / 2 / hardware.meeting, 1 / kFurthest,
-                           kFurthest);
+  const auto mean = [&](double Speed::*rate) {
+    double sum = 0;
+    for (const Speed& s : speeds) sum += s.*rate;
+    return sum / static_cast<double>(speeds.size());
+  };
+  const auto times = [](double is, double was) {
+    return was > 0 ? std::clamp(is / was, 1 / kFurthest, kFurthest) : 1;
+  };
+  now.bandwidth = mean(&Speed::bandwidth);
+  now.apart = hardware.threads > 1 ? times(mean(&Speed::meeting), hardware.meeting) : 1;
+  now.late = times(mean(&Speed::piece), hardware.piece);
   const double usual = hardware.Peak({"int8"});
   if (usual <= 0) return now;
-  const double pace = (before.arithmetic + after.arithmetic) / 2 / usual;
+  const double pace = mean(&Speed::arithmetic) / usual;
   for (auto& [name, peak] : now.peaks) peak *= pace;
   for (Cache& c : now.caches) c.bandwidth *= pace;
   for (Constants& c : now.constants) {

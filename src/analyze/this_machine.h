@@ -30,6 +30,7 @@ struct Speed {
   double bandwidth = 0;   // bytes a second
   double arithmetic = 0;  // int8 operations a second
   double meeting = 0;     // seconds until all threads met; sooner on cores of one cache
+  double piece = 0;       // seconds for some kilobytes of memory that lie alone
 };
 class SpeedMeter {
  public:
@@ -41,11 +42,11 @@ class SpeedMeter {
   bench::ReadRoof roof_;
 };
 
-// By what share the rate that changed more did: what was timed between two measurements that differ is as neither says.
-double Change(const Speed& before, const Speed& after);
+// By what share the rate that changed most did: what was timed between measurements that differ is as none of them says.
+double Change(const std::vector<Speed>& speeds);
 
-// The machine as fast as it was on average between two measurements: what it does beside reading memory takes longer by as
-// much as its arithmetic is slower, and what threads tell each other by as much as they meet later.
-Hardware Between(const Hardware& hardware, const Speed& before, const Speed& after);
+// The machine as fast as it was on average of some measurements: what it does beside reading memory takes longer by as much as
+// its arithmetic is slower, and what threads tell each other by as much as they meet later.
+Hardware Between(const Hardware& hardware, const std::vector<Speed>& speeds);
 
 }  // namespace wring::analyze

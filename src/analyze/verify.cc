@@ -112,13 +112,15 @@ std::string_view UnitName(Unit unit) {
 }  // namespace
 
 Result<std::vector<TimedOp>> TimeOps(const Timing& timing, const Workload& work,
-                                     const CostOptions& options, int repeat, double* whole) {
+                                     const CostOptions& options, int repeat, double* whole,
+                                     const std::function<void()>& then) {
   Setting setting;
   WRING_ASSIGN(
       const auto executor,
       setting.Make(timing, work, options.codec != nullptr ? options.codec->id : CodecId::kF16));
   if (whole != nullptr) {
     WRING_ASSIGN(*whole, SecondsOfRun(*executor, setting.step(), repeat));
+    if (then) then();
   }
   std::vector<TimedOp> timed;
   WRING_ASSIGN(const auto times, executor->TimeOps(setting.step(), repeat));
@@ -146,7 +148,7 @@ Result<std::vector<TimedOp>> TimeOps(const Timing& timing, const Workload& work,
 }
 
 Result<std::vector<TimedOp>> TimeOps(Model& model, const Workload& work, const CostOptions& options,
-                                     int repeat, double* whole) {
+                                     int repeat, double* whole, const std::function<void()>& then) {
   std::vector<const WeightFormat*> formats;
   const std::vector<WeightDecl> decls = WeightsOf(model.spec, ConfigView::Naming::kHuggingFace);
   formats.reserve(decls.size());
@@ -161,7 +163,7 @@ Result<std::vector<TimedOp>> TimeOps(Model& model, const Workload& work, const C
                          [&](const KvLayouts& layouts, PagePool& pool, const ExecutorOptions& o) {
                            return MakeExecutor(model, layouts, pool, o);
                          }};
-  return TimeOps(timing, work, options, repeat, whole);
+  return TimeOps(timing, work, options, repeat, whole, then);
 }
 
 Result<SteadyTimes> TimeSteadily(Model& model, const SpeedMeter& meter, const Workload& work,
@@ -171,10 +173,11 @@ Result<SteadyTimes> TimeSteadily(Model& model, const SpeedMeter& meter, const Wo
   double least = 0;
   for (int i = 0; i < tries && (i == 0 || least > kSteady); ++i) {
     SteadyTimes t;
-    t.before = meter.Now(*model.threads);
-    WRING_ASSIGN(t.ops, TimeOps(model, work, options, repeat, whole ? &t.whole : nullptr));
-    t.after = meter.Now(*model.threads);
-    double change = Change(t.before, t.after);
+    const auto look = [&] { t.speeds.push_back(meter.Now(*model.threads)); };
+    look();
+    WRING_ASSIGN(t.ops, TimeOps(model, work, options, repeat, whole ? &t.whole : nullptr, look));
+    look();
+    double change = Change(t.speeds);
     if (whole) {  // its ops were timed a moment later, and take as long together where nothing changed
       double sum = 0;
       for (const TimedOp& op : t.ops) sum += op.seconds;

@@ -31,19 +31,21 @@ struct Timing {
 
 // Runs the step that `work` is; medians of `repeat` runs after a first one. On a processor every op by itself; on a GPU its
 // launches, those that are alike in all layers as one, without those that no price is of. `whole`, where it is given, gets
-// the seconds of the step run as the engine runs it.
+// the seconds of the step run as the engine runs it; `then` is called after that.
 Result<std::vector<TimedOp>> TimeOps(const Timing& timing, const Workload& work,
                                      const CostOptions& options, int repeat,
-                                     double* whole = nullptr);
+                                     double* whole = nullptr,
+                                     const std::function<void()>& then = {});
 Result<std::vector<TimedOp>> TimeOps(Model& model, const Workload& work, const CostOptions& options,
-                                     int repeat, double* whole = nullptr);
+                                     int repeat, double* whole = nullptr,
+                                     const std::function<void()>& then = {});
 
-// The same on a processor, with how fast it was before and after: at most `tries` times while those differ, and of these the
-// times between which they differ least. `whole`: the whole step as well.
+// The same on a processor, with how fast it was before, after, and between `whole` and the ops: at most `tries` times while
+// that differs, and of these the times in which it differs least. `whole`: the whole step as well.
 struct SteadyTimes {
   std::vector<TimedOp> ops;
   double whole = 0;
-  Speed before, after;
+  std::vector<Speed> speeds;
 };
 Result<SteadyTimes> TimeSteadily(Model& model, const SpeedMeter& meter, const Workload& work,
                                  const CostOptions& options, int repeat, int tries, bool whole);

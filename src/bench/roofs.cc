@@ -96,6 +96,23 @@ double Roofs::Again(ThreadPool& pool, const ReadRoof& roof) {
   return ReadOnce(pool, buffer_, buffer_.size(), roof.read);
 }
 
+double Roofs::Piece(ThreadPool& pool) {
+  constexpr uint64_t kPiece = 8 << 10;
+  constexpr uint64_t kApart =
+      132 << 10;  // no power of two, whose pieces would meet in few sets of a cache
+  const uint64_t count = std::min<uint64_t>(buffer_.size() / kApart, 4096);
+  const auto read = RoofKernelsFor(cpu::BestKernels().isa).read[0];
+  std::atomic<uint64_t> sum = 0;
+  const auto start = std::chrono::steady_clock::now();
+  pool.ParallelFor(count, 32, [&](size_t begin, size_t end, size_t) {
+    uint64_t mine = 0;
+    for (size_t i = begin; i < end; ++i) mine += read(buffer_.data() + i * kApart, kPiece);
+    sum.fetch_add(mine, std::memory_order_relaxed);
+  });
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  return took.count() * static_cast<double>(pool.threads()) / static_cast<double>(count);
+}
+
 ArithmeticRoof Roofs::Arithmetic(ThreadPool& pool) {
   // Of the set that kernels run with: WRING_ISA=avx2 compares AVX2 kernels with the AVX2 roof.
   const RoofKernels k = RoofKernelsFor(cpu::BestKernels().isa);

@@ -41,6 +41,9 @@ class Roofs {
   ReadRoof Read(ThreadPool& pool) { return Read(pool, buffer_.size(), 2); }
   // GB/s of one more pass of the pattern that won: the roof at this moment, to stand beside a figure taken now.
   double Again(ThreadPool& pool, const ReadRoof& roof);
+  // Seconds that a thread takes for 8 KiB of memory that lie alone, while all threads read such: mostly waiting. After a
+  // pass over the buffer, since small pieces stay in a cache.
+  double Piece(ThreadPool& pool);
   static ArithmeticRoof Arithmetic(ThreadPool& pool);
   // int8_gops by one try: the rate at this moment.
   static double Int8Now(ThreadPool& pool);

@@ -204,9 +204,10 @@ Status Verify(const Arguments& a) {
     const int repeat = static_cast<int>(a.Integer("--repeat"));
     if (meter) {
       WRING_ASSIGN(const analyze::SteadyTimes timed,
-                   analyze::TimeSteadily(*model, *meter, work, cost, repeat, 3, true));
-      analyze::Compare(work, timed.ops, timed.whole,
-                       analyze::Between(*hardware, timed.before, timed.after), &verification);
+                   analyze::TimeSteadily(*model, *meter, work, cost, repeat,
+                                         work.rows() <= 32 ? 8 : 3, true));
+      analyze::Compare(work, timed.ops, timed.whole, analyze::Between(*hardware, timed.speeds),
+                       &verification);
       continue;
     }
     double whole = 0;

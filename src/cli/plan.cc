@@ -114,7 +114,7 @@ Result<std::vector<analyze::Hardware>> MachinesOf(const Arguments& a, const Devi
     ThreadPool pool(t);
     WRING_ASSIGN(const auto meter, analyze::SpeedMeter::Create(pool, progress));
     const analyze::Speed now = meter.Now(pool);
-    machines.push_back(analyze::Between(h, now, now));
+    machines.push_back(analyze::Between(h, {now}));
   }
   return machines;
 }

@@ -103,18 +103,18 @@ TEST_F(CostTest, AttentionIsCutIntoTilesAndBlocks) {
   EXPECT_EQ(step.blocks, 3 * 2 * 2);
   EXPECT_EQ(step.weights, 3 * 2 * 2 * 4);
   EXPECT_EQ(step.multiplies, 3 * 2 * 4 * (112 + 101) * 64.0);
-  EXPECT_EQ(step.elements, 3 * 512);
+  EXPECT_EQ(step.elements, 3 * 512 + 3 * 2 * (16 + 1) * 64);  // the last panel of keys, one value
   EXPECT_DOUBLE_EQ(step.fresh, 1 / 101.0);
   EXPECT_FALSE(step.serial);
   const auto runs = [&](uint32_t panels) {
     return CeilDiv<uint32_t>(panels, kernel.panels_at_once(4));
   };
   EXPECT_EQ(step.passes, 3 * 2 * (runs(4) + runs(4) + runs(3) + runs(4)));
-  // Later tiles of a prompt find their blocks near: the first three positions' is all that begins.
+  // A prompt reads nothing that was there before; its first tile sees three positions of each head.
   const AttendWork prompt = AttendWorkOf(spec_, Prefill(1, 90), codec, 0);
   EXPECT_EQ(prompt.units, 2 * 30);
-  EXPECT_EQ(prompt.passes, 2 * (CeilDiv<uint32_t>(1, kernel.panels_at_once(12)) +
-                                CeilDiv<uint32_t>(4, kernel.panels_at_once(12))));
+  EXPECT_EQ(prompt.passes, 0);
+  EXPECT_EQ(prompt.elements, 90 * 512 + 2 * (16 + 3) * 64);
   EXPECT_EQ(prompt.fresh, 1);
   // A window leaves out the blocks before it.
   EXPECT_EQ(AttendWorkOf(spec_, Decode(1, 1000), codec, 64).blocks, 2 * 2);
