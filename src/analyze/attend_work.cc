@@ -5,6 +5,7 @@
 namespace wring::analyze {
 namespace {
 
+constexpr double kWeightOps = 72;
 constexpr uint32_t kPanel = 16;  // keys, or values of a head, that lie together
 
 // Runs over the first `tokens` positions of a block for one tile of `queries`.
@@ -29,7 +30,7 @@ AttendWork OfSequence(const ModelSpec& spec, const SequenceWork& s, const KvCode
     const double values = static_cast<double>(end - from);
     const double blocks = static_cast<double>(CeilDiv<uint64_t>(end - from, kBlockTokens));
     w.multiplies += static_cast<double>(queries) * (keys * spec.head_dim + values * padded);
-    w.weights += static_cast<double>(queries) * blocks;
+    w.weights += kWeightOps * kBlockTokens * static_cast<double>(queries) * blocks;
     w.units += 1;
     w.blocks += blocks;
     if (at == 0) {

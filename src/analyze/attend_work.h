@@ -13,9 +13,11 @@ namespace wring::analyze {
 
 struct AttendWork {
   double multiplies = 0;  // multiply-adds, those of keys that a tile's other queries see as well
-  double weights = 0;     // queries times blocks: softmaxes and sums that are merged
-  double units = 0;       // tiles of queries of one head of keys
-  double blocks = 0;      // of all units
+  // Operations of as many keys' weights as a block has, for each query and block: an exponential and what is around it are
+  // some thirty-six instructions that could each have been a multiply-add. Fitted beside the products they are not told apart.
+  double weights = 0;
+  double units = 0;   // tiles of queries of one head of keys
+  double blocks = 0;  // of all units
   // Runs over the panels of blocks that earlier steps wrote, by the first tile that reads them: each begins with a wait for
   // memory, which is longer than reading its few kilobytes takes. Later tiles find them near.
   double passes = 0;

@@ -58,11 +58,56 @@ void Fit(const std::array<std::vector<Measured>, kUnits>& measured, Hardware* h)
   h->fitted = fmt::format("{} ops of this engine here, random weights", count);
 }
 
+// An op's time and how fast the machine was around it.
+struct Taken {
+  TimedOp timed;
+  std::vector<Speed> speeds;
+};
+
+// What the machine does in the middle of the time that calibration takes: its beginning may have been no usual one.
+void SetUsual(const std::vector<Taken>& taken, Hardware* h) {
+  const auto usual = [&](double Speed::*rate) {
+    std::vector<double> all;
+    for (const Taken& t : taken) {
+      for (const Speed& s : t.speeds) all.push_back(s.*rate);
+    }
+    const auto middle = all.begin() + static_cast<ptrdiff_t>(all.size() / 2);
+    std::nth_element(all.begin(), middle, all.end());
+    return *middle;
+  };
+  const double pace = usual(&Speed::arithmetic) / h->Peak({"int8"});
+  for (auto& [name, peak] : h->peaks) peak *= pace;
+  h->bandwidth = usual(&Speed::bandwidth);
+  h->meeting = usual(&Speed::meeting);
+  h->piece = usual(&Speed::piece);
+}
+
+// All times as they would be at the usual pace of the arithmetic: that is what the constants are of. Those that were taken
+// while the machine did much less are left out.
+std::array<std::vector<Measured>, kUnits> AtUsualPace(const std::vector<Taken>& taken,
+                                                      const Hardware& h) {
+  constexpr double kLeast = 0.8;
+  std::array<std::vector<Measured>, kUnits> measured;
+  for (const Taken& t : taken) {
+    Hardware now = Between(h, t.speeds);
+    const double pace = now.Peak({"int8"}) / h.Peak({"int8"});
+    if (pace < kLeast) continue;
+    now.peaks = h.peaks;
+    now.caches = h.caches;
+    now.bandwidth /= pace;
+    Measured m;
+    static_cast<Load&>(m) = LoadOf(t.timed.op, now);
+    m.seconds = t.timed.seconds * pace;
+    measured[static_cast<size_t>(t.timed.op.unit)].push_back(m);
+  }
+  return measured;
+}
+
 }  // namespace
 
 Result<Hardware> Calibrate(uint32_t threads, Progress* progress) {
   WRING_ASSIGN(Hardware h, MeasureThisMachine(threads, progress));
-  std::array<std::vector<Measured>, kUnits> measured;
+  std::vector<Taken> taken;
   CostOptions options;
   const std::vector<Workload> steps = Steps();
   uint64_t done = 0;
@@ -80,24 +125,16 @@ Result<Hardware> Calibrate(uint32_t threads, Progress* progress) {
       const bool few = work.rows() <= 32;  // short, and bound by memory, whose pace changes most
       WRING_ASSIGN(const SteadyTimes timed,
                    TimeSteadily(*model, meter, work, options, few ? 7 : 3, few ? 3 : 1, false));
-      // All times as they would be at the usual pace of the arithmetic: that is what the constants are of.
-      Hardware now = Between(h, timed.speeds);
-      const double pace = now.Peak({"int8"}) / h.Peak({"int8"});
-      now.peaks = h.peaks;
-      now.caches = h.caches;
-      now.bandwidth /= pace;
-      for (const TimedOp& t : OfLayers(timed.ops)) {
+      for (TimedOp& t : OfLayers(timed.ops)) {
         // So few keys: what is measured is no attention.
         if (t.op.unit == Unit::kAttention && work.sequences[0].cached + work.rows() < 32) continue;
-        Measured m;
-        static_cast<Load&>(m) = LoadOf(t.op, now);
-        m.seconds = t.seconds * pace;
-        measured[static_cast<size_t>(t.op.unit)].push_back(m);
+        taken.push_back({std::move(t), timed.speeds});
       }
       if (progress != nullptr) progress->Report("timing ops", ++done, all);
     }
   }
-  Fit(measured, &h);
+  SetUsual(taken, &h);
+  Fit(AtUsualPace(taken, h), &h);
   return h;
 }
 

@@ -214,10 +214,9 @@ class Pricer {
   void AttendOnProcessor(uint32_t window, OpCost* c) const {
     const AttendWork w = AttendWorkOf(spec_, work_, codec_, window);
     const auto count = [](double n) { return static_cast<uint32_t>(std::clamp(n, 1.0, 1e9)); };
-    c->done = std::max(2 * w.multiplies, c->cost.flops);
+    c->done = 2 * w.multiplies + w.weights;
     c->beside = w.elements;
     c->unpacked = w.passes;
-    c->expanded = w.weights;
     c->fresh = w.fresh;
     c->pieces = w.serial ? 1 : count(w.units);
     c->blocks = w.serial ? 1 : count(w.blocks);

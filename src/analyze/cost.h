@@ -43,9 +43,9 @@ struct OpCost {
   uint64_t rows = 0;    // of a product
   // What a processor's kernels do for it, which its time goes by. Of a product: elements of its input, which it orders first
   // (`beside`, which threads share in so many pieces); weights unpacked while they are read, or expanded once for many rows.
-  // Of attention (attend_work.h): elements of its queries (`beside`), first runs over blocks (`unpacked`), queries times
-  // blocks of keys, whose weights it computes (`expanded`). Threads share its units (`pieces`), or blocks of few units.
-  // Of other ops: elements of keys that are laid into their panels (`unpacked`) and of embeddings (`expanded`), in `pieces`.
+  // Of attention (attend_work.h): elements that other threads just wrote (`beside`), first runs over blocks (`unpacked`).
+  // Threads share its units (`pieces`), or blocks of few units. Of other ops: elements of keys that are laid into their panels
+  // (`unpacked`) and of embeddings (`expanded`), in `pieces`.
   double beside = 0;
   uint32_t pieces = 1, blocks = 0;
   double unpacked = 0, expanded = 0;

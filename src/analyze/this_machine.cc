@@ -53,8 +53,9 @@ std::vector<Cache> CachesHere(uint32_t threads) {
 }
 
 constexpr size_t kMeetings = 301;
-constexpr double kFurthest =
-    4;  // cores, or memory, of two sockets against those of one; beyond it something else was measured
+// How much further cores, or memory, of two caches or sockets are than those of one; what is beyond it says that another program
+// had the core.
+constexpr double kFurthest = 3;
 
 // The median time that giving work to all threads and meeting again takes.
 double MeetingOf(ThreadPool& pool, size_t meetings) {
@@ -171,7 +172,8 @@ Hardware Between(const Hardware& hardware, const std::vector<Speed>& speeds) {
     return sum / static_cast<double>(speeds.size());
   };
   const auto times = [](double is, double was) {
-    return was > 0 ? std::clamp(is / was, 1 / kFurthest, kFurthest) : 1;
+    const double ratio = was > 0 ? is / was : 1;
+    return ratio > 1 / kFurthest && ratio < kFurthest ? ratio : 1;
   };
   now.bandwidth = mean(&Speed::bandwidth);
   now.apart = hardware.threads > 1 ? times(mean(&Speed::meeting), hardware.meeting) : 1;

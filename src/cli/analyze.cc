@@ -114,7 +114,7 @@ Status Written(const std::string& file, const std::string& text) {
 std::string ConstantsText(const analyze::Hardware& hardware, bool gpu) {
   constexpr const char* kNames[] = {"packed products", "plain products", "attention", "other ops"};
   constexpr const char* kBeside[] = {"an element of the input", "an element of the input",
-                                     "an element of the queries", "beside"};
+                                     "an element just written", "beside"};
   std::string text;
   for (size_t u = 0; u < analyze::kUnits; ++u) {
     const analyze::Constants& c = hardware.constants[u];
@@ -123,10 +123,8 @@ std::string ConstantsText(const analyze::Hardware& hardware, bool gpu) {
         kNames[u], 100 * c.compute, 100 * c.memory, 1e6 * c.start);
     if (!gpu) text += fmt::format(", {:.2f} ns {}", 1e9 * c.beside, kBeside[u]);
     if (static_cast<analyze::Unit>(u) == analyze::Unit::kAttention && !gpu)
-      text += fmt::format(
-          ", {:.0f} ns a query and block of keys, {:.0f} ns a first run over a block, {:.1f} us "
-          "where blocks are shared out",
-          1e9 * c.expand, 1e9 * c.unpack, 1e6 * c.meet);
+      text += fmt::format(", {:.0f} ns a first run over a block, {:.1f} us where those are shared",
+                          1e9 * c.unpack, 1e6 * c.meet);
     if (IsProduct(static_cast<analyze::Unit>(u)) && !gpu)
       text += fmt::format(", {:.0f} and {:.0f} ps a weight to unpack and to expand",
                           1e12 * c.unpack, 1e12 * c.expand);

@@ -101,7 +101,7 @@ TEST_F(CostTest, AttentionIsCutIntoTilesAndBlocks) {
   const AttendWork step = AttendWorkOf(spec_, Decode(3, 100), codec, 0);
   EXPECT_EQ(step.units, 3 * 2);
   EXPECT_EQ(step.blocks, 3 * 2 * 2);
-  EXPECT_EQ(step.weights, 3 * 2 * 2 * 4);
+  EXPECT_EQ(step.weights, 3 * 2 * 2 * 4 * 64 * 72.0);
   EXPECT_EQ(step.multiplies, 3 * 2 * 4 * (112 + 101) * 64.0);
   EXPECT_EQ(step.elements, 3 * 512 + 3 * 2 * (16 + 1) * 64);  // the last panel of keys, one value
   EXPECT_DOUBLE_EQ(step.fresh, 1 / 101.0);
