@@ -8,12 +8,12 @@
 namespace wring::analyze {
 namespace {
 
-// Weights beyond any cache, shapes between those of models of half a billion and of seven billion parameters; heads that
-// share keys by one, three, four and eight, of 64 and 128 elements.
+// Weights beyond any cache, matrices between those of models of a tenth of a billion and of seven billion parameters; heads
+// that share keys by one, two, four and eight, of 64 and 128 elements.
 constexpr const char* kShapes[] = {
     "layers=12,hidden=2048,heads=16,kv=4,ffn=5632,vocab=4096:Q8_0",
     "layers=20,hidden=2048,heads=16,kv=2,ffn=5632,vocab=4096:Q4_K",
-    "layers=100,hidden=768,heads=12,kv=4,ffn=2048,vocab=16384:Q4_0",
+    "layers=160,hidden=512,heads=8,kv=4,ffn=1536,vocab=16384:Q4_0",
     "layers=6,hidden=2048,heads=32,kv=32,ffn=5632,vocab=4096:F16",
 };
 

@@ -192,16 +192,20 @@ double PeakOf(Unit unit, const Hardware& hardware) {
 
 namespace {
 
-// Of what is used again after so many bytes: the share that a cache of `size` has lost by then.
-double Lost(double between, double size) {
+// Of what is used again after so many bytes: the share that cache `level` has lost by then. A near one loses all that it
+// cannot hold, since it replaces by age; the last one, whose replacement is not that, keeps as much as before of what passes.
+double Lost(double between, const std::vector<Cache>& caches, size_t level) {
   constexpr double kKept = 0.6;
   constexpr double kGone = 0.8;
-  return std::clamp((between / size - kKept) / (kGone - kKept), 0.0, 1.0);
+  const double passed = between / caches[level].bytes;
+  if (level + 1 == caches.size()) return std::max(1 - kKept / std::max(passed, kKept), 0.0);
+  return std::clamp((passed - kKept) / (kGone - kKept), 0.0, 1.0);
 }
 // The share that no cache has.
 double FromMemory(double between, const Hardware& hardware) {
   double share = 1;
-  for (const Cache& c : hardware.caches) share = std::min(share, Lost(between, c.bytes));
+  for (size_t i = 0; i < hardware.caches.size(); ++i)
+    share = std::min(share, Lost(between, hardware.caches, i));
   return share;
 }
 
@@ -234,7 +238,7 @@ LevelBytes BytesByLevel(const OpCost& op, const Hardware& hardware) {
   const auto add = [&](double amount, double between) {
     double lost = 1;
     for (size_t i = 0; i < hardware.caches.size(); ++i) {
-      const double here = std::min(lost, Lost(between, hardware.caches[i].bytes));
+      const double here = std::min(lost, Lost(between, hardware.caches, i));
       bytes.caches[i] += (lost - here) * amount;
       lost = here;
     }

@@ -62,9 +62,10 @@ std::string_view BoundName(Bound bound);
 
 // An op's bytes by where they come from or go to: each of the machine's caches, and memory.
 //
-// A level keeps what was used again before 0.6 of its size passed in between, nothing from 0.8 on (others use it too), and a
-// share in between. Between two uses of weights and of the cache of earlier steps lies the whole step (OpCost::step_bytes);
-// between the writing of activations, or of this step's keys and values, and their use what the op reads and writes of them.
+// A level keeps what was used again before 0.6 of its size passed in between (others use it too). The last one keeps so much
+// of more as well, a near one nothing from 0.8 on, and a share in between. Between two uses of weights and of the cache of
+// earlier steps lies the whole step (OpCost::step_bytes); between the writing of activations, or of this step's keys and
+// values, and their use what the op reads and writes of them.
 struct LevelBytes {
   std::vector<double> caches;  // as Hardware::caches
   double memory = 0;

@@ -91,13 +91,19 @@ TEST(LevelsTest, BytesComeFromTheNearestLevelThatKeptThem) {
   EXPECT_DOUBLE_EQ(bytes.caches[0], 4e5);
   EXPECT_DOUBLE_EQ(bytes.caches[1], 3e6);
   EXPECT_DOUBLE_EQ(bytes.memory, 0);
-  op.step_bytes = 70e6;  // between what a cache keeps and what it loses
+  op.step_bytes = 120e6;  // of twice what the last cache keeps half is there
   EXPECT_NEAR(BytesByLevel(op, h).memory, 1.5e6, 1);
-  op.step_bytes = 90e6;
   op.cost.kv_read = 1e6;
   op.fresh = 0.25;
   bytes = BytesByLevel(op, h);
-  EXPECT_DOUBLE_EQ(bytes.memory, 3e6 + 0.75e6);
+  EXPECT_DOUBLE_EQ(bytes.memory, (3e6 + 0.75e6) / 2);
+  op.cost.in = 1.4e6;  // half way between what a near cache keeps and what it loses
+  op.cost.out = 0;
+  op.fresh = 0;
+  EXPECT_NEAR(BytesByLevel(op, h).caches[0], 0.7e6, 1);
+  op.cost.in = 1e5;
+  op.cost.out = 3e5;
+  op.fresh = 0.25;
   EXPECT_DOUBLE_EQ(bytes.caches[0], 4e5 + 0.25e6);
   EXPECT_DOUBLE_EQ(bytes.caches[0] + bytes.caches[1] + bytes.memory, op.cost.bytes());
   h.caches.clear();
