@@ -106,6 +106,9 @@ class StepTablesTest : public ::testing::Test {
       EXPECT_LE(partials[i].second, i + 1 < partials.size() ? partials[i + 1].first : plan.vectors);
     }
     EXPECT_TRUE(!tables.fused || plan.wide.empty());
+    if (!plan.one_tile) return;
+    EXPECT_EQ(tiles.size(), 1U);
+    EXPECT_EQ(plan.items.size(), plan.items[0].parts) << "a part each";
   }
 
   ModelSpec spec_;
@@ -143,6 +146,26 @@ TEST_F(StepTablesTest, AFewRowsASequenceAreFusedAndManyRowsGoWide) {
   EXPECT_FALSE(tables.fused);
   EXPECT_EQ(tables.plans[0].wide.size(), 2U);
   EXPECT_FALSE(tables.plans[0].items.empty());
+}
+
+TEST_F(StepTablesTest, OneSequenceOfAShortContextIsOneTileUnlessSumsAreFixed) {
+  Step short_one, long_one, two;
+  Add(&short_one, 1, 600);
+  Add(&long_one, 1, 60000);
+  Add(&two, 1, 600);
+  Add(&two, 1, 500);
+  std::bitset<kCodecCount> none;
+  StepTables tables(spec_, kMultiprocessors, none, false);
+  ASSERT_TRUE(tables.Build(short_one).ok());
+  EXPECT_TRUE(tables.plans[0].one_tile);
+  EXPECT_EQ(tables.plans[0].items.size(), 5U);  // chunks of 128
+  ASSERT_TRUE(tables.Build(long_one).ok());
+  EXPECT_FALSE(tables.plans[0].one_tile);
+  ASSERT_TRUE(tables.Build(two).ok());
+  EXPECT_FALSE(tables.plans[0].one_tile);
+  StepTables fixed(spec_, kMultiprocessors, none, true);
+  ASSERT_TRUE(fixed.Build(short_one).ok());
+  EXPECT_FALSE(fixed.plans[0].one_tile);
 }
 
 TEST_F(StepTablesTest, ALongContextFillsTheGpu) {

@@ -354,10 +354,7 @@ Status CudaExecutor::Upload() {
     at.grid = p.items.empty() ? 0 : std::bit_ceil(static_cast<uint32_t>(p.items.size()));
     at.wide_grid = static_cast<uint32_t>(p.wide.size());
     at.chunk_blocks = p.chunk_blocks;
-    // The parts of one tile of vectors, a small chunk each, are folded in a cluster's shared memory.
-    const bool one_tile = !p.items.empty() && p.chunk_blocks == cuda::kSmallChunkBlocks &&
-                          p.items.size() == p.items[0].parts;
-    at.cluster = clusters_ && one_tile && at.grid <= cuda::kMostCluster ? at.grid : 1;
+    at.cluster = clusters_ && p.one_tile && at.grid <= cuda::kMostCluster ? at.grid : 1;
     at.most = 1;
     for (const cuda::AttendItem& item : p.items) at.most = std::max(at.most, item.count);
     counts.push_back(static_cast<uint32_t>(p.items.size()));

@@ -189,6 +189,7 @@ void StepTables::SplitTiles(Plan* plan) const {
   tiles.swap(plan->items);
   const bool is_short = !fixed_ && Short(tiles, spec_.kv_heads, multiprocessors_);
   plan->chunk_blocks = is_short ? cuda::kSmallChunkBlocks : cuda::kChunkBlocks;
+  plan->one_tile = is_short && tiles.size() == 1;
   uint32_t unit = cuda::kSmallChunkBlocks;
   uint32_t span = unit;
   if (!is_short) {

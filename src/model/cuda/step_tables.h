@@ -23,6 +23,7 @@ class StepTables {
     uint32_t tiles = 0;                  // that several items share
     uint32_t vectors = 0;                // of partials
     uint32_t chunk_blocks = cuda::kChunkBlocks;
+    bool one_tile = false;  // all items are its parts, a small chunk each
   };
 
   // `wide`: codecs that have AttendWide. fixed: chunks are the same whatever the step (the invariant grade).
