@@ -193,8 +193,8 @@ void StepTables::SplitTiles(Plan* plan) const {
   uint32_t unit = cuda::kSmallChunkBlocks;
   uint32_t span = unit;
   if (!is_short) {
-    const auto cut = [&](uint32_t blocks) {
-      return BestCut(tiles, blocks, spec_.kv_heads, multiprocessors_);
+    const auto cut = [&](uint32_t of_unit) {
+      return BestCut(tiles, of_unit, spec_.kv_heads, multiprocessors_);
     };
     const Cut chunks = cut(cuda::kChunkBlocks);
     const Cut spans = cut(cuda::kSpanBlocks);
