@@ -1,6 +1,7 @@
 #include "analyze/report.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "plot/svg.h"
@@ -153,11 +154,16 @@ std::string SpeedText(const PhaseReport& p) {
 }
 
 std::string WhatIfText(const PhaseReport& p) {
+  // In percent; nothing is not written as less than nothing.
+  const auto change = [](double with) {
+    const double percent = 100 * (with - 1);
+    return fmt::format("{:+.1f} %", std::abs(percent) < 0.05 ? 0 : percent);
+  };
   return fmt::format(
-      "10 % more bandwidth: {:+.1f} % of the time; 10 % more arithmetic: {:+.1f} %; weights 10 % "
-      "smaller: {:+.1f} %; cache 10 % smaller: {:+.1f} %",
-      100 * (p.with_bandwidth - 1), 100 * (p.with_arithmetic - 1), 100 * (p.with_weights - 1),
-      100 * (p.with_cache - 1));
+      "10 % more bandwidth: {} of the time; 10 % more arithmetic: {}; weights 10 % smaller: {}; "
+      "cache 10 % smaller: {}",
+      change(p.with_bandwidth), change(p.with_arithmetic), change(p.with_weights),
+      change(p.with_cache));
 }
 
 std::string ReportText(const Report& r) {

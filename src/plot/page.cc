@@ -11,12 +11,12 @@ namespace wring::plot {
 namespace {
 
 constexpr std::string_view kStyle =
-    "body{font:15px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
+    "body{font:15px/1.5 sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#222}"
     "table{border-collapse:collapse;margin:.5rem 0 1.5rem}th,td{padding:.2rem "
     ".7rem;text-align:right;border-bottom:1px solid "
     "#ddd;white-space:nowrap}th:first-child,td:first-child{text-align:left}svg{max-width:100%;"
     "height:auto}"
-    "h2{margin-top:2.5rem}.note{color:#555}.scroll{overflow-x:auto}";
+    "h2{margin-top:2.5rem}.note{color:#555}.scroll{overflow-x:auto}p{max-width:60rem}";
 
 }  // namespace
 
