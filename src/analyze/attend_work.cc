@@ -35,8 +35,8 @@ AttendWork OfSequence(const ModelSpec& spec, const SequenceWork& s, const KvCode
     w.blocks += blocks;
     if (at == 0) {
       const uint64_t fresh = std::clamp<uint64_t>(s.cached, from, end);
-      w.passes = static_cast<double>((fresh - from) / kBlockTokens) *
-                 PassesOf(kBlockTokens, queries, padded, kernels);
+      const uint64_t whole = (fresh - from) / kBlockTokens;
+      w.passes = static_cast<double>(whole) * PassesOf(kBlockTokens, queries, padded, kernels);
       if (const uint64_t rest = (fresh - from) % kBlockTokens; rest != 0)
         w.passes += PassesOf(rest, queries, padded, kernels);
       const uint64_t panels = RoundUp<uint64_t>(end, kPanel) - fresh / kPanel * kPanel;
