@@ -56,6 +56,7 @@ struct NarrowGemm {
   static constexpr uint32_t kTileBytes = kChunk / F::kChunkStrips * F::kChunkBytes;
   static constexpr uint32_t kXBytes = kChunk * kN * 128;
   static constexpr uint32_t kStage = (kXBytes + kTiles * kTileBytes + 1023) / 1024 * 1024;
+  // Of shared memory: what a block may have, less what is aligned away and barriers.
   static constexpr uint32_t kMost = (226 << 10) - 1024 - 256;
   static constexpr uint32_t kStages = kMost / kStage < 6 ? kMost / kStage : 6;
   static constexpr uint32_t kShared = 1024 + kStages * kStage;
@@ -95,8 +96,7 @@ __device__ __forceinline__ void FeedNarrow(const LinearArgs& args, const Maps& m
     which = tile % 2;
     tile /= 2;
   } else {
-    while (which + 1 < args.parts && tile >= args.part[which].w.tiles)
-      tile -= args.part[which++].w.tiles;
+    which = PartIndexOf(args, &tile);
   }
   const MatrixArg& w = args.part[which].w;
   const uint64_t offset = tile * w.tile_bytes;
