@@ -51,8 +51,8 @@ struct OpCost {
   double unpacked = 0, expanded = 0;
   double done = 0;   // operations, where kernels do more than count; else 0
   double fresh = 0;  // share of cost.kv_read that this step wrote
-  double step_bytes =
-      0;  // weights and cache that the step reads: so much lies between two uses of this op's
+  // Weights and cache that the step reads and writes: so much lies between two uses of this op's.
+  double step_bytes = 0;
   Cost cost;
 
   Cost total() const;

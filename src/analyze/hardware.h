@@ -18,8 +18,8 @@ struct Constants {
   double beside = 0;  // seconds a unit of OpCost::beside
   double unpack = 0;  // seconds a weight of OpCost::unpacked, on one thread
   double expand = 0;  // of OpCost::expanded
-  double meet =
-      0;  // seconds where threads share out the parts of units and put them together after
+  // Seconds where threads share out the parts of units and put them together after.
+  double meet = 0;
   uint32_t tile = 1;
 };
 
