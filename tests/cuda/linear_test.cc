@@ -116,7 +116,7 @@ TEST_P(LinearGpuTest, EveryKernelGivesTheSameBitsNearFloat64) {
         case Kernel::kGemv: kernels().gemv(launcher_, args); break;
         case Kernel::kGemm: kernels().gemm(launcher_, args, workspace.as<float>()); break;
         case Kernel::kNarrow: {
-          Buffer arranged = Poisoned(cuda::ArrangedBytes(w.arg.strips) / sizeof(float));
+          Buffer arranged = Poisoned(cuda::ArrangedBytes(w.arg.strips, 64) / sizeof(float));
           kernels().narrow_gemm(launcher_, args, arranged.as<float>());
           return Get<float>(y, uint64_t{rows} * outs);
         }
@@ -166,7 +166,7 @@ TEST_P(LinearGpuTest, PartsBiasAndResidual) {
     // Outputs that are not aligned to four are written one by one.
     const uint32_t ld = narrow ? 33 : 32;
     Buffer yb = Put(std::vector<float>(uint64_t{rows} * ld, 0.0F));
-    Buffer arranged = Poisoned(cuda::ArrangedBytes(a.arg.strips) / sizeof(float));
+    Buffer arranged = Poisoned(cuda::ArrangedBytes(a.arg.strips, 64) / sizeof(float));
     cuda::LinearArgs args;
     args.part[0] = {a.arg, ya.as<float>(), 64, bias_there.as<float>()};
     args.part[1] = {b.arg, yb.as<float>(), ld, nullptr};
@@ -204,7 +204,7 @@ TEST_P(LinearGpuTest, GatedEqualsItsParts) {
     const Input x = MakeInput(rows, cols, 3);
     const uint32_t ld = CeilDiv(outs, kStripCols) * kStripCols;
     Buffer out = Poisoned(uint64_t{rows} * ld);
-    Buffer arranged = Poisoned(cuda::ArrangedBytes(gate.arg.strips) / sizeof(float));
+    Buffer arranged = Poisoned(cuda::ArrangedBytes(gate.arg.strips, 64) / sizeof(float));
     cuda::LinearArgs args;
     args.part[0] = {gate.arg, nullptr, 0, nullptr};
     args.part[1] = {up.arg, nullptr, 0, nullptr};
@@ -241,7 +241,7 @@ TEST_P(LinearGpuTest, LargeNarrowProductsAreRightAndTheSameAgain) {
     std::vector<float> before;
     for (int again = 0; again < 3; ++again) {
       Buffer y = Poisoned(uint64_t{40} * outs);
-      Buffer arranged = Poisoned(cuda::ArrangedBytes(w.arg.strips) / sizeof(float));
+      Buffer arranged = Poisoned(cuda::ArrangedBytes(w.arg.strips, 64) / sizeof(float));
       cuda::LinearArgs args;
       args.part[0] = {w.arg, y.as<float>(), outs, nullptr};
       args.parts = 1;
@@ -254,6 +254,99 @@ TEST_P(LinearGpuTest, LargeNarrowProductsAreRightAndTheSameAgain) {
       if (again > 0) EXPECT_EQ(got, before) << outs << " x " << cols;
       before = got;
     }
+  }
+}
+
+// The invariant grade: blocks of one and of three warpgroups, of few rows and of many, matrices with a bias that add to what
+// is there.
+TEST_P(LinearGpuTest, ManyRowsHaveTheBitsOfEveryOtherKernel) {
+  if (!cuda::HasWgmma()) GTEST_SKIP() << "needs a Hopper GPU";
+  for (const auto& [outs, cols] :
+       {std::pair{40U, 256U}, {272U, 1536U}, {1000U, 2816U}, {90U, 4096U}}) {
+    const Weights w = Make(outs, cols, outs);
+    const Input x = MakeInput(330, cols, 7);
+    std::vector<float> bias(outs);
+    for (uint32_t i = 0; i < outs; ++i) bias[i] = Noise(4, i);
+    const Buffer bias_there = Put(bias);
+    for (const uint32_t rows : {5U, 9U, 64U, 65U, 160U, 330U}) {
+      std::vector<float> before(rows * outs);
+      for (uint32_t i = 0; i < before.size(); ++i) before[i] = Noise(5, i);
+      const auto run = [&](uint32_t multiprocessors) {
+        Buffer y = Put(before);
+        cuda::LinearArgs args;
+        args.part[0] = {w.arg, y.as<float>(), outs, bias_there.as<float>()};
+        args.parts = 1;
+        args.x = x.memory.as<uint16_t>();
+        args.ldx = x.ld;
+        args.rows = rows;
+        args.add = true;
+        if (multiprocessors == 0) {
+          Buffer workspace = Poisoned(std::max<uint64_t>(
+              cuda::SplitFloats(w.arg.tiles, rows, launcher_.multiprocessors), 1));
+          if (rows <= cuda::kGemvRows) {
+            kernels().gemv(launcher_, args);
+          } else {
+            kernels().gemm(launcher_, args, workspace.as<float>());
+          }
+          return Get<float>(y, uint64_t{rows} * outs);
+        }
+        Buffer arranged = Poisoned(cuda::ArrangedBytes(w.arg.strips, rows) / sizeof(float));
+        cuda::Launcher launcher = launcher_;
+        launcher.multiprocessors = multiprocessors;
+        kernels().many_gemm(launcher, args, arranged.as<float>());
+        EXPECT_TRUE(launcher.status().ok()) << launcher.status().message();
+        return Get<float>(y, uint64_t{rows} * outs);
+      };
+      const auto expected = run(0);
+      // To one multiprocessor every matrix is large.
+      for (const uint32_t multiprocessors : {launcher_.multiprocessors, 1U}) {
+        const auto got = run(multiprocessors);
+        EXPECT_EQ(std::memcmp(got.data(), expected.data(), got.size() * 4), 0)
+            << outs << " x " << cols << ", " << rows << " rows, " << multiprocessors;
+      }
+    }
+  }
+}
+
+TEST_P(LinearGpuTest, GatedManyRowsHaveTheBitsOfFew) {
+  if (!cuda::HasWgmma()) GTEST_SKIP() << "needs a Hopper GPU";
+  constexpr uint32_t kCols = 1280;
+  constexpr uint32_t kOuts = 330;
+  constexpr uint32_t kRows = 200;
+  const Weights gate = Make(kOuts, kCols, 1);
+  const Weights up = Make(kOuts, kCols, 2);
+  const Input x = MakeInput(kRows, kCols, 3);
+  const uint32_t ld = CeilDiv(kOuts, kStripCols) * kStripCols;
+  const auto run = [&](uint32_t first, uint32_t rows) {
+    Buffer out = Poisoned(uint64_t{rows} * ld);
+    Buffer arranged = Poisoned(cuda::ArrangedBytes(gate.arg.strips, rows) / sizeof(float));
+    cuda::LinearArgs args;
+    args.part[0] = {gate.arg, nullptr, 0, nullptr};
+    args.part[1] = {up.arg, nullptr, 0, nullptr};
+    args.parts = 2;
+    args.x = x.memory.as<uint16_t>() + uint64_t{first} * x.ld;
+    args.ldx = x.ld;
+    args.rows = rows;
+    if (rows <= cuda::kGemvRows) {
+      kernels().gated_gemv(launcher_, args, cuda::Gate::kSilu, out.as<uint16_t>(), ld);
+    } else {
+      kernels().gated_many(launcher_, args, cuda::Gate::kSilu, out.as<uint16_t>(), ld,
+                           arranged.as<float>());
+    }
+    std::vector<uint16_t> values;
+    const auto got = Get<uint16_t>(out, uint64_t{rows} * ld);
+    for (uint32_t r = 0; r < rows; ++r)
+      values.insert(values.end(), got.begin() + r * ld, got.begin() + r * ld + kOuts);
+    return values;
+  };
+  std::vector<uint16_t> expected;
+  for (uint32_t r = 0; r < kRows; r += 8) {
+    const auto some = run(r, 8);
+    expected.insert(expected.end(), some.begin(), some.end());
+  }
+  for (const uint32_t rows : {16U, 64U, 200U}) {
+    const auto got = run(0, rows);
+    EXPECT_EQ(std::memcmp(got.data(), expected.data(), got.size() * 2), 0) << rows << " rows";
   }
 }
 

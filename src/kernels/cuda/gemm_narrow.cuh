@@ -16,7 +16,8 @@
 namespace wring::cuda {
 
 // Arranged activations: [strip][kN rows] 128 bytes, as the tensor cores read them (Swizzled128), columns in the order in
-// which lanes hold weights, or as they are for weights that no lane holds; rows beyond the last are zero.
+// which lanes hold weights, or as they are for weights that no lane holds; rows beyond the last are zero. blockIdx.z: which
+// kN rows, those of one after those of another.
 template <int kN, bool kByLanes>
 __global__ void __launch_bounds__(256)
     ArrangeKernel(const Half* x, uint32_t ldx, uint32_t rows, uint4* out) {
@@ -24,11 +25,12 @@ __global__ void __launch_bounds__(256)
   WaitForPrevious();
   const uint32_t strip = blockIdx.x;
   const uint32_t n = blockIdx.y * 32 + threadIdx.x / 8;
+  const uint32_t row = blockIdx.z * kN + n;
   const uint32_t piece = threadIdx.x % 8;
   if (n >= kN) return;
   uint4 v = {0, 0, 0, 0};
-  if (n < rows) {
-    const Half* from = x + uint64_t{n} * ldx + strip * kStrip;
+  if (row < rows) {
+    const Half* from = x + uint64_t{row} * ldx + strip * kStrip;
     if constexpr (kByLanes) {
       const uint32_t* words =
           reinterpret_cast<const uint32_t*>(from) + 16 * (piece / 4) + piece % 4;
@@ -37,7 +39,7 @@ __global__ void __launch_bounds__(256)
       v = reinterpret_cast<const uint4*>(from)[piece];
     }
   }
-  out[(strip * kN + n) * 8 + (piece ^ (n % 8))] = v;
+  out[(uint64_t{blockIdx.z * gridDim.x + strip} * kN + n) * 8 + (piece ^ (n % 8))] = v;
 }
 
 template <FormatId kFormat, int kColumns, int kGroups>
@@ -83,23 +85,54 @@ struct NarrowBlock {
   uint32_t begin, end;  // chunks of strips
 };
 
+// The tile of a block that a lane asks for; those beyond the last are the first once more. gated: see the kernel.
+struct NarrowTile {
+  uint32_t part;
+  uint64_t offset;  // bytes into its matrix
+};
+__device__ __forceinline__ NarrowTile NarrowTileOf(const LinearArgs& args, bool gated,
+                                                   uint32_t tile, uint32_t all_tiles,
+                                                   bool of_block) {
+  if (!of_block || tile >= all_tiles) tile = 0;
+  NarrowTile t;
+  if (gated) {
+    t.part = tile % 2;
+    tile /= 2;
+  } else {
+    t.part = PartIndexOf(args, &tile);
+  }
+  t.offset = tile * args.part[t.part].w.tile_bytes;
+  return t;
+}
+// `count` strips from `strip` on of that tile to shared memory, by one lane, kStep bytes apart where they are float16.
+template <typename G, uint32_t kStep, typename Maps>
+__device__ __forceinline__ void CopyStrips(const LinearArgs& args, const Maps& maps,
+                                           const NarrowTile& t, uint32_t strip, uint32_t count,
+                                           uint32_t to, uint32_t barrier) {
+  if constexpr (G::kHalves) {
+    const uint32_t row_bytes = args.part[0].w.strips * 128;
+    const auto low = static_cast<uint32_t>(t.offset % RowsMapUnit(row_bytes)) / 128;
+    const auto high = static_cast<uint32_t>(t.offset / RowsMapUnit(row_bytes));
+    for (uint32_t s = 0; s < count; ++s) {
+      CopyBox(to + s * kStep, &maps.part[t.part], barrier, (strip + s) * kStrip, low, 0, high);
+    }
+  } else {
+    constexpr uint32_t kStripBytes = G::F::kChunkBytes / G::F::kChunkStrips;
+    CopyBulk(
+        to,
+        reinterpret_cast<const uint8_t*>(args.part[t.part].w.data) + t.offset + strip * kStripBytes,
+        count * kStripBytes, barrier);
+  }
+}
+
 // One warp asks for weights and activations, chunk after chunk.
 template <typename G, typename Maps>
 __device__ __forceinline__ void FeedNarrow(const LinearArgs& args, const Maps& maps, const uint4* x,
                                            bool gated, const NarrowBlock& b, uint32_t lane) {
   constexpr uint32_t kChunk = G::kChunk;
   const uint32_t strips = args.part[0].w.strips;
-  uint32_t tile = b.first_tile + lane;
-  if (lane >= G::kTiles || tile >= b.all_tiles) tile = 0;
-  uint32_t which = 0;
-  if (gated) {
-    which = tile % 2;
-    tile /= 2;
-  } else {
-    which = PartIndexOf(args, &tile);
-  }
-  const MatrixArg& w = args.part[which].w;
-  const uint64_t offset = tile * w.tile_bytes;
+  const NarrowTile tile =
+      NarrowTileOf(args, gated, b.first_tile + lane, b.all_tiles, lane < G::kTiles);
   const auto count_of = [&](uint32_t chunk) { return min(kChunk, strips - chunk * kChunk); };
   const auto weights = [&](uint32_t chunk, uint32_t slot) {
     const uint32_t count = count_of(chunk);
@@ -109,19 +142,9 @@ __device__ __forceinline__ void FeedNarrow(const LinearArgs& args, const Maps& m
     if (lane == 0) BarrierArriveExpecting(barrier, count * G::kN * 128 + G::kTiles * bytes);
     __syncwarp();
     if (lane >= G::kTiles) return;
-    if constexpr (G::kHalves) {
-      const uint32_t row_bytes = strips * 128;
-      const auto low = static_cast<uint32_t>(offset % RowsMapUnit(row_bytes)) / 128;
-      const auto high = static_cast<uint32_t>(offset / RowsMapUnit(row_bytes));
-      for (uint32_t s = 0; s < count; ++s) {
-        CopyBox(to + (s * G::kTiles + lane) * 2048, &maps.part[which], barrier,
-                (chunk * kChunk + s) * kStrip, low, 0, high);
-      }
-    } else {
-      CopyBulk(to + lane * G::kTileBytes,
-               reinterpret_cast<const uint8_t*>(w.data) + offset + chunk * G::kTileBytes, bytes,
-               barrier);
-    }
+    constexpr uint32_t kStep = G::kTiles * 2048;  // float16: strip by strip
+    CopyStrips<G, kStep>(args, maps, tile, chunk * kChunk, count,
+                         to + lane * (G::kHalves ? 2048 : G::kTileBytes), barrier);
   };
   const auto activations = [&](uint32_t chunk, uint32_t slot) {
     if (lane != 0) return;
@@ -255,7 +278,7 @@ __global__ void __launch_bounds__(NarrowGemm<kFormat, kN, kGroups>::kThreads, 1)
     const uint32_t col = 8 * (j / 4) + 2 * (lane % 4) + j % 2;
     StoreSum(b.stages + 4 * (k_part * G::kSums + col * G::kPitch + row), acc[j]);
   }
-  StoreNarrow<G>(args, gated, {b.stages, b.first_tile, all_tiles, splits, rank});
+  StoreNarrow<G>(args, gated, {b.stages, b.first_tile, all_tiles, splits, rank, 0});
 #endif
 }
 

@@ -53,6 +53,7 @@ struct NarrowSums {
   uint32_t first_tile;  // of the block
   uint32_t all_tiles;
   uint32_t splits, rank;  // blocks of the cluster, and which this is
+  uint32_t first_col;     // row of the activations
 };
 
 // The sums of a block, or the columns of them that are this block's in its cluster, as outputs. A thread has four rows, of
@@ -64,7 +65,8 @@ __device__ __forceinline__ void StoreSums(const LinearArgs& args, const GatedOut
   constexpr uint32_t kStep = G::kConsumers / kQuads;
   constexpr uint32_t kAtOnce = G::kN / kStep < 1 ? 1 : G::kN / kStep < 4 ? G::kN / kStep : 4;
   const uint32_t quad = threadIdx.x % kQuads * 4;
-  const uint32_t to = min(args.rows, kCluster ? G::kN * (s.rank + 1) / s.splits : G::kN);
+  const uint32_t to =
+      min(args.rows - s.first_col, kCluster ? G::kN * (s.rank + 1) / s.splits : G::kN);
   uint32_t tile = (kGated ? s.first_tile / 2 : s.first_tile) + quad / 16;
   if (tile >= (kGated ? s.all_tiles / 2 : s.all_tiles)) return;
   const LinearArgs::Part& part = kGated ? args.part[0] : PartOf(args, &tile);
@@ -87,13 +89,10 @@ __device__ __forceinline__ void StoreSums(const LinearArgs& args, const GatedOut
     }
   };
   const auto biased = [&](const LinearArgs::Part& of, const float4& v) {
-    const float alpha = of.w.alpha;
-    float4 b = {0, 0, 0, 0};
-    if (of.bias != nullptr) {
-      const auto of_row = [&](uint32_t i) { return row + i < of.w.rows ? of.bias[row + i] : 0.F; };
-      b = {of_row(0), of_row(1), of_row(2), of_row(3)};
-    }
-    return float4{v.x * alpha + b.x, v.y * alpha + b.y, v.z * alpha + b.z, v.w * alpha + b.w};
+    const auto one = [&](uint32_t i, float sum) {
+      return row + i < of.w.rows ? Biased(of, row + i, sum) : 0.F;
+    };
+    return float4{one(0, v.x), one(1, v.y), one(2, v.z), one(3, v.w)};
   };
 #pragma unroll 1
   for (uint32_t col = (kCluster ? G::kN * s.rank / s.splits : 0) + threadIdx.x / kQuads; col < to;
@@ -106,15 +105,16 @@ __device__ __forceinline__ void StoreSums(const LinearArgs& args, const GatedOut
     for (uint32_t i = 0; i < kAtOnce; ++i) {
       const uint32_t c = col + i * kStep;
       if (c >= to) continue;
+      const uint64_t out_row = s.first_col + c;
       float4 v = biased(part, sum[i]);
       if constexpr (kGated) {
         const float4 u = biased(args.part[1], up[i]);
         v = {GateOf(gated.gate, v.x) * u.x, GateOf(gated.gate, v.y) * u.y,
              GateOf(gated.gate, v.z) * u.z, GateOf(gated.gate, v.w) * u.w};
         // Columns of activations are padded to whole strips.
-        *reinterpret_cast<uint2*>(gated.out + uint64_t{c} * gated.ld + row) = Halves4(v);
+        *reinterpret_cast<uint2*>(gated.out + out_row * gated.ld + row) = Halves4(v);
       } else {
-        StoreQuad(part.out + uint64_t{c} * part.ld + row, part.w.rows - row, args.add, v);
+        StoreQuad(part.out + out_row * part.ld + row, part.w.rows - row, args.add, v);
       }
     }
   }

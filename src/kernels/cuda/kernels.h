@@ -107,8 +107,12 @@ struct LinearKernels {
   void (*gated_gemv)(Launcher&, const LinearArgs&, Gate gate, Half* out, uint32_t ld) = nullptr;
   // Any rows; `workspace`: SplitFloats().
   void (*gemm)(Launcher&, const LinearArgs&, float* workspace) = nullptr;
-  // The same not of the invariant grade, where HasWgmma(): up to kNarrowRows rows, also as gate and up, and more, up to
-  // kWideRows (null for float16). `arranged`: ArrangedBytes().
+  // The same bits where HasWgmma(), faster, also as gate and up. `arranged`: ArrangedBytes().
+  void (*many_gemm)(Launcher&, const LinearArgs&, void* arranged) = nullptr;
+  void (*gated_many)(Launcher&, const LinearArgs&, Gate gate, Half* out, uint32_t ld,
+                     void* arranged) = nullptr;
+  // Not of the invariant grade, where HasWgmma(): up to kNarrowRows rows, also as gate and up, and more, up to kWideRows
+  // (null for float16).
   void (*narrow_gemm)(Launcher&, const LinearArgs&, void* arranged) = nullptr;
   void (*gated_narrow)(Launcher&, const LinearArgs&, Gate gate, Half* out, uint32_t ld,
                        void* arranged) = nullptr;
@@ -141,7 +145,15 @@ struct NarrowCut {
 };
 constexpr uint32_t NarrowSplit(uint32_t groups) { return groups == 3 ? 1 : 4 / groups; }
 NarrowCut CutNarrow(uint32_t tiles, uint32_t strips, bool gated, uint32_t multiprocessors);
-constexpr uint64_t ArrangedBytes(uint32_t strips) { return uint64_t{kNarrowRows} * strips * 128; }
+// 64 rows of matrices that a block of a product of few rows has in the invariant grade.
+uint32_t ManyGroups(uint32_t tiles, uint32_t multiprocessors);
+// The rows of activations that a block of a product of many has.
+inline constexpr uint32_t kManyRows = 160;
+constexpr uint64_t ArrangedBytes(uint32_t strips, uint32_t rows) {
+  const uint32_t padded =
+      rows <= kNarrowRows ? kNarrowRows : (rows + kManyRows - 1) / kManyRows * kManyRows;
+  return uint64_t{padded} * strips * 128;
+}
 // For products of up to `tiles` row tiles and `rows` rows: splits x tiles is at most 16 a multiprocessor.
 constexpr uint64_t SplitFloats(uint32_t tiles, uint32_t rows, uint32_t multiprocessors) {
   const auto least = [](uint64_t a, uint64_t b) { return a < b ? a : b; };

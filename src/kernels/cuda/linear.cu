@@ -104,6 +104,10 @@ NarrowCut CutNarrow(uint32_t tiles, uint32_t strips, bool gated, uint32_t multip
   return best;
 }
 
+uint32_t ManyGroups(uint32_t tiles, uint32_t multiprocessors) {
+  return tiles > 8 * multiprocessors ? 3 : 1;
+}
+
 void ReduceSplit(Launcher& l, const LinearArgs& args, const float* workspace, uint32_t splits) {
   const uint32_t all_rows = AllTiles(args) * 16;
   Launch(l, ReduceKernel, dim3((all_rows + 255) / 256, args.rows), 256, 0, args, workspace, splits,

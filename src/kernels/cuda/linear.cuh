@@ -2,7 +2,7 @@
 #pragma once
 
 #include "kernels/cuda/gemm.cuh"
-#include "kernels/cuda/gemm_narrow.cuh"
+#include "kernels/cuda/gemm_many.cuh"
 #include "kernels/cuda/gemm_wide.cuh"
 #include "kernels/cuda/gemv.cuh"
 
@@ -84,19 +84,22 @@ struct LinearLaunches {
              workspace, tiles * 16);
     }
   }
+  static NarrowMaps<kFormat> MapsOf(Launcher& l, const LinearArgs& args) {
+    NarrowMaps<kFormat> maps;
+    if constexpr (kFormat == FormatId::kF16) {
+      for (uint32_t p = 0; p < args.parts; ++p)
+        maps.part[p] = RowsMap(l, args.part[p].w.data, args.part[p].w.strips * 128, 16);
+    }
+    return maps;
+  }
   template <int kN, int kGroups>
   static void NarrowCutBy(Launcher& l, const LinearArgs& args, const GatedOut& gated,
                           uint32_t splits, const uint4* x) {
     using G = NarrowGemm<kFormat, kN, kGroups>;
-    NarrowMaps<kFormat> maps;
-    if constexpr (G::kHalves) {
-      for (uint32_t p = 0; p < args.parts; ++p)
-        maps.part[p] = RowsMap(l, args.part[p].w.data, args.part[p].w.strips * 128, 16);
-    }
     const uint32_t tiles = AllTiles(args);
     LaunchClusters(l, splits, NarrowGemmKernel<kFormat, kN, kGroups>,
                    (tiles + G::kTiles - 1) / G::kTiles * splits, G::kThreads, G::kShared, args,
-                   maps, x, gated, tiles, splits);
+                   MapsOf(l, args), x, gated, tiles, splits);
   }
   template <int kN>
   static void NarrowOf(Launcher& l, const LinearArgs& args, const GatedOut& gated, void* arranged) {
@@ -124,6 +127,31 @@ struct LinearLaunches {
                           void* arranged) {
     Narrow(l, args, {gate, out, ld}, arranged);
   }
+  template <int kN, int kGroups>
+  static void ManyOf(Launcher& l, const LinearArgs& args, const GatedOut& gated, void* arranged) {
+    using G = ManyGemm<kFormat, kN, kGroups>;
+    auto* x = static_cast<uint4*>(arranged);
+    const uint32_t blocks = (args.rows + kN - 1) / kN;
+    Launch(l, ArrangeKernel<kN, true>, dim3(args.part[0].w.strips, (kN + 31) / 32, blocks), 256, 0,
+           args.x, args.ldx, args.rows, x);
+    const uint32_t tiles = AllTiles(args);
+    Launch(l, ManyGemmKernel<kFormat, kN, kGroups>,
+           dim3(blocks, (tiles + G::kTiles - 1) / G::kTiles), G::kThreads, G::kShared, args,
+           MapsOf(l, args), x, gated, tiles);
+  }
+  static void Many(Launcher& l, const LinearArgs& args, const GatedOut& gated, void* arranged) {
+    if (args.rows > kNarrowRows) return ManyOf<kManyRows, 2>(l, args, gated, arranged);
+    if (ManyGroups(AllTiles(args), l.multiprocessors) == 3)
+      return ManyOf<64, 3>(l, args, gated, arranged);
+    ManyOf<64, 1>(l, args, gated, arranged);
+  }
+  static void ManyRows(Launcher& l, const LinearArgs& args, void* arranged) {
+    Many(l, args, {}, arranged);
+  }
+  static void GatedMany(Launcher& l, const LinearArgs& args, Gate gate, Half* out, uint32_t ld,
+                        void* arranged) {
+    Many(l, args, {gate, out, ld}, arranged);
+  }
   static void WideGemmRows(Launcher& l, const LinearArgs& args, float* workspace) {
     using W = WideGemm<kFormat>;
     const uint32_t tiles = AllTiles(args);
@@ -145,8 +173,8 @@ struct LinearLaunches {
     const uint32_t blocks = args.rows * ((args.w.strips + kWarps - 1) / kWarps);
     Launch(l, EmbedKernel<kFormat>, blocks, kThreads, 0, args);
   }
-  static constexpr LinearKernels kAll = {GemvRows,    GatedRows,  Gemm,   NarrowRows,
-                                         GatedNarrow, FindWide(), Expand, Embed};
+  static constexpr LinearKernels kAll = {GemvRows,   GatedRows,   Gemm,       ManyRows, GatedMany,
+                                         NarrowRows, GatedNarrow, FindWide(), Expand,   Embed};
 };
 
 }  // namespace wring::cuda

@@ -34,10 +34,10 @@ __device__ __forceinline__ const uint8_t* TileOf(const MatrixArg& w, uint32_t ti
   return reinterpret_cast<const uint8_t*>(w.data) + tile * w.tile_bytes;
 }
 
-// A sum as its output without what is added to.
+// A sum as its output without what is added to; roundings are spelled out, so that all kernels have the same.
 __device__ __forceinline__ float Biased(const LinearArgs::Part& part, uint32_t row, float sum) {
-  sum *= part.w.alpha;
-  return part.bias == nullptr ? sum : sum + part.bias[row];
+  return part.bias == nullptr ? __fmul_rn(sum, part.w.alpha)
+                              : __fmaf_rn(sum, part.w.alpha, part.bias[row]);
 }
 
 __device__ __forceinline__ void StoreOutput(const LinearArgs& args, const LinearArgs::Part& part,
@@ -45,7 +45,7 @@ __device__ __forceinline__ void StoreOutput(const LinearArgs& args, const Linear
   if (row >= part.w.rows || col >= args.rows) return;
   float* out = part.out + uint64_t{col} * part.ld + row;
   const float v = Biased(part, row, sum);
-  *out = args.add ? *out + v : v;
+  *out = args.add ? __fadd_rn(*out, v) : v;
 }
 
 __device__ __forceinline__ void MultiplyBlock(const BlockWeights& w, uint4 x, float (&acc)[4]) {

@@ -60,6 +60,8 @@ __device__ __forceinline__ void WgmmaFence(float (&d)[kCount]) {
 #define WRING_N48 WRING_N40 ", %40, %41, %42, %43, %44, %45, %46, %47"
 #define WRING_N56 WRING_N48 ", %48, %49, %50, %51, %52, %53, %54, %55"
 #define WRING_N64 WRING_N56 ", %56, %57, %58, %59, %60, %61, %62, %63"
+#define WRING_N80 \
+  WRING_N64 ", %64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79"
 
 // d[64 x kN] (+)= A[64 x 16] B[16 x kN]: lane 4 g + t of warp w holds rows 16 w + g (d[4 j], d[4 j + 1]) and 16 w + g + 8
 // (d[4 j + 2], d[4 j + 3]), columns 8 j + 2 t and 8 j + 2 t + 1. A in registers is as for mma.m16n8k16.
@@ -94,6 +96,7 @@ struct Wgmma;
 #define WRING_OPERANDS96 WRING_OPERANDS80, WRING_F8(d, 40)
 #define WRING_OPERANDS112 WRING_OPERANDS96, WRING_F8(d, 48)
 #define WRING_OPERANDS128 WRING_OPERANDS112, WRING_F8(d, 56)
+#define WRING_OPERANDS160 WRING_OPERANDS128, WRING_F8(d, 64), WRING_F8(d, 72)
 #define WRING_COMMAS(...) __VA_ARGS__
 WRING_WGMMA_OF(16, WRING_N8, WRING_COMMAS(WRING_OPERANDS16), "%8", "%9", "%10", "%11", "%12", "%13")
 WRING_WGMMA_OF(32, WRING_N16, WRING_COMMAS(WRING_OPERANDS32), "%16", "%17", "%18", "%19", "%20",
@@ -108,6 +111,8 @@ WRING_WGMMA_OF(112, WRING_N56, WRING_COMMAS(WRING_OPERANDS112), "%56", "%57", "%
                "%61")
 WRING_WGMMA_OF(128, WRING_N64, WRING_COMMAS(WRING_OPERANDS128), "%64", "%65", "%66", "%67", "%68",
                "%69")
+WRING_WGMMA_OF(160, WRING_N80, WRING_COMMAS(WRING_OPERANDS160), "%80", "%81", "%82", "%83", "%84",
+               "%85")
 
 // The registers of this warpgroup's threads from here on.
 template <int kCount>

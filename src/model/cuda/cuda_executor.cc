@@ -31,7 +31,7 @@ CudaExecutor::CudaExecutor(const ModelSpec& spec, const Weights& weights, const 
   launcher_.stream = device_.stream();
   launcher_.multiprocessors = device_.multiprocessors();
   gemv_ = device_.shared_bytes() >= cuda::kGemvNeeds;
-  wide_gemm_ = !options.invariant && cuda::HasWgmma();
+  wgmma_ = cuda::HasWgmma();
   clusters_ = cuda::HasClusters();
 }
 
@@ -238,9 +238,10 @@ Status CudaExecutor::Allocate() {
     workspace =
         std::max(workspace, cuda::SplitFloats(tiles, options_.max_rows, device_.multiprocessors()) *
                                 sizeof(float));
-    if (!op.parts.empty() && wide_gemm_) {
+    if (!op.parts.empty() && wgmma_) {
       const uint32_t strips = weights_.fragments(op.parts[0].weight).strips();
-      workspace = std::max(workspace, cuda::ArrangedBytes(strips));
+      const uint32_t most = options_.invariant ? options_.max_rows : cuda::kNarrowRows;
+      workspace = std::max(workspace, cuda::ArrangedBytes(strips, most));
     }
   }
   WRING_TRY(Reserve(workspace_, workspace));

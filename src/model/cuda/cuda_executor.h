@@ -123,6 +123,9 @@ class CudaExecutor final : public Executor {
   cuda::Half* HalvesOf(Slot s);  // in qkv_
   bool UsesGemv(uint32_t rows) const { return gemv_ && rows <= cuda::kGemvRows; }
   bool UsesNarrowGemm(uint32_t rows) const;
+  bool UsesManyGemm(uint32_t rows) const {
+    return wgmma_ && options_.invariant && rows > cuda::kGemvRows;
+  }
   bool UsesWideGemm(uint32_t rows, FormatId format) const;
   Status Product(const cuda::LinearArgs& args, FormatId format, bool head);
   bool UsesVendor(uint32_t rows, FormatId format, bool head) const;
@@ -156,9 +159,9 @@ class CudaExecutor final : public Executor {
 
   CudaDevice& device_;
   cuda::Launcher launcher_;
-  bool gemv_ = false;       // the GPU has the shared memory for it
-  bool wide_gemm_ = false;  // may be used
-  bool clusters_ = false;   // of blocks: the same
+  bool gemv_ = false;  // the GPU has the shared memory for it
+  bool wgmma_ = false;
+  bool clusters_ = false;  // of blocks: the same
   std::unique_ptr<cuda::VendorGemm> vendor_;
   std::unique_ptr<Meeting> meeting_;  // of a divided model
   uint64_t meeting_room_ = 0;

@@ -198,9 +198,11 @@ Status CudaExecutor::Linear(const Stage& stage) {
     cuda::LinearOf(format).gated_gemv(launcher_, args, gate, halves(gated.out), stride(gated.out));
     return {};
   }
-  if (one_format && UsesNarrowGemm(args.rows)) {
-    cuda::LinearOf(format).gated_narrow(launcher_, args, gate, halves(gated.out), stride(gated.out),
-                                        workspace_.as<std::byte>());
+  const bool many = UsesManyGemm(args.rows);
+  if (one_format && (many || UsesNarrowGemm(args.rows))) {
+    const cuda::LinearKernels& k = cuda::LinearOf(format);
+    (many ? k.gated_many : k.gated_narrow)(launcher_, args, gate, halves(gated.out),
+                                           stride(gated.out), workspace_.as<std::byte>());
     return {};
   }
   // The vendor's products can be float16 at once: half the traffic. A bias would have to be, too.
@@ -253,6 +255,10 @@ Status CudaExecutor::Product(const cuda::LinearArgs& args, FormatId format, bool
     k.gemv(launcher_, args);
     return {};
   }
+  if (UsesManyGemm(args.rows)) {
+    k.many_gemm(launcher_, args, workspace_.as<std::byte>());
+    return {};
+  }
   if (UsesNarrowGemm(args.rows)) {
     k.narrow_gemm(launcher_, args, workspace_.as<std::byte>());
     return {};
@@ -272,19 +278,19 @@ Status CudaExecutor::Product(const cuda::LinearArgs& args, FormatId format, bool
 }
 
 bool CudaExecutor::UsesNarrowGemm(uint32_t rows) const {
-  return wide_gemm_ && rows > cuda::kGemvRows && rows <= cuda::kNarrowRows;
+  return wgmma_ && !options_.invariant && rows > cuda::kGemvRows && rows <= cuda::kNarrowRows;
 }
 
 bool CudaExecutor::UsesWideGemm(uint32_t rows, FormatId format) const {
-  return wide_gemm_ && cuda::LinearOf(format).wide_gemm != nullptr && rows > cuda::kNarrowRows &&
-         rows <= cuda::kWideRows;
+  return wgmma_ && !options_.invariant && cuda::LinearOf(format).wide_gemm != nullptr &&
+         rows > cuda::kNarrowRows && rows <= cuda::kWideRows;
 }
 
 bool CudaExecutor::UsesVendor(uint32_t rows, FormatId format, bool head) const {
   if (vendor_ == nullptr || rows <= cuda::kGemvRows || UsesNarrowGemm(rows)) return false;
   // The head's rows may be odd; packed weights must be expanded first, which pays for many rows.
   return HoldsHalves(format) ? !head
-                             : !head && rows > (wide_gemm_ ? cuda::kWideRows : cuda::kSplitRows);
+                             : !head && rows > (wgmma_ ? cuda::kWideRows : cuda::kSplitRows);
 }
 
 Status CudaExecutor::VendorProduct(const cuda::LinearArgs::Part& part, const cuda::LinearArgs& args,
