@@ -134,7 +134,8 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
     constexpr uint32_t j = decltype(number)::value;
     const std::byte* from = j < 4 ? keys : next;
     if (from != nullptr)
-      a.template Fill<j % 4>(stages + j % A::kStages * A::kStageBytes, from, part);
+      a.template Fill<j % 4>(stages + j % A::kStages * A::kStageBytes, from, part,
+                             A::Seen(j < 4 ? piece : piece + kAttendWarps, all_end));
     CommitCopies();
   };
   const auto begin = [&] {
@@ -161,7 +162,7 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
     typename A::Piece b;
     b.first = piece * kTokens;
     b.whole = b.first >= most_begin && b.first + kTokens <= sees_all;
-    b.seen = min(kTokens, all_end - min(all_end, b.first));
+    b.seen = A::Seen(piece, all_end);
     const auto stage = [&](auto number, auto consume) {
       constexpr uint32_t j = decltype(number)::value;
       WaitCopies<A::kStages - 1>();

@@ -154,9 +154,15 @@ struct Attention {
     return HeadOf(args.cache, BlockAt(args.cache, item.sequence, block), kv_head);
   }
 
-  // Asks for stage j of piece `part` of the block whose keys of this head stand at `keys`.
+  // How many tokens of a piece any vector sees.
+  __device__ static __forceinline__ uint32_t Seen(uint32_t piece, uint32_t all_end) {
+    return min(kTokens, all_end - min(all_end, piece * kTokens));
+  }
+  // Asks for stage j of piece `part` of the block whose keys of this head stand at `keys`, as far as it has `seen` tokens:
+  // there may be nothing behind them, and half of a short context's last block is bytes.
   template <uint32_t j>
-  __device__ __forceinline__ void Fill(uint8_t* to, const std::byte* keys, uint32_t part) const {
+  __device__ __forceinline__ void Fill(uint8_t* to, const std::byte* keys, uint32_t part,
+                                       uint32_t seen) const {
     const std::byte* values = keys + args.cache.kv_heads * args.cache.head_bytes;
     constexpr bool kKeys = j < 2;
     constexpr uint32_t kRowPieces = (kKeys ? kDim : kTokens) * S::kBytes / 16;
@@ -174,9 +180,17 @@ struct Attention {
       const uint32_t piece = lane() % kRowPieces;
       const uint32_t mine = at + S::At(row, piece, kPitch);
       from += row * kApart + 16 * piece;
+      constexpr uint32_t kStep = 32 / kRowPieces;
+      const uint32_t rows = kKeys ? seen - min(seen, kFirst) : kRows;
+      if (kKeys && rows < kRows) {
+#pragma unroll 1
+        for (uint32_t r = row; r < rows; r += kStep)
+          CopyAsync16(at + S::At(r, piece, kPitch), from + (r - row) * kApart);
+      } else if (kKeys || piece * (16 / S::kBytes) < seen) {
 #pragma unroll
-      for (uint32_t r = 0; r < kRows; r += 32 / kRowPieces)
-        CopyAsync16((mine ^ S::Swap(r, kPitch)) + r * kPitch, from + r * kApart);
+        for (uint32_t r = 0; r < kRows; r += kStep)
+          CopyAsync16((mine ^ S::Swap(r, kPitch)) + r * kPitch, from + r * kApart);
+      }
     } else {
 #pragma unroll
       for (uint32_t i = 0; i < kRows * kRowPieces; i += 32) {

@@ -2,10 +2,14 @@
 // added in order, as GEMV does (kernels.h). The tensor cores give a warpgroup's product of 16 columns the bits of a warp's,
 // whatever the order within the 16 (measured; tests compare the kernels), so only which 16 go together must be the same.
 //
-// A block computes 64 kGroups rows of matrices x kN of activations. One warp asks the copy engine for weights, another for
-// activations, which are arranged beforehand (ArrangeKernel); each warpgroup makes float16 of the weights of its 64 rows in
-// the registers that the tensor cores read, float16 weights too: lanes must hold the columns that GEMV's hold.
+// A block computes tiles of 64 kGroups rows of matrices x kN of activations, one after another. One warp asks the copy engine
+// for weights, another for activations, which are arranged beforehand (ArrangeKernel), both as far ahead as there is room, over
+// the end of a tile; each warpgroup makes float16 of the weights of its 64 rows in the registers that the tensor cores read,
+// float16 weights too: lanes must hold the columns that GEMV's hold. What enters a multiprocessor is the limit (about 30 bytes
+// a cycle), so tiles are as large as registers hold their sums twice, of a segment and of all before it.
 #pragma once
+
+#include <type_traits>
 
 #include "kernels/cuda/gemm_narrow.cuh"
 
@@ -25,8 +29,10 @@ struct ManyGemm {
   static constexpr uint32_t kTileBytes = F::kChunkBytes;
   static constexpr uint32_t kWeightStage = kTiles * kTileBytes;
   static constexpr uint32_t kXStage = kN * 128;  // a strip
+  // Sums of gate and up that the warp beside gets.
+  static constexpr uint32_t kUpBytes = kTiles * (kN / 4) * 128;
   // Of shared memory: what blocks may have, less what is aligned away and barriers.
-  static constexpr uint32_t kMost = (226 << 10) / kBlocks - 1024 - 512;
+  static constexpr uint32_t kMost = (226 << 10) / kBlocks - 1024 - 512 - kUpBytes;
   // Strips of activations that are ahead, and weights for as many.
   static constexpr uint32_t WeightStages(uint32_t x_stages) {
     return kChunk == 1 ? x_stages : x_stages / kChunk + 1;
@@ -41,13 +47,8 @@ struct ManyGemm {
   }
   static constexpr uint32_t kXStages = Stages();
   static constexpr uint32_t kWStages = WeightStages(kXStages);
-  static constexpr uint32_t kShared = 1024 + Bytes(kXStages);
-  // Of the sums that StoreSums reads.
-  static constexpr uint32_t kSplit = 1;
-  static constexpr uint32_t kPitch = kRows + 4;
-  static constexpr uint32_t kSums = kN * kPitch;
-  static_assert(Bytes(kXStages) <= kMost && kSums * 4 <= Bytes(kXStages));
-  static_assert(kXStage % 1024 == 0);
+  static constexpr uint32_t kShared = 1024 + Bytes(kXStages) + kUpBytes;
+  static_assert(Bytes(kXStages) <= kMost && kXStage % 1024 == 0);
 };
 
 #ifdef WRING_WGMMA
@@ -65,9 +66,17 @@ struct RingPlace {
 
 // What the warps of a block know of it.
 struct ManyBlock {
-  uint32_t x, weights;                                    // shared addresses of the rings
+  uint32_t x, weights, up;  // shared addresses: rings, and of sums of gate and up
   uint32_t x_full, x_empty, weights_full, weights_empty;  // barriers of their stages
-  uint32_t first_tile, all_tiles;
+  uint32_t all_tiles, col_blocks;
+
+  // each(its first tile, its kN activations) of this block's: blocks that run together share activations, and weights.
+  template <typename G, typename Each>
+  __device__ __forceinline__ void ForTiles(Each each) const {
+    const uint32_t all = (all_tiles + G::kTiles - 1) / G::kTiles * col_blocks;
+    for (uint32_t i = blockIdx.x; i < all; i += gridDim.x)
+      each(i / col_blocks * G::kTiles, i % col_blocks);
+  }
 };
 
 // A warp asks for the weights, chunks of strips that end with their segment.
@@ -75,23 +84,26 @@ template <FormatId kFormat, typename G, typename Maps>
 __device__ __forceinline__ void FeedWeights(const LinearArgs& args, const Maps& maps, bool gated,
                                             const ManyBlock& b, uint32_t lane) {
   const uint32_t strips = args.part[0].w.strips;
-  const NarrowTile tile =
-      NarrowTileOf(args, gated, b.first_tile + lane, b.all_tiles, lane < G::kTiles);
   RingPlace<G::kWStages> at;
-  for (uint32_t segment = 0; segment < kSegments; ++segment) {
-    const uint32_t end = SegmentBegin<kFormat>(segment + 1, strips);
-    for (uint32_t s = SegmentBegin<kFormat>(segment, strips); s < end; s += G::kChunk, at.Next()) {
-      BarrierWait(b.weights_empty + 8 * at.slot, at.parity ^ 1);
-      const uint32_t count = min(G::kChunk, end - s);
-      const uint32_t barrier = b.weights_full + 8 * at.slot;
-      if (lane == 0)
-        BarrierArriveExpecting(barrier, G::kTiles * (G::kTileBytes / G::kChunk) * count);
-      __syncwarp();
-      if (lane >= G::kTiles) continue;
-      CopyStrips<G, 2048>(args, maps, tile, s, count,
-                          b.weights + at.slot * G::kWeightStage + lane * G::kTileBytes, barrier);
+  b.ForTiles<G>([&](uint32_t first_tile, uint32_t /*col_block*/) {
+    const NarrowTile tile =
+        NarrowTileOf(args, gated, first_tile + lane, b.all_tiles, lane < G::kTiles);
+    for (uint32_t segment = 0; segment < kSegments; ++segment) {
+      const uint32_t end = SegmentBegin<kFormat>(segment + 1, strips);
+      for (uint32_t s = SegmentBegin<kFormat>(segment, strips); s < end;
+           s += G::kChunk, at.Next()) {
+        BarrierWait(b.weights_empty + 8 * at.slot, at.parity ^ 1);
+        const uint32_t count = min(G::kChunk, end - s);
+        const uint32_t barrier = b.weights_full + 8 * at.slot;
+        if (lane == 0)
+          BarrierArriveExpecting(barrier, G::kTiles * (G::kTileBytes / G::kChunk) * count);
+        __syncwarp();
+        if (lane >= G::kTiles) continue;
+        CopyStrips<G, 2048>(args, maps, tile, s, count,
+                            b.weights + at.slot * G::kWeightStage + lane * G::kTileBytes, barrier);
+      }
     }
-  }
+  });
 }
 
 // A thread asks for the activations.
@@ -99,110 +111,223 @@ template <typename G>
 __device__ __forceinline__ void FeedActivations(const uint4* x, uint32_t strips,
                                                 const ManyBlock& b) {
   RingPlace<G::kXStages> at;
-  for (uint32_t s = 0; s < strips; ++s, at.Next()) {
-    BarrierWait(b.x_empty + 8 * at.slot, at.parity ^ 1);
-    BarrierArriveExpecting(b.x_full + 8 * at.slot, G::kXStage);
-    CopyBulk(b.x + at.slot * G::kXStage, x + uint64_t{s} * G::kN * 8, G::kXStage,
-             b.x_full + 8 * at.slot);
-  }
+  b.ForTiles<G>([&](uint32_t /*first_tile*/, uint32_t col_block) {
+    const uint4* from = x + uint64_t{col_block} * strips * G::kN * 8;
+    for (uint32_t s = 0; s < strips; ++s, at.Next()) {
+      BarrierWait(b.x_empty + 8 * at.slot, at.parity ^ 1);
+      const uint32_t barrier = b.x_full + 8 * at.slot;
+      BarrierArriveExpecting(barrier, G::kXStage);
+      CopyBulk(b.x + at.slot * G::kXStage, from + s * G::kN * 8, G::kXStage, barrier);
+    }
+  });
 }
 
-// A strip of float16 weights of a tile in shared memory as Swizzled128 says, for a lane: what Fragments<kF16> would give.
-// Lanes of odd rows read the second block first: the rows of a request would be in the same banks.
-__device__ __forceinline__ void ReadHalves(uint32_t tile, uint32_t lane, BlockWeights (&w)[2]) {
+// A strip of float16 weights of a tile in shared memory as Swizzled128 says, for a lane. Lanes of odd rows read the second
+// block first: the rows of a request would be in the same banks.
+struct RawHalves {
+  uint4 v[2][2];  // [row][first or second read]
+};
+__device__ __forceinline__ RawHalves ReadHalves(uint32_t tile, uint32_t lane) {
   const uint32_t g = lane / 4;
-  const bool odd = g % 2 != 0;
+  RawHalves raw;
+#pragma unroll
+  for (uint32_t i = 0; i < 4; ++i) {
+    const uint32_t piece = 4 * (i % 2 ^ (g & 1)) + lane % 4;
+    raw.v[i / 2][i % 2] = LoadShared(tile + (g + 8 * (i / 2)) * 128 + (piece ^ g) * 16);
+  }
+  return raw;
+}
+// What Fragments<kF16> would give of block b.
+__device__ __forceinline__ BlockWeights BlockOf(const RawHalves& raw, uint32_t b, uint32_t lane) {
+  const bool odd = lane / 4 % 2 != 0;
+  BlockWeights w;
 #pragma unroll
   for (uint32_t r = 0; r < 2; ++r) {
-    uint4 v[2];
-#pragma unroll
-    for (uint32_t k = 0; k < 2; ++k) {
-      const uint32_t piece = 4 * (k ^ (g & 1)) + lane % 4;
-      v[k] = LoadShared(tile + (g + 8 * r) * 128 + (piece ^ g) * 16);
-    }
-#pragma unroll
-    for (uint32_t b = 0; b < 2; ++b) {
-      const uint4 of = odd ? v[1 - b] : v[b];
-      w[b].a[r][0] = of.x;
-      w[b].a[r][1] = of.y;
-      w[b].a[r][2] = of.z;
-      w[b].a[r][3] = of.w;
-    }
+    const uint4 of = odd ? raw.v[r][1 - b] : raw.v[r][b];
+    w.a[r][0] = of.x;
+    w.a[r][1] = of.y;
+    w.a[r][2] = of.z;
+    w.a[r][3] = of.w;
   }
+  return w;
 }
 
-// The sums of a warpgroup's 64 rows; in_block: the warp's tile.
+// The sums of a warpgroup's 64 rows; in_block: the warp's tile. While the tensor cores have a strip, the next one is read;
+// while its float16 is made, they have another warpgroup's.
 template <FormatId kFormat, typename G>
 __device__ __forceinline__ void MultiplyMany(float (&total)[G::kN / 2], const ManyBlock& b,
-                                             uint32_t strips, uint32_t in_block, uint32_t lane) {
+                                             RingPlace<G::kWStages>& weights_at,
+                                             RingPlace<G::kXStages>& x_at, uint32_t strips,
+                                             uint32_t in_block, uint32_t lane) {
   using F = Fragments<kFormat>;
-  RingPlace<G::kWStages> weights_at;
-  RingPlace<G::kXStages> x_at;
-  uint32_t release = 0;  // the barrier of the stage of activations that the tensor cores read last
-  const auto arrive = [&](uint32_t barrier) {
-    __syncwarp();
-    if (lane == 0) BarrierArrive(barrier);
+  uint32_t release = 0;  // the barrier of the activations that the tensor cores have
+  const auto finish = [&] {
+    WgmmaWait<0>();
+    if (release == 0) return;
+    if (lane == 0) BarrierArrive(release);
+    release = 0;
   };
   float acc[G::kN / 2];
   for (uint32_t segment = 0; segment < kSegments; ++segment) {
+    const uint32_t end = SegmentBegin<kFormat>(segment + 1, strips);
 #pragma unroll
     for (float& v : acc) v = 0;
-    const uint32_t end = SegmentBegin<kFormat>(segment + 1, strips);
-    for (uint32_t s = SegmentBegin<kFormat>(segment, strips); s < end; s += G::kChunk) {
+#pragma unroll 1
+    for (uint32_t s = SegmentBegin<kFormat>(segment, strips); s < end;
+         s += G::kChunk, weights_at.Next()) {
       BarrierWait(b.weights_full + 8 * weights_at.slot, weights_at.parity);
       const uint32_t tile =
           b.weights + weights_at.slot * G::kWeightStage + in_block * G::kTileBytes;
-      const uint32_t count = min(G::kChunk, end - s);
 #pragma unroll
       for (uint32_t i = 0; i < G::kChunk; ++i) {
-        if (i >= count) break;
-        BlockWeights w[2];
-        typename F::Raw raw;
+        if (s + i >= end) break;
+        std::conditional_t<G::kHalves, RawHalves, typename F::Raw> raw;
         if constexpr (G::kHalves) {
-          ReadHalves(tile + i * 2048, lane, w);
+          raw = ReadHalves(tile, lane);
         } else {
           raw = F::ReadChunk(tile, i, lane);
         }
+        __syncwarp();
+        if (lane == 0 && (i == G::kChunk - 1 || s + i + 1 == end))
+          BarrierArrive(b.weights_empty + 8 * weights_at.slot);
         BarrierWait(b.x_full + 8 * x_at.slot, x_at.parity);
-        const uint32_t x_low = Swizzled128Low(b.x + x_at.slot * G::kXStage);
+        finish();
+        BlockWeights w[2];
 #pragma unroll
         for (uint32_t h = 0; h < 2; ++h) {
-          if constexpr (!G::kHalves) w[h] = F::Dequant(raw, h, lane);
-          WgmmaFence(acc);
-          WgmmaBegin();
-#pragma unroll
-          for (uint32_t k = 0; k < 2; ++k) {
-            const BlockWeights& v = w[h];
-            const uint32_t a[4] = {v.a[0][2 * k], v.a[1][2 * k], v.a[0][2 * k + 1],
-                                   v.a[1][2 * k + 1]};
-            Wgmma<G::kN>::Registers(acc, a, Swizzled128Of(x_low + 4 * h + 2 * k), 1);
+          if constexpr (G::kHalves) {
+            w[h] = BlockOf(raw, h, lane);
+          } else {
+            w[h] = F::Dequant(raw, h, lane);
           }
-          WgmmaCommit();
-          WgmmaWait<1>();
-          if (h == 0 && release != 0) arrive(release);
         }
+        const uint32_t x_low = Swizzled128Low(b.x + x_at.slot * G::kXStage);
+        WgmmaFence(acc);
+        WgmmaBegin();
+#pragma unroll
+        for (uint32_t k = 0; k < 4; ++k) {
+          const uint32_t p = k % 2 * 2;
+          const BlockWeights& v = w[k / 2];
+          const uint32_t a[4] = {v.a[0][p], v.a[1][p], v.a[0][p + 1], v.a[1][p + 1]};
+          Wgmma<G::kN>::Registers(acc, a, Swizzled128Of(x_low + 2 * k), 1);
+        }
+        WgmmaCommit();
         release = b.x_empty + 8 * x_at.slot;
         x_at.Next();
       }
-      arrive(b.weights_empty + 8 * weights_at.slot);
-      weights_at.Next();
     }
-    WgmmaWait<0>();
+    finish();
     WgmmaFence(acc);
 #pragma unroll
     for (uint32_t j = 0; j < G::kN / 2; ++j) total[j] = segment == 0 ? acc[j] : total[j] + acc[j];
   }
 }
 
+// What a lane's outputs have in common: of rows r and r + 8 of a matrix. Biased() in one instruction: adding minus zero
+// changes nothing.
+struct ManyOut {
+  bool has[2];
+  float alpha, bias[2];
+  __device__ __forceinline__ ManyOut(const LinearArgs::Part& part, uint32_t r) {
+    alpha = part.w.alpha;
+#pragma unroll
+    for (uint32_t i = 0; i < 2; ++i) {
+      has[i] = r + 8 * i < part.w.rows;
+      bias[i] = part.bias != nullptr && has[i] ? part.bias[r + 8 * i] : -0.F;
+    }
+  }
+  __device__ __forceinline__ float Of(uint32_t i, float sum) const {
+    return __fmaf_rn(sum, alpha, bias[i]);
+  }
+};
+
+// The sums of a warp's tile as outputs: total[4 q + 2 i + e] is of row r + 8 i, column 8 q + 2 t + e (Wgmma<>).
+template <typename G, bool kAdd>
+__device__ __forceinline__ void StoreMany(const LinearArgs& args, const float (&total)[G::kN / 2],
+                                          uint32_t tile, uint32_t first_col, uint32_t lane) {
+  const LinearArgs::Part& part = PartOf(args, &tile);
+  const uint32_t r = tile * 16 + lane / 4;
+  const ManyOut of(part, r);
+  const uint64_t ld = part.ld;
+  const uint32_t col = first_col + 2 * (lane % 4);
+  float* out = part.out + col * ld + r;
+  constexpr uint32_t kAtOnce = G::kN / 8;  // what is added to is asked for together
+#pragma unroll
+  for (uint32_t j0 = 0; j0 < G::kN / 2; j0 += kAtOnce, out += 2 * kAtOnce * ld) {
+    float before[kAtOnce] = {};
+    const auto each = [&](auto f) {
+#pragma unroll
+      for (uint32_t k = 0; k < kAtOnce; ++k) {
+        const uint32_t i = k / 2 % 2;
+        if (of.has[i] && col + 2 * j0 + 8 * (k / 4) + k % 2 < args.rows)
+          f(k, i, out + (8 * (k / 4) + k % 2) * ld + 8 * i);
+      }
+    };
+    if constexpr (kAdd) each([&](uint32_t k, uint32_t, const float* at) { before[k] = *at; });
+    each([&](uint32_t k, uint32_t i, float* at) {
+      const float v = of.Of(i, total[j0 + k]);
+      *at = kAdd ? __fadd_rn(before[k], v) : v;
+    });
+  }
+}
+
+// The same of gate and up, whose tiles are those of warps beside each other: each has half of the columns and takes the
+// other's sums of them from shared memory.
+template <typename G>
+__device__ __forceinline__ void StoreGatedMany(const LinearArgs& args, const GatedOut& gated,
+                                               const float (&total)[G::kN / 2], const ManyBlock& b,
+                                               uint32_t first_tile, uint32_t first_col,
+                                               uint32_t warp, uint32_t lane) {
+  constexpr uint32_t kHalf = G::kN / 4;  // of the sums
+  const bool is_up = warp % 2 != 0;
+  const uint32_t first_row = (first_tile + warp) / 2 * 16;
+  const ManyOut gate(args.part[0], first_row + lane / 4);
+  const ManyOut up(args.part[1], first_row + lane / 4);
+  const uint32_t there = b.up + (warp * kHalf * 32 + lane) * 4;
+  const uint32_t here = b.up + ((warp ^ 1) * kHalf * 32 + lane) * 4;
+  const uint32_t barrier = 2 + warp / 2;
+#pragma unroll
+  for (uint32_t j = 0; j < kHalf; ++j)
+    StoreSum(there + j * 128, is_up ? total[j] : total[kHalf + j]);
+  SyncThreads(barrier, 64);
+  // Of two lanes one stores rows g and g + 1, the other those 8 behind.
+  const bool second = lane / 4 % 2 != 0;
+  const uint32_t r = first_row + (lane / 8 * 2) + (second ? 8 : 0);
+  const uint32_t col = first_col + (is_up ? 2 * kHalf : 0) + 2 * (lane % 4);
+  auto* out = reinterpret_cast<__half*>(gated.out) + uint64_t{col} * gated.ld + r;
+#pragma unroll
+  for (uint32_t j = 0; j < kHalf; j += 4, out += 8 * uint64_t{gated.ld}) {
+    float v[4];
+#pragma unroll
+    for (uint32_t k = 0; k < 4; ++k) {
+      const float mine = is_up ? total[kHalf + j + k] : total[j + k];
+      const float other = LoadSum(here + (j + k) * 128);
+      v[k] = GateOf(gated.gate, gate.Of(k / 2, is_up ? other : mine)) *
+             up.Of(k / 2, is_up ? mine : other);
+    }
+#pragma unroll
+    for (uint32_t e = 0; e < 2; ++e) {
+      const float got = __shfl_xor_sync(0xffffffffU, second ? v[e] : v[2 + e], 4);
+      const __half2 both =
+          __halves2half2(Saturated(second ? got : v[e]), Saturated(second ? v[2 + e] : got));
+      if (col + 2 * j + e >= args.rows || r >= args.part[0].w.rows) continue;
+      // Columns of activations are padded to whole strips, by zeros.
+      *reinterpret_cast<__half2*>(out + e * uint64_t{gated.ld}) =
+          r + 1 < args.part[0].w.rows ? both : __halves2half2(__low2half(both), __half(0.F));
+    }
+  }
+  SyncThreads(barrier, 64);  // the sums have been read
+}
+
 #endif  // WRING_WGMMA
 
-// blockIdx: kN columns, 64 kGroups rows. gated: parts 0 and 1 are gate and up, whose tiles take turns.
+// gated: parts 0 and 1 are gate and up, whose tiles take turns.
 template <FormatId kFormat, int kN, int kGroups>
 __global__ void __launch_bounds__(ManyGemm<kFormat, kN, kGroups>::kThreads,
                                   ManyGemm<kFormat, kN, kGroups>::kBlocks)
     ManyGemmKernel(const __grid_constant__ LinearArgs args,
                    const __grid_constant__ NarrowMaps<kFormat> maps, const uint4* x,
-                   const GatedOut gated, uint32_t all_tiles) {
+                   const GatedOut gated, uint32_t all_tiles, uint32_t col_blocks) {
 #ifdef WRING_WGMMA
   using G = ManyGemm<kFormat, kN, kGroups>;
   extern __shared__ uint8_t many_shared[];
@@ -214,12 +339,13 @@ __global__ void __launch_bounds__(ManyGemm<kFormat, kN, kGroups>::kThreads,
   ManyBlock b;
   b.x = (SharedAddress(many_shared) + 1023) / 1024 * 1024;
   b.weights = b.x + G::kXStages * G::kXStage;
+  b.up = b.weights + G::kWStages * G::kWeightStage;
   b.x_full = SharedAddress(barriers);
   b.x_empty = b.x_full + 8 * G::kXStages;
   b.weights_full = b.x_empty + 8 * G::kXStages;
   b.weights_empty = b.weights_full + 8 * G::kWStages;
-  b.first_tile = blockIdx.y * G::kTiles;
   b.all_tiles = all_tiles;
+  b.col_blocks = col_blocks;
   if (threadIdx.x == 0) {
     for (uint32_t i = 0; i < G::kXStages; ++i) {
       BarrierInit(b.x_full + 8 * i, 1);
@@ -238,23 +364,27 @@ __global__ void __launch_bounds__(ManyGemm<kFormat, kN, kGroups>::kThreads,
       FeedWeights<kFormat, G>(args, maps, gated.out != nullptr, b, lane);
     if (warp == G::kConsumers / 32 + 1) {
       WaitForPrevious();
-      if (lane == 0) FeedActivations<G>(x + uint64_t{blockIdx.x} * strips * kN * 8, strips, b);
+      if (lane == 0) FeedActivations<G>(x, strips, b);
     }
     return;
   }
 
   if constexpr (kN > 64) MoreRegisters<232>();
   WaitForPrevious();
-  float total[kN / 2];
-  MultiplyMany<kFormat, G>(total, b, strips, warp, lane);
-  SyncThreads(1, G::kConsumers);  // nobody reads weights any more: sums take their place
-#pragma unroll
-  for (uint32_t j = 0; j < kN / 2; ++j) {
-    const uint32_t row = warp * 16 + lane / 4 + 8 * (j / 2 % 2);
-    const uint32_t col = 8 * (j / 4) + 2 * (lane % 4) + j % 2;
-    StoreSum(b.x + 4 * (col * G::kPitch + row), total[j]);
-  }
-  StoreNarrow<G>(args, gated, {b.x, b.first_tile, all_tiles, 1, 0, blockIdx.x * kN});
+  RingPlace<G::kWStages> weights_at;
+  RingPlace<G::kXStages> x_at;
+  b.ForTiles<G>([&](uint32_t first_tile, uint32_t col_block) {
+    float total[kN / 2];
+    MultiplyMany<kFormat, G>(total, b, weights_at, x_at, strips, warp, lane);
+    if (first_tile + warp >= all_tiles) return;
+    if (gated.out != nullptr) {
+      StoreGatedMany<G>(args, gated, total, b, first_tile, col_block * kN, warp, lane);
+    } else if (args.add) {
+      StoreMany<G, true>(args, total, first_tile + warp, col_block * kN, lane);
+    } else {
+      StoreMany<G, false>(args, total, first_tile + warp, col_block * kN, lane);
+    }
+  });
 #endif
 }
 

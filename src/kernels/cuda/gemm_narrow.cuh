@@ -278,7 +278,7 @@ __global__ void __launch_bounds__(NarrowGemm<kFormat, kN, kGroups>::kThreads, 1)
     const uint32_t col = 8 * (j / 4) + 2 * (lane % 4) + j % 2;
     StoreSum(b.stages + 4 * (k_part * G::kSums + col * G::kPitch + row), acc[j]);
   }
-  StoreNarrow<G>(args, gated, {b.stages, b.first_tile, all_tiles, splits, rank, 0});
+  StoreNarrow<G>(args, gated, {b.stages, b.first_tile, all_tiles, splits, rank});
 #endif
 }
 

@@ -53,7 +53,6 @@ struct NarrowSums {
   uint32_t first_tile;  // of the block
   uint32_t all_tiles;
   uint32_t splits, rank;  // blocks of the cluster, and which this is
-  uint32_t first_col;     // row of the activations
 };
 
 // The sums of a block, or the columns of them that are this block's in its cluster, as outputs. A thread has four rows, of
@@ -65,8 +64,7 @@ __device__ __forceinline__ void StoreSums(const LinearArgs& args, const GatedOut
   constexpr uint32_t kStep = G::kConsumers / kQuads;
   constexpr uint32_t kAtOnce = G::kN / kStep < 1 ? 1 : G::kN / kStep < 4 ? G::kN / kStep : 4;
   const uint32_t quad = threadIdx.x % kQuads * 4;
-  const uint32_t to =
-      min(args.rows - s.first_col, kCluster ? G::kN * (s.rank + 1) / s.splits : G::kN);
+  const uint32_t to = min(args.rows, kCluster ? G::kN * (s.rank + 1) / s.splits : G::kN);
   uint32_t tile = (kGated ? s.first_tile / 2 : s.first_tile) + quad / 16;
   if (tile >= (kGated ? s.all_tiles / 2 : s.all_tiles)) return;
   const LinearArgs::Part& part = kGated ? args.part[0] : PartOf(args, &tile);
@@ -105,16 +103,15 @@ __device__ __forceinline__ void StoreSums(const LinearArgs& args, const GatedOut
     for (uint32_t i = 0; i < kAtOnce; ++i) {
       const uint32_t c = col + i * kStep;
       if (c >= to) continue;
-      const uint64_t out_row = s.first_col + c;
       float4 v = biased(part, sum[i]);
       if constexpr (kGated) {
         const float4 u = biased(args.part[1], up[i]);
         v = {GateOf(gated.gate, v.x) * u.x, GateOf(gated.gate, v.y) * u.y,
              GateOf(gated.gate, v.z) * u.z, GateOf(gated.gate, v.w) * u.w};
         // Columns of activations are padded to whole strips.
-        *reinterpret_cast<uint2*>(gated.out + out_row * gated.ld + row) = Halves4(v);
+        *reinterpret_cast<uint2*>(gated.out + uint64_t{c} * gated.ld + row) = Halves4(v);
       } else {
-        StoreQuad(part.out + out_row * part.ld + row, part.w.rows - row, args.add, v);
+        StoreQuad(part.out + uint64_t{c} * part.ld + row, part.w.rows - row, args.add, v);
       }
     }
   }

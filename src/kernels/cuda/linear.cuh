@@ -1,6 +1,8 @@
 // Everything a weight format needs of linear layers, for one format a source file.
 #pragma once
 
+#include <algorithm>
+
 #include "kernels/cuda/gemm.cuh"
 #include "kernels/cuda/gemm_many.cuh"
 #include "kernels/cuda/gemm_wide.cuh"
@@ -135,9 +137,10 @@ struct LinearLaunches {
     Launch(l, ArrangeKernel<kN, true>, dim3(args.part[0].w.strips, (kN + 31) / 32, blocks), 256, 0,
            args.x, args.ldx, args.rows, x);
     const uint32_t tiles = AllTiles(args);
-    Launch(l, ManyGemmKernel<kFormat, kN, kGroups>,
-           dim3(blocks, (tiles + G::kTiles - 1) / G::kTiles), G::kThreads, G::kShared, args,
-           MapsOf(l, args), x, gated, tiles);
+    const uint32_t all = (tiles + G::kTiles - 1) / G::kTiles * blocks;
+    const uint32_t grid = std::min(all, G::kBlocks * l.multiprocessors);
+    Launch(l, ManyGemmKernel<kFormat, kN, kGroups>, grid, G::kThreads, G::kShared, args,
+           MapsOf(l, args), x, gated, tiles, blocks);
   }
   static void Many(Launcher& l, const LinearArgs& args, const GatedOut& gated, void* arranged) {
     if (args.rows > kNarrowRows) return ManyOf<kManyRows, 2>(l, args, gated, arranged);
