@@ -158,8 +158,8 @@ struct Attention {
   __device__ static __forceinline__ uint32_t Seen(uint32_t piece, uint32_t all_end) {
     return min(kTokens, all_end - min(all_end, piece * kTokens));
   }
-  // Asks for stage j of piece `part` of the block whose keys of this head stand at `keys`, as far as it has `seen` tokens:
-  // there may be nothing behind them, and half of a short context's last block is bytes.
+  // Asks for stage j of piece `part` of the block whose keys of this head stand at `keys`. Whole blocks as far as they have
+  // `seen` tokens: a context's last one is half empty. Small pieces are for contexts so short that instructions count more.
   template <uint32_t j>
   __device__ __forceinline__ void Fill(uint8_t* to, const std::byte* keys, uint32_t part,
                                        uint32_t seen) const {
@@ -181,6 +181,7 @@ struct Attention {
       const uint32_t mine = at + S::At(row, piece, kPitch);
       from += row * kApart + 16 * piece;
       constexpr uint32_t kStep = 32 / kRowPieces;
+      if constexpr (kTokens < kBlockTokens) seen = kTokens;
       const uint32_t rows = kKeys ? seen - min(seen, kFirst) : kRows;
       if (kKeys && rows < kRows) {
 #pragma unroll 1

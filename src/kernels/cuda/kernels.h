@@ -107,7 +107,8 @@ struct LinearKernels {
   void (*gated_gemv)(Launcher&, const LinearArgs&, Gate gate, Half* out, uint32_t ld) = nullptr;
   // Any rows; `workspace`: SplitFloats().
   void (*gemm)(Launcher&, const LinearArgs&, float* workspace) = nullptr;
-  // The same bits where HasWgmma(), faster, also as gate and up. `arranged`: ArrangedBytes().
+  // The same bits where HasWgmma(), faster but for matrices that ManyFills() says are small, also as gate and up.
+  // `arranged`: ArrangedBytes().
   void (*many_gemm)(Launcher&, const LinearArgs&, void* arranged) = nullptr;
   void (*gated_many)(Launcher&, const LinearArgs&, Gate gate, Half* out, uint32_t ld,
                      void* arranged) = nullptr;
@@ -125,6 +126,7 @@ struct LinearKernels {
 const LinearKernels& LinearOf(FormatId format);  // all null where there is none
 bool HasWgmma();                                 // on the current GPU: Hopper alone
 bool HasClusters();                              // the same: Hopper and later
+uint32_t AllTiles(const LinearArgs& args);
 inline constexpr uint32_t kNarrowRows = 64;
 inline constexpr uint32_t kWideRows = 256;
 // Whether GEMM gives each segment blocks of its own, which needs a workspace; large matrices have blocks enough.
@@ -149,6 +151,13 @@ NarrowCut CutNarrow(uint32_t tiles, uint32_t strips, bool gated, uint32_t multip
 uint32_t ManyGroups(uint32_t tiles, uint32_t multiprocessors);
 // The rows of activations that a block of a product of many has.
 inline constexpr uint32_t kManyRows = 160;
+// Most rows for which that is faster than to expand packed weights for the vendor's GEMM.
+inline constexpr uint32_t kManyMost = 512;
+// Whether a product of many rows has work for a third of the multiprocessors; others are cut along their columns, which is
+// not of the invariant grade.
+constexpr bool ManyFills(uint32_t tiles, uint32_t rows, uint32_t multiprocessors) {
+  return 3 * ((tiles + 7) / 8) * ((rows + kManyRows - 1) / kManyRows) >= multiprocessors;
+}
 constexpr uint64_t ArrangedBytes(uint32_t strips, uint32_t rows) {
   const uint32_t padded =
       rows <= kNarrowRows ? kNarrowRows : (rows + kManyRows - 1) / kManyRows * kManyRows;

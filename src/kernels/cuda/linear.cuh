@@ -44,7 +44,6 @@ __global__ void __launch_bounds__(kThreads) EmbedKernel(const __grid_constant__ 
                     blocks * kWarps);
 }
 
-uint32_t AllTiles(const LinearArgs& args);
 void ReduceSplit(Launcher&, const LinearArgs&, const float* workspace, uint32_t splits);
 
 template <FormatId kFormat>

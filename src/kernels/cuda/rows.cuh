@@ -66,9 +66,8 @@ __device__ __forceinline__ uint2 Halves4(const float4& v) {
 }
 
 __device__ __forceinline__ float GateOf(Gate gate, float g) {
-  if (gate == Gate::kSilu) return g / (1.F + __expf(-g));
-  const float u2 = -1.5957691216F * (g + 0.044715F * g * g * g);
-  return g / (1.F + __expf(u2));
+  const float u = gate == Gate::kSilu ? g : 1.5957691216F * (g + 0.044715F * g * g * g);
+  return __fdividef(g, 1.F + __expf(-u));
 }
 
 }  // namespace wring::cuda

@@ -121,14 +121,10 @@ class CudaExecutor final : public Executor {
   bool HasHalvesOfQkv(const Op& op, const std::vector<OneFormat>& products) const;
   Status QkvHalves(const std::vector<OneFormat>& products);
   cuda::Half* HalvesOf(Slot s);  // in qkv_
-  bool UsesGemv(uint32_t rows) const { return gemv_ && rows <= cuda::kGemvRows; }
-  bool UsesNarrowGemm(uint32_t rows) const;
-  bool UsesManyGemm(uint32_t rows) const {
-    return wgmma_ && options_.invariant && rows > cuda::kGemvRows;
-  }
-  bool UsesWideGemm(uint32_t rows, FormatId format) const;
-  Status Product(const cuda::LinearArgs& args, FormatId format, bool head);
-  bool UsesVendor(uint32_t rows, FormatId format, bool head) const;
+  // What computes a product; head: of the logits.
+  enum class Product : uint8_t { kGemv, kMany, kNarrow, kWide, kVendor, kGemm };
+  Product ProductOf(const cuda::LinearArgs& args, FormatId format, bool head) const;
+  Status RunProduct(const cuda::LinearArgs& args, FormatId format, bool head);
   // One part's product; half_out: there, as float16, instead of to the part's output.
   Status VendorProduct(const cuda::LinearArgs::Part& part, const cuda::LinearArgs& args,
                        FormatId format, cuda::Half* half_out);

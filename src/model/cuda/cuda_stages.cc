@@ -177,7 +177,7 @@ Status CudaExecutor::Linear(const Stage& stage) {
   const bool head = op.in == Slot::kSelected;
   const std::vector<OneFormat> products = ProductsOf(stage);
   const auto all = [&] {
-    for (const OneFormat& p : products) WRING_TRY(Product(p.args, p.format, head));
+    for (const OneFormat& p : products) WRING_TRY(RunProduct(p.args, p.format, head));
     return Status();
   };
   if (op.parts[0].out == Slot::kQ) {
@@ -194,29 +194,31 @@ Status CudaExecutor::Linear(const Stage& stage) {
   const bool one_format = products.size() == 1;
   const Op& gated = *stage.gated;
   const cuda::Gate gate = GateOf(gated);
-  if (one_format && UsesGemv(args.rows)) {
-    cuda::LinearOf(format).gated_gemv(launcher_, args, gate, halves(gated.out), stride(gated.out));
+  const Product product = ProductOf(args, format, head);
+  const cuda::LinearKernels& k = cuda::LinearOf(format);
+  cuda::Half* out = halves(gated.out);
+  const uint32_t ld = stride(gated.out);
+  if (one_format && product == Product::kGemv) {
+    k.gated_gemv(launcher_, args, gate, out, ld);
     return {};
   }
-  const bool many = UsesManyGemm(args.rows);
-  if (one_format && (many || UsesNarrowGemm(args.rows))) {
-    const cuda::LinearKernels& k = cuda::LinearOf(format);
-    (many ? k.gated_many : k.gated_narrow)(launcher_, args, gate, halves(gated.out),
-                                           stride(gated.out), workspace_.as<std::byte>());
+  if (one_format && (product == Product::kMany || product == Product::kNarrow)) {
+    (product == Product::kMany ? k.gated_many : k.gated_narrow)(launcher_, args, gate, out, ld,
+                                                                workspace_.as<std::byte>());
     return {};
   }
   // The vendor's products can be float16 at once: half the traffic. A bias would have to be, too.
   const bool biased = op.parts[0].has_bias || op.parts[1].has_bias;
-  if (UsesVendor(args.rows, format, head) && one_format && !biased) {
+  if (product == Product::kVendor && one_format && !biased) {
     WRING_TRY(VendorProduct(args.part[0], args, format, halves(Slot::kGate)));
     WRING_TRY(VendorProduct(args.part[1], args, format, halves(Slot::kUp)));
     cuda::GatedHalf(launcher_, gate, halves(Slot::kGate), halves(Slot::kUp), args.rows, spec_.ffn,
-                    stride(gated.out));
+                    ld);
     return {};
   }
   WRING_TRY(all());
-  cuda::Gated(launcher_, gate, floats(gated.out), floats(gated.in2), args.rows, spec_.ffn,
-              stride(gated.out), halves(gated.out), stride(gated.out));
+  cuda::Gated(launcher_, gate, floats(gated.out), floats(gated.in2), args.rows, spec_.ffn, ld, out,
+              ld);
   return {};
 }
 
@@ -227,8 +229,9 @@ bool CudaExecutor::HasHalvesOfQkv(const Op& op, const std::vector<OneFormat>& pr
   for (const LinearPart& p : op.parts) {
     if (p.has_bias) return false;
   }
-  return std::all_of(products.begin(), products.end(),
-                     [&](const OneFormat& p) { return UsesVendor(p.args.rows, p.format, false); });
+  return std::all_of(products.begin(), products.end(), [&](const OneFormat& p) {
+    return ProductOf(p.args, p.format, false) == Product::kVendor;
+  });
 }
 
 cuda::Half* CudaExecutor::HalvesOf(Slot s) {
@@ -249,48 +252,40 @@ Status CudaExecutor::QkvHalves(const std::vector<OneFormat>& products) {
   return {};
 }
 
-Status CudaExecutor::Product(const cuda::LinearArgs& args, FormatId format, bool head) {
+Status CudaExecutor::RunProduct(const cuda::LinearArgs& args, FormatId format, bool head) {
   const cuda::LinearKernels& k = cuda::LinearOf(format);
-  if (UsesGemv(args.rows)) {
-    k.gemv(launcher_, args);
-    return {};
-  }
-  if (UsesManyGemm(args.rows)) {
-    k.many_gemm(launcher_, args, workspace_.as<std::byte>());
-    return {};
-  }
-  if (UsesNarrowGemm(args.rows)) {
-    k.narrow_gemm(launcher_, args, workspace_.as<std::byte>());
-    return {};
-  }
-  if (UsesWideGemm(args.rows, format)) {
-    k.wide_gemm(launcher_, args, workspace_.as<float>());
-    return {};
-  }
-  if (!UsesVendor(args.rows, format, head)) {
-    k.gemm(launcher_, args, workspace_.as<float>());
-    return {};
-  }
-  for (uint32_t i = 0; i < args.parts; ++i) {
-    WRING_TRY(VendorProduct(args.part[i], args, format, nullptr));
+  std::byte* workspace = workspace_.as<std::byte>();
+  switch (ProductOf(args, format, head)) {
+    case Product::kGemv: k.gemv(launcher_, args); break;
+    case Product::kMany: k.many_gemm(launcher_, args, workspace); break;
+    case Product::kNarrow: k.narrow_gemm(launcher_, args, workspace); break;
+    case Product::kWide: k.wide_gemm(launcher_, args, workspace_.as<float>()); break;
+    case Product::kGemm: k.gemm(launcher_, args, workspace_.as<float>()); break;
+    case Product::kVendor:
+      for (uint32_t i = 0; i < args.parts; ++i)
+        WRING_TRY(VendorProduct(args.part[i], args, format, nullptr));
   }
   return {};
 }
 
-bool CudaExecutor::UsesNarrowGemm(uint32_t rows) const {
-  return wgmma_ && !options_.invariant && rows > cuda::kGemvRows && rows <= cuda::kNarrowRows;
-}
-
-bool CudaExecutor::UsesWideGemm(uint32_t rows, FormatId format) const {
-  return wgmma_ && !options_.invariant && cuda::LinearOf(format).wide_gemm != nullptr &&
-         rows > cuda::kNarrowRows && rows <= cuda::kWideRows;
-}
-
-bool CudaExecutor::UsesVendor(uint32_t rows, FormatId format, bool head) const {
-  if (vendor_ == nullptr || rows <= cuda::kGemvRows || UsesNarrowGemm(rows)) return false;
-  // The head's rows may be odd; packed weights must be expanded first, which pays for many rows.
-  return HoldsHalves(format) ? !head
-                             : !head && rows > (wgmma_ ? cuda::kWideRows : cuda::kSplitRows);
+CudaExecutor::Product CudaExecutor::ProductOf(const cuda::LinearArgs& args, FormatId format,
+                                              bool head) const {
+  const uint32_t rows = args.rows;
+  if (gemv_ && rows <= cuda::kGemvRows) return Product::kGemv;
+  // Without GEMV a vendor's product of few rows would not pay either.
+  if (rows <= cuda::kGemvRows) return Product::kGemm;
+  if (options_.invariant) return wgmma_ ? Product::kMany : Product::kGemm;
+  const bool packed = !HoldsHalves(format);
+  if (wgmma_ && rows <= cuda::kNarrowRows) return Product::kNarrow;
+  // The head's rows may be odd, which the vendor's does not take.
+  if (wgmma_ && (head || (packed && rows <= cuda::kManyMost)) &&
+      cuda::ManyFills(cuda::AllTiles(args), rows, launcher_.multiprocessors)) {
+    return Product::kMany;
+  }
+  if (wgmma_ && packed && rows <= cuda::kWideRows) return Product::kWide;
+  if (head) return Product::kGemm;
+  // Packed weights must be expanded first, which pays for many rows.
+  return packed && rows <= cuda::kSplitRows ? Product::kGemm : Product::kVendor;
 }
 
 Status CudaExecutor::VendorProduct(const cuda::LinearArgs::Part& part, const cuda::LinearArgs& args,
