@@ -274,12 +274,18 @@ CudaExecutor::Product CudaExecutor::ProductOf(const cuda::LinearArgs& args, Form
   if (gemv_ && rows <= cuda::kGemvRows) return Product::kGemv;
   // Without GEMV a vendor's product of few rows would not pay either.
   if (rows <= cuda::kGemvRows) return Product::kGemm;
-  if (options_.invariant) return wgmma_ ? Product::kMany : Product::kGemm;
+  const uint32_t tiles = cuda::AllTiles(args);
+  const uint32_t multiprocessors = launcher_.multiprocessors;
+  if (options_.invariant) {
+    // Of a small matrix that one gives each segment blocks of its own.
+    const bool small = tiles <= 2 * multiprocessors && cuda::SplitsSegments(tiles, rows);
+    return wgmma_ && !small ? Product::kMany : Product::kGemm;
+  }
   const bool packed = !HoldsHalves(format);
   if (wgmma_ && rows <= cuda::kNarrowRows) return Product::kNarrow;
   // The head's rows may be odd, which the vendor's does not take.
   if (wgmma_ && (head || (packed && rows <= cuda::kManyMost)) &&
-      cuda::ManyFills(cuda::AllTiles(args), rows, launcher_.multiprocessors)) {
+      cuda::ManyFills(tiles, rows, multiprocessors)) {
     return Product::kMany;
   }
   if (wgmma_ && packed && rows <= cuda::kWideRows) return Product::kWide;

@@ -177,8 +177,11 @@ void StepTables::PlanAttention(const Step& step, Plan* plan) {
     }
     r = end;
   }
-  std::stable_sort(plan->wide.begin(), plan->wide.end(),
-                   [](const auto& a, const auto& b) { return a.blocks > b.blocks; });
+  // Long ones begin first: nobody should wait for one that began last.
+  for (auto* tiles : {&plan->wide, &plan->items}) {
+    std::stable_sort(tiles->begin(), tiles->end(),
+                     [](const auto& a, const auto& b) { return a.blocks > b.blocks; });
+  }
   SplitTiles(plan);
 }
 
