@@ -1,6 +1,7 @@
-// The product of more than kNarrowRows rows on Hopper's warpgroup products: a block computes 128 rows of matrices x kN of
-// activations. A warp dequantises its 16 rows straight into the registers that the tensor cores read, from a ring of its
-// own; activations stand in shared memory, their columns in the order of the fragments.
+// The product of more than kNarrowRows rows on Hopper's warpgroup products, for matrices too small for gemm_many.cuh: a
+// block computes 128 rows of matrices x kN of activations. A warp dequantises its 16 rows straight into the registers that
+// the tensor cores read, from a ring of its own; activations stand in shared memory, their columns in the order of the
+// fragments.
 //
 // Not of the invariant grade: sums are cut where blocks enough to fill the GPU want it (each cut is summed in order).
 #pragma once

@@ -3,7 +3,7 @@
 // the logits.
 //
 // Grades (contract 7): our own kernels give a row the same bits in any step. The vendor's GEMM does not promise that; it
-// computes steps of more than kSplitRows rows unless options.invariant is set.
+// computes steps of many rows unless options.invariant is set (ProductOf).
 #pragma once
 
 #include <functional>
