@@ -5,8 +5,8 @@
 // A block computes tiles of 64 kGroups rows of matrices x kN of activations, one after another. One warp asks the copy engine
 // for weights, another for activations, which are arranged beforehand (ArrangeKernel), both as far ahead as there is room, over
 // the end of a tile; each warpgroup makes float16 of the weights of its 64 rows in the registers that the tensor cores read,
-// float16 weights too: lanes must hold the columns that GEMV's hold. What enters a multiprocessor is the limit (about 30 bytes
-// a cycle), so tiles are as large as registers hold their sums twice, of a segment and of all before it.
+// float16 weights too: lanes must hold the columns that GEMV's hold. What enters a multiprocessor is the limit (31 to 33
+// bytes a cycle), so tiles are as large as registers hold their sums twice, of a segment and of all before it.
 #pragma once
 
 #include <type_traits>
