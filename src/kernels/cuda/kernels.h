@@ -127,7 +127,7 @@ struct LinearKernels {
 const LinearKernels& LinearOf(FormatId format);  // all null where there is none
 bool HasWgmma();                                 // on the current GPU: Hopper alone
 bool HasClusters();                              // the same: Hopper and later
-uint32_t AllTiles(const LinearArgs& args);  // of 16 rows, of all parts
+uint32_t AllTiles(const LinearArgs& args);       // of 16 rows, of all parts
 inline constexpr uint32_t kNarrowRows = 64;
 inline constexpr uint32_t kWideRows = 256;
 // Whether GEMM gives each segment blocks of its own, which needs a workspace; large matrices have blocks enough.
