@@ -11,15 +11,15 @@ namespace {
 // Weights beyond any cache, matrices between those of models of a tenth of a billion and of seven billion parameters; heads
 // that share keys by one, two, four and eight, of 64 and 128 elements.
 constexpr const char* kShapes[] = {
-    "layers=12,hidden=2048,heads=16,kv=4,ffn=5632,vocab=4096:Q8_0",
-    "layers=20,hidden=2048,heads=16,kv=2,ffn=5632,vocab=4096:Q4_K",
-    "layers=160,hidden=512,heads=8,kv=4,ffn=1536,vocab=16384:Q4_0",
-    "layers=6,hidden=2048,heads=32,kv=32,ffn=5632,vocab=4096:F16",
+    "layers=9,hidden=2048,heads=16,kv=4,ffn=5632,vocab=4096:Q8_0",
+    "layers=14,hidden=2048,heads=16,kv=2,ffn=5632,vocab=4096:Q4_K",
+    "layers=112,hidden=512,heads=8,kv=4,ffn=1536,vocab=16384:Q4_0",
+    "layers=5,hidden=2048,heads=32,kv=32,ffn=5632,vocab=4096:F16",
 };
 
 std::vector<Workload> Steps() {
   std::vector<Workload> steps;
-  for (const uint32_t rows : {1U, 3U, 8U, 16U, 32U, 96U, 384U}) steps.push_back(Prefill(1, rows));
+  for (const uint32_t rows : {1U, 3U, 8U, 16U, 32U, 80U, 200U}) steps.push_back(Prefill(1, rows));
   for (const uint32_t depth : {40U, 90U, 300U, 1000U, 3000U}) steps.push_back(Decode(1, depth));
   steps.push_back(Decode(2, 60));
   steps.push_back(Decode(3, 200));
@@ -63,6 +63,20 @@ struct Taken {
   TimedOp timed;
   std::vector<Speed> speeds;
 };
+
+// How often a step that takes about so long is run and, where the machine changed meanwhile, timed again: a short one is bound
+// by memory, whose pace changes most; a long one tells much by its many layers.
+struct Effort {
+  int repeat = 7;
+  int tries = 3;
+};
+Effort EffortFor(double seconds) {
+  constexpr double kSeconds = 0.4;
+  Effort effort;
+  effort.repeat = std::clamp(static_cast<int>(kSeconds / std::max(seconds, 1e-3)), 1, 7);
+  if (seconds * effort.repeat > kSeconds / 2) effort.tries = 1;
+  return effort;
+}
 
 // What the machine does in the middle of the time that calibration takes: its beginning may have been no usual one.
 void SetUsual(const std::vector<Taken>& taken, Hardware* h) {
@@ -121,10 +135,13 @@ Result<Hardware> Calibrate(uint32_t threads, Progress* progress) {
     open.threads = threads;
     open.need_text = false;
     WRING_ASSIGN(const auto model, Model::Open(file.path(), open, progress));
+    double a_row = 0;  // seconds, by the step before
     for (const Workload& work : steps) {
-      const bool few = work.rows() <= 32;  // short, and bound by memory, whose pace changes most
+      const Effort effort = EffortFor(a_row * work.rows());
       WRING_ASSIGN(const SteadyTimes timed,
-                   TimeSteadily(*model, meter, work, options, few ? 7 : 3, few ? 3 : 1, false));
+                   TimeSteadily(*model, meter, work, options, effort.repeat, effort.tries, false));
+      a_row = 0;
+      for (const TimedOp& t : timed.ops) a_row += t.seconds / work.rows();
       for (TimedOp& t : OfLayers(timed.ops)) {
         // So few keys: what is measured is no attention.
         if (t.op.unit == Unit::kAttention && work.sequences[0].cached + work.rows() < 32) continue;
