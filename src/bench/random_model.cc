@@ -190,10 +190,7 @@ Result<RandomModelShape> ParseShape(const std::string& text) {
                  "the shape {} does not say a weight format: add :Q8_0 or another one", text);
   }
   WRING_ASSIGN(shape.format, FormatByName(text.substr(colon + 1)));
-  if (shape.format->id() != FormatId::kF32 && GgufNumber(*shape.format) == 0) {
-    return Error(Code::kInvalid, "the shape {}: {} is no type of GGUF files: use --gemm or --gemv",
-                 text, shape.format->name());
-  }
+  shape.spec.float8_activations = true;  // of no effect on other weights
   std::string_view rest = std::string_view(text).substr(0, colon);
   while (true) {
     const size_t comma = rest.find(',');
@@ -229,6 +226,13 @@ Status RandomModelFile::Append(const void* data, size_t size, const std::string&
 }
 
 Result<RandomModelFile> RandomModelFile::Write(const RandomModelShape& shape, Progress* progress) {
+  if (shape.format->id() != FormatId::kF32 && GgufNumber(*shape.format) == 0) {
+    return Error(
+        Code::kInvalid,
+        "the shape {}: {} is no type of GGUF files, which a processor reads: use --gemm or "
+        "--gemv, or --device cuda",
+        shape.name, shape.format->name());
+  }
   const char* set = std::getenv("TMPDIR");
   const std::string folder =
       set != nullptr && *set != 0 ? set : "/var/tmp";  // on a disk, where /tmp may be memory

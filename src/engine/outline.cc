@@ -24,6 +24,7 @@ Result<Outline> OutlineOfHf(const std::string& path, const HfDirectory& hf) {
   WRING_ASSIGN(o.spec, HfSpec(hf, path));
   if (hf.config.Has("quantization_config")) {
     WRING_ASSIGN(o.source.method, OpenQuantMethod(hf.config.Object("quantization_config"), path));
+    o.spec.float8_activations = o.source.method->float8_activations();
   }
   o.source.weights = WeightsOf(o.spec, ConfigView::Naming::kHuggingFace);
   o.source.what = path;

@@ -51,6 +51,8 @@ struct ModelSpec {
   std::vector<bool> local;
 
   Activation activation = Activation::kSilu;
+  // Its float8 weights were made for activations of float8: a GPU may multiply them so.
+  bool float8_activations = false;
   float embedding_scale = 1;
   bool tied_head = false;  // the output matrix is the embedding
   bool qkv_bias = false;

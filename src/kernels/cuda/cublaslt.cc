@@ -24,15 +24,19 @@ struct Heuristic {
   float waves;
   int reserved[4];
 };
-constexpr int kF32 = 0, kF16 = 2;  // cudaDataType
-constexpr int kCompute32F = 68;    // cublasComputeType_t
+constexpr int kF32 = 0, kF16 = 2, kE4M3 = 28;  // cudaDataType
+constexpr int kCompute32F = 68;                // cublasComputeType_t
 constexpr int kTransA = 3, kEpilogue = 7, kBiasPointer = 8;
+constexpr int kScalePointerA = 17, kScalePointerB = 18, kScaleModeA = 31, kScaleModeB = 32;
+constexpr int32_t kScaleOf128 = 4;  // columns, float32
+constexpr size_t kFloat8Version = 120900;
 constexpr int32_t kTranspose = 1;
 constexpr uint32_t kEpilogueBias = 4;
 constexpr int kMaxWorkspace = 1;
 constexpr size_t kWorkspaceBytes = 64 << 20;
 
 struct Api {
+  size_t (*version)();
   int (*create)(Handle*);
   int (*destroy)(Handle);
   int (*desc_create)(Opaque*, int compute, int scale);
@@ -67,12 +71,13 @@ struct VendorGemm::State {
   Api api;
   Handle handle = nullptr;
   void* workspace = nullptr;
+  bool float8 = false;
   struct Plan {
     Opaque desc = nullptr, w = nullptr, x = nullptr, y = nullptr;
     Heuristic best;
   };
-  using Key =
-      std::tuple<uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, bool, bool, bool>;
+  using Key = std::tuple<uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, bool, bool,
+                         bool, bool>;
   std::map<Key, Plan> plans;
 
   ~State() {
@@ -90,9 +95,15 @@ struct VendorGemm::State {
                  code);
   }
 
+  void SetScales(const Plan& plan, const Product& p) const {
+    api.desc_set(plan.desc, kScalePointerA, &p.w_scales, sizeof p.w_scales);
+    api.desc_set(plan.desc, kScalePointerB, &p.x_scales, sizeof p.x_scales);
+  }
+
   Result<Plan*> PlanOf(const Product& p) {
-    const Key key = {p.rows, p.outputs,          p.inputs, p.ldx, p.ldw, p.ldy, p.bias != nullptr,
-                     p.add,  p.half_y != nullptr};
+    const bool float8 = p.x_scales != nullptr;
+    const Key key = {p.rows, p.outputs,           p.inputs, p.ldx, p.ldw, p.ldy, p.bias != nullptr,
+                     p.add,  p.half_y != nullptr, float8};
     if (const auto it = plans.find(key); it != plans.end()) return &it->second;
     Plan plan;
     if (int e = api.desc_create(&plan.desc, kCompute32F, kF32))
@@ -105,9 +116,17 @@ struct VendorGemm::State {
       if (int e = api.desc_set(plan.desc, kBiasPointer, &p.bias, sizeof p.bias))
         return Failed("BIAS_POINTER", e);
     }
+    if (float8) {
+      for (const int mode : {kScaleModeA, kScaleModeB}) {
+        if (int e = api.desc_set(plan.desc, mode, &kScaleOf128, sizeof kScaleOf128))
+          return Failed("SCALE_MODE", e);
+      }
+      SetScales(plan, p);
+    }
     // Its matrices are column-major: [inputs x outputs] transposed, [inputs x rows], [outputs x rows].
-    int e = api.layout_create(&plan.w, kF16, p.inputs, p.outputs, p.ldw);
-    if (e == 0) e = api.layout_create(&plan.x, kF16, p.inputs, p.rows, p.ldx);
+    const int type = float8 ? kE4M3 : kF16;
+    int e = api.layout_create(&plan.w, type, p.inputs, p.outputs, p.ldw);
+    if (e == 0) e = api.layout_create(&plan.x, type, p.inputs, p.rows, p.ldx);
     if (e == 0)
       e = api.layout_create(&plan.y, p.half_y != nullptr ? kF16 : kF32, p.outputs, p.rows, p.ldy);
     if (e != 0) return Failed("MatrixLayoutCreate", e);
@@ -144,6 +163,7 @@ Result<std::unique_ptr<VendorGemm>> VendorGemm::Create() {
     *reinterpret_cast<void**>(to) = dlsym(library, name);
     all &= *reinterpret_cast<void**>(to) != nullptr;
   };
+  get(&api.version, "cublasLtGetVersion");
   get(&api.create, "cublasLtCreate");
   get(&api.destroy, "cublasLtDestroy");
   get(&api.desc_create, "cublasLtMatmulDescCreate");
@@ -162,6 +182,7 @@ Result<std::unique_ptr<VendorGemm>> VendorGemm::Create() {
         "this libcublasLt lacks a function: use CUDA 12's or 13's, or run with --invariant");
   }
   if (int e = api.create(&state->handle)) return State::Failed("Create", e);
+  state->float8 = HasWgmma() && api.version() >= kFloat8Version;
   if (cudaMalloc(&state->workspace, kWorkspaceBytes) != cudaSuccess) {
     return Error(Code::kLimit,
                  "the GPU has no 64 MiB left for matrix products: free some, or ask "
@@ -170,10 +191,13 @@ Result<std::unique_ptr<VendorGemm>> VendorGemm::Create() {
   return std::unique_ptr<VendorGemm>(new VendorGemm(std::move(state)));
 }
 
+bool VendorGemm::float8() const { return state_->float8; }
+
 Status VendorGemm::Run(Launcher& l, const Product& p) {
   State& s = *state_;
   WRING_ASSIGN(State::Plan * plan, s.PlanOf(p));
   if (p.bias != nullptr) s.api.desc_set(plan->desc, kBiasPointer, &p.bias, sizeof p.bias);
+  if (p.x_scales != nullptr) s.SetScales(*plan, p);
   const float beta = p.add ? 1 : 0;
   void* y = p.half_y != nullptr ? static_cast<void*>(p.half_y) : static_cast<void*>(p.y);
   const int e =

@@ -14,9 +14,10 @@ __device__ __forceinline__ uint32_t Mix(uint64_t x) {  // splitmix64 (Steele et 
 }
 
 // Words [0, codes) of each record are random; of the others every float16 is `scale`, or for K types [codes, bytes) are
-// random bytes below 64 and the rest `scale`.
+// random bytes below 64 and the rest `scale`. mask: the bits of codes that are random, others are 0.
 __global__ void FillKernel(uint32_t* data, uint64_t words, uint32_t record, uint32_t codes,
-                           uint32_t bytes, uint32_t scale, bool plain, uint64_t seed) {
+                           uint32_t bytes, uint32_t mask, uint32_t scale, bool plain,
+                           uint64_t seed) {
   LetNextStart();
   WaitForPrevious();
   for (uint64_t i = uint64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < words;
@@ -26,7 +27,7 @@ __global__ void FillKernel(uint32_t* data, uint64_t words, uint32_t record, uint
     if (plain) {  // sign, 10 random bits, an exponent below 2^-5
       data[i] = (r & 0x83ff83ffU) | 0x24002400U;
     } else {
-      data[i] = at < codes ? r : at < bytes ? r & 0x3f3f3f3fU : scale;
+      data[i] = at < codes ? r & mask : at < bytes ? r & 0x3f3f3f3fU : scale;
     }
   }
 }
@@ -39,8 +40,10 @@ void FillRandom(Launcher& l, FormatId format, std::byte* data, uint64_t size, ui
   const uint32_t bytes =
       parts.scale_bytes != 0 && parts.header_bytes != 0 ? parts.header() : parts.scales();
   constexpr uint32_t kHundredth = 0x21202120;  // about 0.01, times 2^8 later
+  const bool float8 = format == FormatId::kFp8G32 || format == FormatId::kFp8G128;
+  const uint32_t mask = float8 ? 0xbfbfbfbf : ~0U;  // no NaN
   Launch(l, FillKernel, 2048, 256, 0, reinterpret_cast<uint32_t*>(data), size / 4,
-         parts.record() / 4, parts.scales() / 4, bytes / 4, kHundredth, plain, seed);
+         parts.record() / 4, parts.scales() / 4, bytes / 4, mask, kHundredth, plain, seed);
 }
 
 }  // namespace wring::cuda

@@ -173,6 +173,24 @@ constexpr uint64_t SplitFloats(uint32_t tiles, uint32_t rows, uint32_t multiproc
   return wide > segments ? wide : segments;
 }
 
+// ---- products of float8 ----
+// What the vendor's product of float8 takes: codes [rows][cols], and what they are multiplied by, one for 128 columns of a
+// row, [cols / 128][rows].
+struct Float8Matrix {
+  uint8_t* codes = nullptr;
+  float* scales = nullptr;
+  uint32_t rows = 0;  // a multiple of kFloat8Rows
+};
+inline constexpr uint32_t kFloat8Rows = 16;
+constexpr uint64_t Float8Bytes(uint64_t rows, uint64_t cols) {
+  return rows * cols + rows * (cols / 128) * sizeof(float);
+}
+// A matrix of 16 w.tiles rows and of columns in groups of 128, in FormatId::kFp8G128; without alpha.
+void ExpandFloat8(Launcher&, const MatrixArg& w, const Float8Matrix& out);
+// Rows beyond `rows` are zero. cols: a multiple of 128.
+void RowsToFloat8(Launcher&, const Half* x, uint32_t ldx, uint32_t rows, uint32_t cols,
+                  const Float8Matrix& out);
+
 // ---- rows ----
 void RmsNorm(Launcher&, const NormArgs&);
 void Add(Launcher&, float* x, const float* y, uint64_t count);

@@ -224,28 +224,7 @@ Status CudaExecutor::Allocate() {
     const uint64_t width = stride(Slot::kQ) + stride(Slot::kK) + stride(Slot::kV);
     WRING_ASSIGN(qkv_, device_.Allocate(rows * width * sizeof(cuda::Half)));
   }
-  uint64_t workspace = 0, expanded = 0;
-  for (const Op& op : ops_) {
-    uint32_t tiles = 0;
-    for (const LinearPart& p : op.parts) {
-      const FragmentMatrix& m = weights_.fragments(p.weight);
-      tiles += m.row_tiles();
-      if (!HoldsHalves(m.format) && p.out != Slot::kLogits && !options_.invariant) {
-        expanded = std::max(expanded, uint64_t{m.row_tiles()} * 16 * m.strips() * kStripCols * 2);
-      }
-    }
-    workspace =
-        std::max(workspace, cuda::SplitFloats(tiles, options_.max_rows, device_.multiprocessors()) *
-                                sizeof(float));
-    if (op.parts.empty() || !wgmma_) continue;
-    const bool any = options_.invariant || op.in == Slot::kSelected;  // rows
-    const uint32_t most = any ? options_.max_rows : std::min(options_.max_rows, cuda::kManyMost);
-    const uint32_t strips = weights_.fragments(op.parts[0].weight).strips();
-    workspace = std::max(workspace, cuda::ArrangedBytes(strips, most));
-  }
-  WRING_TRY(Reserve(workspace_, workspace));
-  if (rows > kGraphRows) WRING_TRY(Reserve(expanded_, expanded));
-  return {};
+  return ReserveForProducts();
 }
 
 Status CudaExecutor::MakeRope() {

@@ -118,16 +118,21 @@ class CudaExecutor final : public Executor {
   void FindJoins();
   // Whether the ranks sum and norm many rows at once (Meeting::SumNorm).
   bool JoinsNorms() const;
-  bool HasHalvesOfQkv(const Op& op, const std::vector<OneFormat>& products) const;
-  Status QkvHalves(const std::vector<OneFormat>& products);
-  cuda::Half* HalvesOf(Slot s);  // in qkv_
+
+  // products.cc
+  Status ReserveForProducts();
   // What computes a product; head: of the logits.
   enum class Product : uint8_t { kGemv, kMany, kNarrow, kWide, kVendor, kGemm };
   Product ProductOf(const cuda::LinearArgs& args, FormatId format, bool head) const;
   Status RunProduct(const cuda::LinearArgs& args, FormatId format, bool head);
-  // One part's product; half_out: there, as float16, instead of to the part's output.
-  Status VendorProduct(const cuda::LinearArgs::Part& part, const cuda::LinearArgs& args,
-                       FormatId format, cuda::Half* half_out);
+  // All parts; half_outs: where they go as float16, instead of to the parts' outputs.
+  Status VendorProducts(const cuda::LinearArgs& args, FormatId format,
+                        const std::vector<cuda::Half*>& half_outs);
+  bool HasHalvesOfQkv(const Op& op, const std::vector<OneFormat>& products) const;
+  Status QkvHalves(const std::vector<OneFormat>& products);
+  cuda::Half* HalvesOf(Slot s);  // in qkv_
+  bool TakesFloat8(const cuda::LinearArgs& args, FormatId format) const;
+  static cuda::Float8Matrix Float8In(Buffer& buffer, uint32_t rows, uint32_t cols);
 
   // draws.cc
   Status LaunchDraws();

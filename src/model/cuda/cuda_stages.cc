@@ -187,7 +187,7 @@ Status CudaExecutor::Linear(const Stage& stage) {
   if (stage.joins && JoinsNorms()) {
     cuda::LinearArgs args = products[0].args;
     args.add = false;
-    return VendorProduct(args.part[0], args, products[0].format, meeting_->partial());
+    return VendorProducts(args, products[0].format, {meeting_->partial()});
   }
   if (stage.gated == nullptr) return all();
   const auto& [format, args] = products[0];
@@ -210,8 +210,7 @@ Status CudaExecutor::Linear(const Stage& stage) {
   // The vendor's products can be float16 at once: half the traffic. A bias would have to be, too.
   const bool biased = op.parts[0].has_bias || op.parts[1].has_bias;
   if (product == Product::kVendor && one_format && !biased) {
-    WRING_TRY(VendorProduct(args.part[0], args, format, halves(Slot::kGate)));
-    WRING_TRY(VendorProduct(args.part[1], args, format, halves(Slot::kUp)));
+    WRING_TRY(VendorProducts(args, format, {halves(Slot::kGate), halves(Slot::kUp)}));
     cuda::GatedHalf(launcher_, gate, halves(Slot::kGate), halves(Slot::kUp), args.rows, spec_.ffn,
                     ld);
     return {};
@@ -220,100 +219,6 @@ Status CudaExecutor::Linear(const Stage& stage) {
   cuda::Gated(launcher_, gate, floats(gated.out), floats(gated.in2), args.rows, spec_.ffn, ld, out,
               ld);
   return {};
-}
-
-// The vendor's queries, keys and values are float16 at once, as its gate and up are.
-bool CudaExecutor::HasHalvesOfQkv(const Op& op, const std::vector<OneFormat>& products) const {
-  if (op.parts.size() != 3 || qkv_.size() == 0) return false;
-  if (op.parts[1].out != Slot::kK || op.parts[2].out != Slot::kV) return false;
-  for (const LinearPart& p : op.parts) {
-    if (p.has_bias) return false;
-  }
-  return std::all_of(products.begin(), products.end(), [&](const OneFormat& p) {
-    return ProductOf(p.args, p.format, false) == Product::kVendor;
-  });
-}
-
-cuda::Half* CudaExecutor::HalvesOf(Slot s) {
-  const uint64_t rows = options_.max_rows;
-  const uint64_t before = s == Slot::kQ   ? 0
-                          : s == Slot::kK ? stride(Slot::kQ)
-                                          : stride(Slot::kQ) + stride(Slot::kK);
-  return const_cast<cuda::Half*>(qkv_.as<cuda::Half>()) + rows * before;
-}
-
-Status CudaExecutor::QkvHalves(const std::vector<OneFormat>& products) {
-  constexpr Slot kOrder[] = {Slot::kQ, Slot::kK, Slot::kV};
-  uint32_t done = 0;
-  for (const OneFormat& p : products) {
-    for (uint32_t i = 0; i < p.args.parts; ++i)
-      WRING_TRY(VendorProduct(p.args.part[i], p.args, p.format, HalvesOf(kOrder[done++])));
-  }
-  return {};
-}
-
-Status CudaExecutor::RunProduct(const cuda::LinearArgs& args, FormatId format, bool head) {
-  const cuda::LinearKernels& k = cuda::LinearOf(format);
-  std::byte* workspace = workspace_.as<std::byte>();
-  switch (ProductOf(args, format, head)) {
-    case Product::kGemv: k.gemv(launcher_, args); break;
-    case Product::kMany: k.many_gemm(launcher_, args, workspace); break;
-    case Product::kNarrow: k.narrow_gemm(launcher_, args, workspace); break;
-    case Product::kWide: k.wide_gemm(launcher_, args, workspace_.as<float>()); break;
-    case Product::kGemm: k.gemm(launcher_, args, workspace_.as<float>()); break;
-    case Product::kVendor:
-      for (uint32_t i = 0; i < args.parts; ++i)
-        WRING_TRY(VendorProduct(args.part[i], args, format, nullptr));
-  }
-  return {};
-}
-
-CudaExecutor::Product CudaExecutor::ProductOf(const cuda::LinearArgs& args, FormatId format,
-                                              bool head) const {
-  const uint32_t rows = args.rows;
-  if (gemv_ && rows <= cuda::kGemvRows) return Product::kGemv;
-  // Without GEMV a vendor's product of few rows would not pay either.
-  if (rows <= cuda::kGemvRows) return Product::kGemm;
-  const uint32_t tiles = cuda::AllTiles(args);
-  const uint32_t multiprocessors = launcher_.multiprocessors;
-  if (options_.invariant) {
-    // Of a small matrix that one gives each segment blocks of its own.
-    const bool small = tiles <= 2 * multiprocessors && cuda::SplitsSegments(tiles, rows);
-    return wgmma_ && !small ? Product::kMany : Product::kGemm;
-  }
-  const bool packed = !HoldsHalves(format);
-  if (wgmma_ && rows <= cuda::kNarrowRows) return Product::kNarrow;
-  // The head's rows may be odd, which the vendor's does not take.
-  if (wgmma_ && (head || (packed && rows <= cuda::kManyMost)) &&
-      cuda::ManyFills(tiles, rows, multiprocessors)) {
-    return Product::kMany;
-  }
-  if (wgmma_ && packed && rows <= cuda::kWideRows) return Product::kWide;
-  if (head) return Product::kGemm;
-  // Packed weights must be expanded first, which pays for many rows.
-  return packed && rows <= cuda::kSplitRows ? Product::kGemm : Product::kVendor;
-}
-
-Status CudaExecutor::VendorProduct(const cuda::LinearArgs::Part& part, const cuda::LinearArgs& args,
-                                   FormatId format, cuda::Half* half_out) {
-  cuda::VendorGemm::Product p;
-  p.x = args.x;
-  p.ldx = args.ldx;
-  p.rows = args.rows;
-  p.w = reinterpret_cast<const cuda::Half*>(part.w.data);
-  if (!HoldsHalves(format)) {
-    cuda::LinearOf(format).expand(launcher_, part.w, expanded_.as<cuda::Half>());
-    p.w = expanded_.as<cuda::Half>();
-  }
-  p.ldw = p.inputs = part.w.strips * kStripCols;
-  p.outputs = part.w.rows;
-  p.bias = part.bias;
-  p.y = part.out;
-  p.half_y = half_out;
-  p.ldy = part.ld;
-  p.alpha = part.w.alpha;
-  p.add = args.add;
-  return vendor_->Run(launcher_, p);
 }
 
 cuda::AppendArgs CudaExecutor::AppendOf(const Stage& stage, CodecId codec) {

@@ -41,13 +41,16 @@ class PackedRows final : public Int4Rows {
 
 class CompressedTensors final : public QuantMethod {
  public:
-  CompressedTensors(bool floats, uint32_t group, bool symmetric, uint32_t block_rows,
-                    uint32_t block_cols)
+  CompressedTensors(bool floats, bool float8_activations, uint32_t group, bool symmetric,
+                    uint32_t block_rows, uint32_t block_cols)
       : floats_(floats),
+        float8_activations_(float8_activations),
         group_(group),
         symmetric_(symmetric),
         block_rows_(block_rows),
         block_cols_(block_cols) {}
+
+  bool float8_activations() const override { return float8_activations_; }
 
   bool Holds(const QuantizedMatrix& m) const override {
     if (!floats_) return m.Find("weight_packed") != nullptr;
@@ -79,6 +82,7 @@ class CompressedTensors final : public QuantMethod {
 
  private:
   bool floats_;
+  bool float8_activations_;
   uint32_t group_;  // 0: one a row
   bool symmetric_;
   uint32_t block_rows_, block_cols_;
@@ -114,8 +118,12 @@ Result<std::unique_ptr<QuantMethod>> OpenCompressedTensors(const HfConfig& confi
       block[0] > (1 << 20) || block[1] > (1 << 20)) {
     return Error(Code::kCorrupt, "{}: the sizes of its quantisation groups cannot be", what);
   }
+  const HfConfig inputs = groups.Object(keys[0]).Object("input_activations");
+  const std::string* type = inputs.String("type");
+  const bool float8 =
+      floats && inputs.Int("num_bits").value_or(0) == 8 && type != nullptr && *type == "float";
   return std::unique_ptr<QuantMethod>(std::make_unique<CompressedTensors>(
-      floats, group <= 0 ? 0 : static_cast<uint32_t>(group),
+      floats, float8, group <= 0 ? 0 : static_cast<uint32_t>(group),
       weights.Bool("symmetric").value_or(true), static_cast<uint32_t>(block[0]),
       static_cast<uint32_t>(block[1])));
 }

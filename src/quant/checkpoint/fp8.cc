@@ -9,6 +9,7 @@ class Fp8 final : public QuantMethod {
  public:
   Fp8(uint32_t block_rows, uint32_t block_cols)
       : block_rows_(block_rows), block_cols_(block_cols) {}
+  bool float8_activations() const override { return true; }
   bool Holds(const QuantizedMatrix& m) const override {
     const TensorRecord* t = m.file->Find(m.name);
     return t != nullptr && t->dtype == DType::kF8E4M3;
