@@ -21,7 +21,7 @@ Status CudaExecutor::ReserveForProducts() {
                                 sizeof(float));
     if (op.parts.empty()) continue;
     const FragmentMatrix& first = weights_.fragments(op.parts[0].weight);
-    if (spec_.float8_activations) {
+    if (spec_.float8_activations && first.format == FormatId::kFp8G128) {
       workspace = std::max(workspace, cuda::Float8Bytes(options_.max_rows, first.cols));
     }
     if (!wgmma_) continue;
