@@ -156,11 +156,13 @@ Result<Hardware> Calibrate(uint32_t threads, Progress* progress) {
 }
 
 Hardware FitGpu(Hardware gpu, const std::vector<TimedOp>& timed) {
-  double rate = 0;
-  for (const TimedOp& t : timed) {
-    if (t.op.unit == Unit::kPlainMatrix) rate = std::max(rate, t.op.cost.flops / t.seconds);
+  if (gpu.Peak({"f16"}) <= 0) {
+    double rate = 0;
+    for (const TimedOp& t : timed) {
+      if (t.op.unit == Unit::kPlainMatrix) rate = std::max(rate, t.op.cost.flops / t.seconds);
+    }
+    gpu.peaks["f16"] = rate;
   }
-  gpu.peaks["f16"] = rate;
   std::array<std::vector<Measured>, kUnits> measured;
   for (const TimedOp& t : timed) {
     Measured m;

@@ -166,7 +166,8 @@ class Pricer {
       return static_cast<double>(CeilDiv<uint64_t>(rows, block));
     };
     if (o_.gpu && (!packed || rows <= cuda::kGemvRows)) return {};
-    if (o_.gpu) return rows > cuda::kWideRows ? Unpackings{1, 0} : Unpackings{0, 1};
+    if (o_.gpu && rows > cuda::kManyMost) return {1, 0};
+    if (o_.gpu) return {0, rows <= cuda::kNarrowRows ? 1 : blocks(cuda::kManyRows)};
     if (rows > (packed ? cpu::kDirectRows : 1)) return {0, blocks(cpu::RowBlock(cols))};
     return {packed ? static_cast<double>(Tiles(rows)) : 0, 0};
   }

@@ -92,8 +92,7 @@ std::string VerificationCsv(const Verification& v);
 // several depths. Takes about a minute. kLimit where there is no memory for it.
 Result<Hardware> Calibrate(uint32_t threads, Progress* progress);
 
-// A GPU of which only name, memory and copy bandwidth are known yet: its rate of float16 products is that of the fastest one,
-// its constants are fitted.
+// A GPU whose constants are fitted; its rate of float16 products is that of the fastest one where it is not known.
 Hardware FitGpu(Hardware gpu, const std::vector<TimedOp>& timed);
 
 }  // namespace wring::analyze

@@ -1,5 +1,5 @@
 // Predicted beside measured on a GPU: times of this engine's ops on an H100 (h100_ops.csv). The constants of hardware.json were
-// fitted on the shapes llama-7b, llama-3b and smollm2-135m; the errors are of shapes that the fit has not seen.
+// fitted on the shapes llama-7b, llama-3b and smollm2-135m, which a test repeats; the errors are of shapes that the fit has not seen.
 #include <gtest/gtest.h>
 
 #include <charconv>
@@ -62,16 +62,39 @@ const OpCost* PriceOf(const Row& row) {
   return nullptr;
 }
 
+bool IsSeen(const Row& row) {
+  return row.shape.starts_with("llama-7b") || row.shape.starts_with("llama-3b") ||
+         row.shape.starts_with("smollm2");
+}
+
+// Of each constant in hardware.json so many digits are given.
+TEST(H100Test, ConstantsAreThoseOfTheFit) {
+  const auto hardware = FindHardware("h100");
+  ASSERT_TRUE(hardware.ok());
+  std::vector<TimedOp> timed;
+  for (const Row& row : ReadRows()) {
+    const OpCost* op = PriceOf(row);
+    if (IsSeen(row) && op != nullptr) timed.push_back({*op, row.seconds, {}});
+  }
+  const Hardware fitted = FitGpu(*hardware, timed);
+  for (size_t u = 0; u < kUnits; ++u) {
+    const Constants& is = hardware->constants[u];
+    const Constants& want = fitted.constants[u];
+    EXPECT_EQ(is.tile, want.tile) << u;
+    for (const auto value : {&Constants::compute, &Constants::memory, &Constants::start,
+                             &Constants::unpack, &Constants::expand})
+      EXPECT_NEAR(is.*value, want.*value, 0.02 * want.*value) << HardwareJson(fitted);
+  }
+}
+
 TEST(H100Test, OpsOfShapesThatTheConstantsHaveNotSeenArePredicted) {
   const auto hardware = FindHardware("h100");
   ASSERT_TRUE(hardware.ok());
   std::map<Unit, std::vector<double>> errors;
   std::map<Unit, double> roofline;
   for (const Row& row : ReadRows()) {
-    const bool seen = row.shape.starts_with("llama-7b") || row.shape.starts_with("llama-3b") ||
-                      row.shape.starts_with("smollm2");
     const OpCost* op = PriceOf(row);
-    if (seen || op == nullptr) continue;
+    if (IsSeen(row) || op == nullptr) continue;
     if (HeldByCaches(*op)) continue;
     const Predicted p = Predict(*op, *hardware);
     errors[op->unit].push_back(std::fabs(p.seconds / op->layers / row.seconds - 1));
