@@ -1,4 +1,4 @@
-// Attention on a GPU: both kernels beside float64 over the very halves that the cache holds, for every head size, with
+// Attention on a GPU: all kernels beside float64 over the very halves that the cache holds, for every head size, with
 // windows, soft caps, ragged tiles and contexts that end inside a block. What nobody wrote is no number.
 #include <algorithm>
 #include <bit>
@@ -21,9 +21,12 @@ struct Case {
 
 class AttendGpuTest : public testing::GpuTest {
  protected:
-  // Relative distance to float64 of the wide kernel, or of the one for few vectors.
+  enum class Kernel { kFew, kWide, kMany };  // vectors an item
+  std::vector<uint16_t> out_;                // of the last Distance()
+
+  // Relative distance to float64.
   // clustered: the one tile of vectors is cut into small chunks, which a cluster folds.
-  double Distance(const Case& c, bool wide, uint32_t chunk_blocks = cuda::kChunkBlocks,
+  double Distance(const Case& c, Kernel kernel, uint32_t chunk_blocks = cuda::kChunkBlocks,
                   bool clustered = false) {
     const uint32_t padded = KvCodec::PaddedHead(c.head_dim);
     const uint32_t blocks = CeilDiv(c.context, kBlockTokens);
@@ -64,7 +67,9 @@ class AttendGpuTest : public testing::GpuTest {
     for (uint32_t r = 0; r < c.rows; ++r) position.push_back(c.context - c.rows + r);
     const uint32_t group = c.heads / c.kv_heads;
     const uint32_t vectors = c.rows * group;
-    const uint32_t tile = wide ? cuda::kWideVectors : cuda::AttendVectors(padded);
+    const uint32_t tile = kernel == Kernel::kWide   ? cuda::kWideVectors
+                          : kernel == Kernel::kMany ? cuda::kManyVectors
+                                                    : cuda::AttendVectors(padded);
     std::vector<cuda::AttendItem> items;
     for (uint32_t first = 0; first < vectors; first += tile) {
       cuda::AttendItem item;
@@ -119,8 +124,13 @@ class AttendGpuTest : public testing::GpuTest {
     a.cluster = clustered ? a.grid_items : 1;
     a.most = tile;
     a.chunk_blocks = chunk_blocks;
-    (wide ? cuda::AttendWide : cuda::Attend)(launcher_, a);
+    switch (kernel) {
+      case Kernel::kFew: cuda::Attend(launcher_, a); break;
+      case Kernel::kWide: cuda::AttendWide(launcher_, a); break;
+      case Kernel::kMany: cuda::AttendMany(launcher_, a); break;
+    }
     const auto got = Get<uint16_t>(out, uint64_t{c.rows} * ld_out);
+    out_ = got;
 
     double error = 0;
     double norm = 0;
@@ -157,11 +167,11 @@ TEST_F(AttendGpuTest, IsNearFloat64ForEveryHeadSize) {
     for (const Case& c : {Case{dim, 4, 2, 70, 203}, Case{dim, 3, 3, 1, 65}, Case{dim, 2, 1, 64, 64},
                           Case{dim, 4, 2, 130, 330, 100}, Case{dim, 4, 4, 33, 129, 0, 3.F}}) {
       for (const uint32_t chunk : {cuda::kChunkBlocks, cuda::kSmallChunkBlocks}) {
-        EXPECT_LE(Distance(c, false, chunk), 2e-3)
+        EXPECT_LE(Distance(c, Kernel::kFew, chunk), 2e-3)
             << dim << ", " << c.rows << " rows of " << c.context << ", chunks of " << chunk;
       }
       if (!cuda::HasAttendWide(CodecId::kF16, dim)) continue;
-      EXPECT_LE(Distance(c, true), 2e-3)
+      EXPECT_LE(Distance(c, Kernel::kWide), 2e-3)
           << "wide, " << dim << ", " << c.rows << " of " << c.context;
     }
   }
@@ -173,7 +183,7 @@ TEST_F(AttendGpuTest, AClusterFoldsTheChunksOfAShortContext) {
     for (const Case& c :
          {Case{dim, 4, 2, 1, 600}, Case{dim, 3, 3, 4, 129}, Case{dim, 2, 1, 2, 1024},
           Case{dim, 4, 2, 1, 900, 500}, Case{dim, 4, 2, 3, 260, 0, 3.F}}) {
-      EXPECT_LE(Distance(c, false, cuda::kSmallChunkBlocks, true), 2e-3)
+      EXPECT_LE(Distance(c, Kernel::kFew, cuda::kSmallChunkBlocks, true), 2e-3)
           << dim << ", " << c.rows << " rows of " << c.context;
     }
   }
@@ -181,9 +191,24 @@ TEST_F(AttendGpuTest, AClusterFoldsTheChunksOfAShortContext) {
 
 TEST_F(AttendGpuTest, ManyRowsOverALongContext) {
   if (!cuda::HasAttendWide(CodecId::kF16, 128)) GTEST_SKIP() << "needs a Hopper GPU";
-  EXPECT_LE(Distance({128, 8, 2, 500, 1900}, true), 2e-3);
-  EXPECT_LE(Distance({128, 8, 2, 500, 1900, 700}, true), 2e-3);
-  EXPECT_LE(Distance({64, 2, 2, 1500, 1500}, true), 2e-3);
+  EXPECT_LE(Distance({128, 8, 2, 500, 1900}, Kernel::kWide), 2e-3);
+  EXPECT_LE(Distance({128, 8, 2, 500, 1900, 700}, Kernel::kWide), 2e-3);
+  EXPECT_LE(Distance({64, 2, 2, 1500, 1500}, Kernel::kWide), 2e-3);
+}
+
+TEST_F(AttendGpuTest, ManyVectorsHaveTheBitsOfFew) {
+  for (const uint32_t dim : {64U, 80U, 90U, 112U, 128U}) {
+    ASSERT_TRUE(cuda::HasAttendMany(CodecId::kF16, dim));
+    for (const Case& c :
+         {Case{dim, 4, 2, 70, 203}, Case{dim, 3, 3, 1, 65}, Case{dim, 2, 1, 64, 64},
+          Case{dim, 4, 2, 130, 330, 100}, Case{dim, 4, 4, 33, 129, 0, 3.F},
+          Case{dim, 6, 2, 90, 700, 300}, Case{dim, 3, 1, 40, 4300}, Case{dim, 2, 2, 300, 300}}) {
+      EXPECT_LE(Distance(c, Kernel::kMany), 2e-3) << dim << ", " << c.rows << " of " << c.context;
+      const auto many = out_;
+      Distance(c, Kernel::kFew);
+      EXPECT_EQ(many, out_) << dim << ", " << c.rows << " of " << c.context;
+    }
+  }
 }
 
 }  // namespace

@@ -1,8 +1,10 @@
 // Which codec and head size has an attention kernel; others are padded to one.
 #include "kernels/cuda/attend.cuh"
+#include "kernels/cuda/attend_many.cuh"
 #include "kernels/cuda/attend_wide.cuh"
 
 #define WRING_WIDE_SIZES(F) F(64) F(80) F(96) F(112) F(128) F(192) F(256)
+#define WRING_MANY_SIZES(F) F(64) F(80) F(96) F(112) F(128)
 #define WRING_HEAD_SIZES(F) F(16) F(32) F(48) F(64) F(80) F(96) F(112) F(128) F(192) F(256)
 
 namespace wring::cuda {
@@ -12,6 +14,9 @@ WRING_HEAD_SIZES(WRING_DECLARE)
 #undef WRING_DECLARE
 #define WRING_DECLARE(D) extern const AttendWideLaunch kAttendWide_##D;
 WRING_WIDE_SIZES(WRING_DECLARE)
+#undef WRING_DECLARE
+#define WRING_DECLARE(D) extern const AttendManyLaunch kAttendMany_##D;
+WRING_MANY_SIZES(WRING_DECLARE)
 #undef WRING_DECLARE
 
 namespace {
@@ -35,6 +40,15 @@ AttendWideLaunch FindWide(CodecId codec, uint32_t head_dim) {
   return nullptr;
 }
 
+AttendManyLaunch FindMany(CodecId codec, uint32_t head_dim) {
+  if (codec != CodecId::kF16) return nullptr;
+#define WRING_CASE(D) \
+  if (KvCodec::PaddedHead(head_dim) == D) return kAttendMany_##D;
+  WRING_MANY_SIZES(WRING_CASE)
+#undef WRING_CASE
+  return nullptr;
+}
+
 }  // namespace
 
 uint32_t AttendNeeds(CodecId codec, uint32_t head_dim) {
@@ -52,6 +66,12 @@ bool HasAttendWide(CodecId codec, uint32_t head_dim) {
 }
 void AttendWide(Launcher& l, const AttendArgs& args) {
   FindWide(args.cache.codec, args.head_dim)(l, args);
+}
+bool HasAttendMany(CodecId codec, uint32_t head_dim) {
+  return FindMany(codec, head_dim) != nullptr;
+}
+void AttendMany(Launcher& l, const AttendArgs& args) {
+  FindMany(args.cache.codec, args.head_dim)(l, args);
 }
 void Attend(Launcher& l, const AttendArgs& args) {
   Find(args.cache.codec, args.head_dim)(l, args, nullptr);

@@ -279,6 +279,24 @@ struct Attention {
     }
   }
 
+  // Tokens from `seen` on of so many rows of values become 0.
+  __device__ void ClearUnseen(uint8_t* stage, uint32_t rows, uint32_t seen) const {
+#pragma unroll 1
+    for (uint32_t row = lane(); row < rows; row += 32) {
+#pragma unroll 1
+      for (uint32_t piece = seen / 8; piece < kTokens / 8; ++piece) {
+        auto* at = reinterpret_cast<uint4*>(stage + S::At(row, piece, kValuePitch));
+        const uint32_t keep = 8 * piece < seen ? seen - 8 * piece : 0;
+        const auto kept = [&](uint32_t v, uint32_t token) {
+          return keep > token + 1 ? v : keep > token ? v & 0xffffU : 0;
+        };
+        const uint4 v = *at;
+        *at = {kept(v.x, 0), kept(v.y, 2), kept(v.z, 4), kept(v.w, 6)};
+      }
+    }
+    __syncwarp();
+  }
+
  private:
   template <typename F>
   __device__ static __forceinline__ void Each(F f) {
@@ -308,23 +326,6 @@ struct Attention {
         if (Token(i, x) >= b->seen) b->value_scale[i][x] = 0;
       });
     }
-  }
-  // Tokens from `seen` on of so many rows of values become 0.
-  __device__ void ClearUnseen(uint8_t* stage, uint32_t rows, uint32_t seen) const {
-#pragma unroll 1
-    for (uint32_t row = lane(); row < rows; row += 32) {
-#pragma unroll 1
-      for (uint32_t piece = seen / 8; piece < kTokens / 8; ++piece) {
-        auto* at = reinterpret_cast<uint4*>(stage + S::At(row, piece, kValuePitch));
-        const uint32_t keep = 8 * piece < seen ? seen - 8 * piece : 0;
-        const auto kept = [&](uint32_t v, uint32_t token) {
-          return keep > token + 1 ? v : keep > token ? v & 0xffffU : 0;
-        };
-        const uint4 v = *at;
-        *at = {kept(v.x, 0), kept(v.y, 2), kept(v.z, 4), kept(v.w, 6)};
-      }
-    }
-    __syncwarp();
   }
 };
 

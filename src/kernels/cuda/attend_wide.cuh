@@ -273,7 +273,7 @@ __global__ void __launch_bounds__(Wide<kDim>::kThreads, 1)
   __syncthreads();
   WaitForPrevious();
   // The blocks that run together share heads, so that their keys come from the second-level cache, and long items go first.
-  const AttendItem item = args.items[gridDim.x - 1 - blockIdx.x];
+  const AttendItem item = args.items[blockIdx.x];
   const wide::Unit unit = {args, item, blockIdx.y};
   const uint32_t tiles = (item.blocks + W::kBlocks - 1) / W::kBlocks;
   if (threadIdx.x < 128) {

@@ -311,6 +311,11 @@ void AttendWide(Launcher&, const AttendArgs&);
 // Whether there is one, on the current GPU: Hopper alone.
 bool HasAttendWide(CodecId codec, uint32_t head_dim);
 
+// The same with the bits of Attend(), of up to kManyVectors.
+inline constexpr uint32_t kManyVectors = 64;
+void AttendMany(Launcher&, const AttendArgs&);
+bool HasAttendMany(CodecId codec, uint32_t head_dim);
+
 // ---- for measuring ----
 // Random fragments.
 void FillRandom(Launcher&, FormatId format, std::byte* data, uint64_t bytes, uint64_t seed);

@@ -16,8 +16,8 @@ constexpr uint32_t kGraphRows = cuda::kSplitRows;  // steps of at most these rep
 // With --invariant one kernel serves all rows.
 std::bitset<kCodecCount> WideCodecs(const ModelSpec& spec, const ExecutorOptions& options) {
   std::bitset<kCodecCount> wide;
-  for (size_t c = 0; c < kCodecCount; ++c)
-    wide[c] = !options.invariant && cuda::HasAttendWide(static_cast<CodecId>(c), spec.head_dim);
+  const auto has = options.invariant ? cuda::HasAttendMany : cuda::HasAttendWide;
+  for (size_t c = 0; c < kCodecCount; ++c) wide[c] = has(static_cast<CodecId>(c), spec.head_dim);
   return wide;
 }
 

@@ -60,7 +60,8 @@ Status CudaExecutor::RunStage(const Stage& stage) {
         if (p.grid > 0) cuda::Attend(launcher_, a);
         a.items = table<cuda::AttendItem>(p.wide_items);
         a.grid_items = p.wide_grid;
-        if (p.wide_grid > 0) cuda::AttendWide(launcher_, a);
+        if (p.wide_grid > 0)
+          (options_.invariant ? cuda::AttendMany : cuda::AttendWide)(launcher_, a);
       }
       return {};
     case Work::kAdd:

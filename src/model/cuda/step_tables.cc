@@ -155,6 +155,12 @@ cuda::AttendItem StepTables::ItemOf(const Step& step, uint32_t window, uint32_t 
   return item;
 }
 
+// Items of so many vectors are not cut along their positions. In the invariant grade that does not pay where they are few.
+bool StepTables::IsWide(uint32_t vectors) const {
+  if (!fixed_) return vectors >= cuda::kWideVectors;
+  return CeilDiv(vectors, cuda::kManyVectors) * spec_.kv_heads >= multiprocessors_;
+}
+
 void StepTables::PlanAttention(const Step& step, Plan* plan) {
   const auto codec = static_cast<size_t>(plan->codec);
   plan->items.clear();
@@ -166,9 +172,10 @@ void StepTables::PlanAttention(const Step& step, Plan* plan) {
     while (end < rows && step.rows[end].sequence == step.rows[r].sequence) ++end;
     if (blocks[codec].first[step.rows[r].sequence] != cuda::kNotThisCodec) {
       const uint32_t vectors = (end - r) * spec_.group();
-      const bool wide = wide_[codec] && !fused && vectors >= cuda::kWideVectors;
-      const uint32_t tile =
-          wide ? cuda::kWideVectors : cuda::AttendVectors(KvCodec::PaddedHead(spec_.head_dim));
+      const bool wide = wide_[codec] && !fused && IsWide(vectors);
+      const uint32_t tile = !wide    ? cuda::AttendVectors(KvCodec::PaddedHead(spec_.head_dim))
+                            : fixed_ ? cuda::kManyVectors
+                                     : cuda::kWideVectors;
       for (uint32_t first = 0; first < vectors; first += tile) {
         (wide ? plan->wide : plan->items)
             .push_back(

@@ -19,14 +19,15 @@ class StepTables {
     CodecId codec = CodecId::kF16;
     uint32_t window = 0;
     std::vector<cuda::AttendItem> items;
-    std::vector<cuda::AttendItem> wide;  // of AttendWide, the longest first
+    std::vector<cuda::AttendItem> wide;  // of AttendWide or AttendMany, the longest first
     uint32_t tiles = 0;                  // that several items share
     uint32_t vectors = 0;                // of partials
     uint32_t chunk_blocks = cuda::kChunkBlocks;
     bool one_tile = false;  // all items are its parts, a small chunk each
   };
 
-  // `wide`: codecs that have AttendWide. fixed: chunks are the same whatever the step (the invariant grade).
+  // `wide`: codecs that have AttendWide, or AttendMany where it is fixed: chunks are the same whatever the step (the
+  // invariant grade).
   StepTables(const ModelSpec& spec, uint32_t multiprocessors, const std::bitset<kCodecCount>& wide,
              bool fixed);
 
@@ -52,6 +53,7 @@ class StepTables {
   cuda::AttendItem ItemOf(const Step& step, uint32_t window, uint32_t row, uint32_t rows,
                           uint32_t first, uint32_t count) const;
   void SplitTiles(Plan* plan) const;
+  bool IsWide(uint32_t vectors) const;
 
   const ModelSpec& spec_;
   uint32_t multiprocessors_;
