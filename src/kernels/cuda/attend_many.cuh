@@ -143,33 +143,45 @@ __global__ void __launch_bounds__(kAttendThreads, 2)
   const uint32_t most_begin = a.Begin(my_end);
   const uint32_t my_first = a.Begin(sees_all) / kBlockTokens;
   const uint32_t my_end_block = (my_end + kBlockTokens - 1) / kBlockTokens;
-  const auto ask_keys = [&](uint32_t block) {
+  // Where the keys of a chunk's blocks stand: of block lane % 4 in each lane, asked for a chunk ahead.
+  const uint32_t lane = A::lane();
+  const auto places_of = [&](uint32_t chunk) {
+    const uint32_t block = kChunkBlocks * chunk + lane % kChunkBlocks;
+    return all.Keys(min(max(block, first_block), end_block - 1));
+  };
+  const auto place = [&](const std::byte* places, uint32_t w) {
+    return reinterpret_cast<const std::byte*>(
+        __shfl_sync(0xffffffffU, reinterpret_cast<uint64_t>(places), static_cast<int>(w)));
+  };
+  const auto ask_keys = [&](const std::byte* places, uint32_t chunk, uint32_t w) {
+    const uint32_t block = kChunkBlocks * chunk + w;
+    const std::byte* keys = place(places, w);
     if (block >= first_block && block < end_block)
-      M::FillKeys(attend_shared + block % M::kSlots * M::kKeyBytes, all.Keys(block),
-                  A::Seen(block, end));
+      M::FillKeys(attend_shared + w % M::kSlots * M::kKeyBytes, keys, A::Seen(block, end));
     CommitCopies();
   };
-  const auto ask_values = [&](uint32_t chunk) {
+  const auto ask_values = [&](const std::byte* places, uint32_t chunk) {
 #pragma unroll 1
     for (uint32_t w = 0; w < kChunkBlocks; ++w) {
       const uint32_t block = kChunkBlocks * chunk + w;
+      const std::byte* keys = place(places, w);
       if (block >= first_block && block < end_block)
         M::FillValues(values + w * M::kValueBytes,
-                      all.Keys(block) + args.cache.kv_heads * args.cache.head_bytes,
-                      A::Seen(block, end));
+                      keys + args.cache.kv_heads * args.cache.head_bytes, A::Seen(block, end));
     }
     CommitCopies();
   };
 
   uint32_t chunk = first_block / kChunkBlocks;
   const uint32_t last_chunk = (end_block - 1) / kChunkBlocks;
-  ask_keys(kChunkBlocks * chunk);
-  ask_keys(kChunkBlocks * chunk + 1);
+  const std::byte* next = places_of(chunk);
+  ask_keys(next, chunk, 0);
+  ask_keys(next, chunk, 1);
   __syncthreads();
   typename A::Queries queries;
   a.LoadQueries(values + 16 * warp * QueryPitch(kDim) * 2, &queries);
   __syncthreads();
-  ask_values(chunk);
+  ask_values(next, chunk);
 
   ManySums span_sums, whole_sums;
   typename M::Outs span, whole;  // the latter in local memory: it is used once a span
@@ -177,6 +189,8 @@ __global__ void __launch_bounds__(kAttendThreads, 2)
   M::Clear(&whole_sums, &whole);
 #pragma unroll 1
   for (; chunk <= last_chunk; ++chunk) {
+    const std::byte* const here = next;
+    next = places_of(chunk + 1);
     uint32_t p[kChunkBlocks][A::kTokenTiles][kManyGroups][2];
     float most[kChunkBlocks][kManyGroups][2];
     float sum[kChunkBlocks][kManyGroups][2];
@@ -210,7 +224,8 @@ __global__ void __launch_bounds__(kAttendThreads, 2)
         }
       }
       __syncthreads();
-      ask_keys(kChunkBlocks * chunk + w + M::kSlots);
+      constexpr uint32_t kLast = kChunkBlocks - M::kSlots;
+      w < kLast ? ask_keys(here, chunk, w + M::kSlots) : ask_keys(next, chunk + 1, w - kLast);
     }
     // The values have come with the last keys. Of a block that is not full the rest may be no numbers, which times 0 is none.
     if (chunk == last_chunk && end % kBlockTokens != 0) {
@@ -251,8 +266,8 @@ __global__ void __launch_bounds__(kAttendThreads, 2)
           if (!has(w)) continue;
           float o[kManyGroups][4] = {};
           M::S::template ForSteps<A::kTokenTiles>(
-              at + w * M::kValueBytes + 16 * j * A::kValuePitch, A::lane() % 16, A::kValuePitch,
-              A::lane(), [&](uint32_t i, const uint32_t(&r)[4]) {
+              at + w * M::kValueBytes + 16 * j * A::kValuePitch, lane % 16, A::kValuePitch, lane,
+              [&](uint32_t i, const uint32_t(&r)[4]) {
 #pragma unroll
                 for (uint32_t n = 0; n < kManyGroups; ++n)
                   Mma(o[n], r[0], r[1], r[2], r[3], p[w][i][n][0], p[w][i][n][1]);
@@ -272,7 +287,7 @@ __global__ void __launch_bounds__(kAttendThreads, 2)
       M::Clear(&span_sums, &span);
     }
     __syncthreads();
-    ask_values(chunk + 1);
+    ask_values(next, chunk + 1);
   }
   WaitCopies<0>();
 
