@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "model/arch/architecture.h"
+#include "quant/checkpoint/checkpoint.h"
 #include "support/golden.h"
 #include "support/test_data.h"
 
@@ -62,6 +63,29 @@ TEST_P(QuantizedTest, LogitsAreThoseOfTheDequantisedWeights) {
   EXPECT_LE(decode, testing::kGoldenTolerance);
   const auto [shipped_prefill, shipped_decode] = golden.Distance({});
   EXPECT_LE(std::max(shipped_prefill, shipped_decode), 0.5F) << "8-bit activations";
+}
+
+// "fp8" says nothing of weights alone; compressed-tensors says what activations are to be.
+TEST(QuantMethodTest, TellsWhetherActivationsAreToBeFloat8) {
+  const std::string group =
+      R"({"format": "float-quantized", "config_groups": {"group_0": {"weights": {"num_bits": 8, "type": "float"}%}},)";
+  const auto compressed = [&](const std::string& inputs) {
+    std::string text = group;
+    return text.replace(text.find('%'), 1, inputs) + R"("quant_method": "compressed-tensors"})";
+  };
+  for (const auto& [text, want] :
+       {std::pair{std::string(R"({"quant_method": "fp8", "weight_block_size": [128, 128]})"), true},
+        {compressed(R"(, "input_activations": {"num_bits": 8, "type": "float", "dynamic": true})"),
+         true},
+        {compressed(R"(, "input_activations": {"num_bits": 8, "type": "int"})"), false},
+        {compressed(R"(, "input_activations": null)"), false},
+        {compressed(""), false}}) {
+    const auto config = HfConfig::Parse(text, "config.json");
+    ASSERT_TRUE(config.ok()) << text;
+    const auto method = OpenQuantMethod(*config, "a checkpoint");
+    ASSERT_TRUE(method.ok()) << method.status().message();
+    EXPECT_EQ((*method)->float8_activations(), want) << text;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Checkpoints, QuantizedTest,
