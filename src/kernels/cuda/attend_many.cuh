@@ -58,7 +58,7 @@ struct AttendManyOf {
     }
   }
 
-  // As Partial::Add() for every channel of a lane: into `whole`, which was empty before if it `begins`.
+  // As Partial::Add() for every channel of a lane.
   __device__ static __forceinline__ void AddOuts(const ManySums& p, const Outs& outs,
                                                  ManySums* whole, Outs* whole_outs) {
     float mine[kManyGroups][2], other[kManyGroups][2];
