@@ -10,8 +10,8 @@
 
 namespace wring::cuda {
 
-// Maximum and sum of the positions of some blocks for four vectors of a lane, and what their outputs are multiplied by.
 constexpr uint32_t kManyGroups = 2;  // of 8 vectors
+// Maximum and sum over some positions for four vectors of a lane.
 struct ManySums {
   float max[kManyGroups][2];
   float sum[kManyGroups][2];
@@ -27,6 +27,9 @@ struct AttendManyOf {
   static constexpr uint32_t kValuesAt = kSlots * kKeyBytes;
   static constexpr uint32_t kShared = kValuesAt + kChunkBlocks * kValueBytes;
   static constexpr uint32_t kSteps = A::kSteps;
+  // The order in which copies are waited for.
+  static_assert(kSlots == 2 && kChunkBlocks == 4);
+  static_assert(kDim * 8 % kAttendThreads == 0 && kBlockTokens * kDim / 8 % kAttendThreads == 0);
   static_assert(kManyVectors == kAttendWarps * 8 * kManyGroups);
   static_assert(kManyVectors * QueryPitch(kDim) * 2 <= kChunkBlocks * kValueBytes);
   using Outs = float[kSteps][kManyGroups][4];
@@ -227,7 +230,7 @@ __global__ void __launch_bounds__(kAttendThreads, 2)
       constexpr uint32_t kLast = kChunkBlocks - M::kSlots;
       w < kLast ? ask_keys(here, chunk, w + M::kSlots) : ask_keys(next, chunk + 1, w - kLast);
     }
-    // The values have come with the last keys. Of a block that is not full the rest may be no numbers, which times 0 is none.
+    // The values came before the third keys, which were waited for. Of a block that is not full the rest may be no numbers, which times 0 is none.
     if (chunk == last_chunk && end % kBlockTokens != 0) {
       if (warp == 0)
         all.ClearUnseen(values + (end_block - 1) % kChunkBlocks * M::kValueBytes, kDim,

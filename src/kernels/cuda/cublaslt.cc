@@ -95,9 +95,10 @@ struct VendorGemm::State {
                  code);
   }
 
-  void SetScales(const Plan& plan, const Product& p) const {
-    api.desc_set(plan.desc, kScalePointerA, &p.w_scales, sizeof p.w_scales);
-    api.desc_set(plan.desc, kScalePointerB, &p.x_scales, sizeof p.x_scales);
+  Status SetScales(const Plan& plan, const Product& p) const {
+    int e = api.desc_set(plan.desc, kScalePointerA, &p.w_scales, sizeof p.w_scales);
+    if (e == 0) e = api.desc_set(plan.desc, kScalePointerB, &p.x_scales, sizeof p.x_scales);
+    return e != 0 ? Failed("SCALE_POINTER", e) : Status();
   }
 
   Result<Plan*> PlanOf(const Product& p) {
@@ -121,7 +122,7 @@ struct VendorGemm::State {
         if (int e = api.desc_set(plan.desc, mode, &kScaleOf128, sizeof kScaleOf128))
           return Failed("SCALE_MODE", e);
       }
-      SetScales(plan, p);
+      WRING_TRY(SetScales(plan, p));
     }
     // Its matrices are column-major: [inputs x outputs] transposed, [inputs x rows], [outputs x rows].
     const int type = float8 ? kE4M3 : kF16;
@@ -197,7 +198,7 @@ Status VendorGemm::Run(Launcher& l, const Product& p) {
   State& s = *state_;
   WRING_ASSIGN(State::Plan * plan, s.PlanOf(p));
   if (p.bias != nullptr) s.api.desc_set(plan->desc, kBiasPointer, &p.bias, sizeof p.bias);
-  if (p.x_scales != nullptr) s.SetScales(*plan, p);
+  if (p.x_scales != nullptr) WRING_TRY(s.SetScales(*plan, p));
   const float beta = p.add ? 1 : 0;
   void* y = p.half_y != nullptr ? static_cast<void*>(p.half_y) : static_cast<void*>(p.y);
   const int e =

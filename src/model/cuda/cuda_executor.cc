@@ -13,7 +13,7 @@ namespace {
 
 constexpr uint32_t kGraphRows = cuda::kSplitRows;  // steps of at most these replay a graph
 
-// With --invariant one kernel serves all rows.
+// Codecs with a kernel for many rows; with --invariant one that has the bits of the kernel for few.
 std::bitset<kCodecCount> WideCodecs(const ModelSpec& spec, const ExecutorOptions& options) {
   std::bitset<kCodecCount> wide;
   const auto has = options.invariant ? cuda::HasAttendMany : cuda::HasAttendWide;

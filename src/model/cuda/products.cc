@@ -14,20 +14,19 @@ Status CudaExecutor::ReserveForProducts() {
       tiles += m.row_tiles();
       if (!HoldsHalves(m.format) && p.out != Slot::kLogits && !options_.invariant) {
         expanded = std::max(expanded, uint64_t{m.row_tiles()} * 16 * m.strips() * kStripCols * 2);
+        if (spec_.float8_activations && m.format == FormatId::kFp8G128) {
+          workspace = std::max(workspace, cuda::Float8Bytes(options_.max_rows, m.cols));
+        }
       }
     }
     workspace =
         std::max(workspace, cuda::SplitFloats(tiles, options_.max_rows, device_.multiprocessors()) *
                                 sizeof(float));
-    if (op.parts.empty()) continue;
-    const FragmentMatrix& first = weights_.fragments(op.parts[0].weight);
-    if (spec_.float8_activations && first.format == FormatId::kFp8G128) {
-      workspace = std::max(workspace, cuda::Float8Bytes(options_.max_rows, first.cols));
-    }
-    if (!wgmma_) continue;
+    if (op.parts.empty() || !wgmma_) continue;
     const bool any = options_.invariant || op.in == Slot::kSelected;  // rows
     const uint32_t most = any ? options_.max_rows : std::min(options_.max_rows, cuda::kManyMost);
-    workspace = std::max(workspace, cuda::ArrangedBytes(first.strips(), most));
+    const uint32_t strips = weights_.fragments(op.parts[0].weight).strips();
+    workspace = std::max(workspace, cuda::ArrangedBytes(strips, most));
   }
   WRING_TRY(Reserve(workspace_, workspace));
   if (options_.max_rows > cuda::kSplitRows) WRING_TRY(Reserve(expanded_, expanded));
@@ -104,7 +103,7 @@ Status CudaExecutor::QkvHalves(const std::vector<OneFormat>& products) {
 }
 
 // Whether weights of float8 are multiplied as they are, with activations of float8, of which 128 values of a row share a
-// scale. Rows are padded, which all buffers of activations have room for but the last rows of some.
+// scale. Rows are padded: not where that makes them more than max_rows, for which buffers have room.
 bool CudaExecutor::TakesFloat8(const cuda::LinearArgs& args, FormatId format) const {
   if (format != FormatId::kFp8G128 || !spec_.float8_activations || !vendor_->float8()) return false;
   if (RoundUp(args.rows, cuda::kFloat8Rows) > options_.max_rows) return false;
@@ -113,7 +112,7 @@ bool CudaExecutor::TakesFloat8(const cuda::LinearArgs& args, FormatId format) co
   });
 }
 
-// Of float16; weights in fewer bits are expanded first.
+// Of float16, weights in fewer bits expanded first, or of float8.
 Status CudaExecutor::VendorProducts(const cuda::LinearArgs& args, FormatId format,
                                     const std::vector<cuda::Half*>& half_outs) {
   cuda::VendorGemm::Product p;

@@ -41,7 +41,8 @@ class QuantMethod {
   virtual Result<std::unique_ptr<RowSource>> Open(const QuantizedMatrix& matrix) const = 0;
   // Whether the checkpoint holds this matrix in packed form (some stay plain).
   virtual bool Holds(const QuantizedMatrix& matrix) const = 0;
-  // Whether the checkpoint was made for activations of float8, with scales found while it runs.
+  // Whether the checkpoint was made for activations of float8. Their scales are found while the model runs, also where the
+  // checkpoint has some of its own: those found are finer.
   virtual bool float8_activations() const { return false; }
 };
 
