@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 #include <map>
 
 #include "analyze/this_machine.h"
@@ -23,6 +24,8 @@ std::vector<Workload> Steps() {
   for (const uint32_t depth : {40U, 90U, 300U, 1000U, 3000U}) steps.push_back(Decode(1, depth));
   steps.push_back(Decode(2, 60));
   steps.push_back(Decode(3, 200));
+  steps.push_back(Decode(4, 130));
+  steps.push_back(Decode(4, 700));
   steps.push_back(Decode(6, 1200));
   steps.push_back(Decode(12, 100));
   steps.push_back(Chunk(24, 2500, 1, 300));
@@ -64,19 +67,43 @@ struct Taken {
   std::vector<Speed> speeds;
 };
 
-// How often a step that takes about so long is run and, where the machine changed meanwhile, timed again: a short one is bound
-// by memory, whose pace changes most; a long one tells much by its many layers.
+// How often a step is run and, where the machine changed meanwhile, timed again: a short one is bound by memory, whose pace
+// changes most; a long one, of which a single run tells much by its many layers, has no time for more.
 struct Effort {
-  int repeat = 7;
+  int repeat = 7;  // as for TimeOps
   int tries = 3;
 };
-Effort EffortFor(double seconds) {
-  constexpr double kSeconds = 0.4;
-  Effort effort;
-  effort.repeat = std::clamp(static_cast<int>(kSeconds / std::max(seconds, 1e-3)), 1, 7);
-  if (seconds * effort.repeat > kSeconds / 2) effort.tries = 1;
-  return effort;
-}
+
+// Divides the time that calibration may take among its steps: what is left when each is run once.
+class Schedule {
+ public:
+  explicit Schedule(uint64_t steps) : left_(steps) {}
+  // For the next step, which takes about so long.
+  Effort Next(double seconds) {
+    constexpr double kAll = 50;  // what is left of a minute is for the fit
+    constexpr double kMost = 0.5;
+    const double gone = std::chrono::duration<double>(Clock::now() - start_).count();
+    const double left = kAll - gone - static_cast<double>(left_) * once_ / std::max(done_, 1.0);
+    const double share = std::clamp(left / static_cast<double>(left_), 0.0, kMost);
+    Effort effort;
+    effort.repeat = std::clamp(static_cast<int>(share / std::max(seconds, 1e-3)), 0, 7);
+    if (seconds * std::max(effort.repeat, 1) > share / 2) effort.tries = 1;
+    return effort;
+  }
+  // It took so long, run once.
+  void Done(double seconds) {
+    constexpr double kLook = 0.1;  // at how fast the machine is, before and after
+    once_ += kLook + seconds;
+    ++done_;
+    --left_;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point start_ = Clock::now();
+  uint64_t left_;
+  double done_ = 0, once_ = 0;
+};
 
 // What the machine does in the middle of the time that calibration takes: its beginning may have been no usual one.
 void SetUsual(const std::vector<Taken>& taken, Hardware* h) {
@@ -120,12 +147,13 @@ std::array<std::vector<Measured>, kUnits> AtUsualPace(const std::vector<Taken>& 
 }  // namespace
 
 Result<Hardware> Calibrate(uint32_t threads, Progress* progress) {
-  WRING_ASSIGN(Hardware h, MeasureThisMachine(threads, progress));
-  std::vector<Taken> taken;
-  CostOptions options;
   const std::vector<Workload> steps = Steps();
   uint64_t done = 0;
   const uint64_t all = std::size(kShapes) * steps.size();
+  Schedule schedule(all);
+  WRING_ASSIGN(Hardware h, MeasureThisMachine(threads, progress));
+  std::vector<Taken> taken;
+  CostOptions options;
   ThreadPool pool(h.threads);
   WRING_ASSIGN(const SpeedMeter meter, SpeedMeter::Create(pool, progress));
   for (const char* text : kShapes) {
@@ -137,11 +165,12 @@ Result<Hardware> Calibrate(uint32_t threads, Progress* progress) {
     WRING_ASSIGN(const auto model, Model::Open(file.path(), open, progress));
     double a_row = 0;  // seconds, by the step before
     for (const Workload& work : steps) {
-      const Effort effort = EffortFor(a_row * work.rows());
+      const Effort effort = schedule.Next(a_row * work.rows());
       WRING_ASSIGN(const SteadyTimes timed,
                    TimeSteadily(*model, meter, work, options, effort.repeat, effort.tries, false));
       a_row = 0;
       for (const TimedOp& t : timed.ops) a_row += t.seconds / work.rows();
+      schedule.Done(a_row * work.rows());
       for (TimedOp& t : OfLayers(timed.ops)) {
         // So few keys: what is measured is no attention.
         if (t.op.unit == Unit::kAttention && work.sequences[0].cached + work.rows() < 32) continue;

@@ -138,7 +138,9 @@ class Pricer {
     for (const LinearPart& p : op.parts) {
       const auto& m = matrices_.of(p.weight);
       c->name += fmt::format("{}{}", c->name.empty() ? "" : ", ", MatrixName(p.weight.role));
-      c->cost.flops += 2 * rows * m.rows * m.cols;
+      const double flops = 2 * rows * m.rows * m.cols;
+      c->cost.flops += flops;
+      c->done += flops * DotEffort(m.format);
       c->cost.weights += m.read;
       if (p.has_bias) c->cost.weights += sizeof(float) * m.rows;
       const double weights = static_cast<double>(m.rows) * m.cols;
@@ -150,10 +152,18 @@ class Pricer {
       if (o_.lora_rank == 0 || !of_layer) continue;
       const double width = static_cast<double>(m.rows) + m.cols;
       c->cost.flops += 2 * rows * o_.lora_rank * width;
+      c->done += 2 * rows * o_.lora_rank * width;
       c->cost.weights += 2.0 * o_.lora_adapters * o_.lora_rank * width;  // float16
       c->cost.in += rows * o_.lora_rank * o_.activation_bytes;
       c->cost.out += rows * o_.lora_rank * o_.activation_bytes;
     }
+  }
+
+  // What a processor's kernel does for a multiply-add, beside a plain one.
+  double DotEffort(const WeightFormat* format) const {
+    if (o_.gpu || format == nullptr) return 1;
+    const double effort = cpu::BestKernels().linear[static_cast<size_t>(format->id())].int8_effort;
+    return effort > 0 ? effort : 1;
   }
 
   // How often each weight is unpacked: while it is read, by tiles of few rows, or once for a block of many. A GPU does so
@@ -215,7 +225,7 @@ class Pricer {
   void AttendOnProcessor(uint32_t window, OpCost* c) const {
     const AttendWork w = AttendWorkOf(spec_, work_, codec_, window);
     const auto count = [](double n) { return static_cast<uint32_t>(std::clamp(n, 1.0, 1e9)); };
-    c->done = 2 * w.multiplies + w.weights;
+    c->done = std::max(2 * w.multiplies + w.weights, c->cost.flops);
     c->beside = w.elements;
     c->unpacked = w.passes;
     c->fresh = w.fresh;

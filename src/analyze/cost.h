@@ -49,7 +49,7 @@ struct OpCost {
   double beside = 0;
   uint32_t pieces = 1, blocks = 0;
   double unpacked = 0, expanded = 0;
-  double done = 0;   // operations, where kernels do more than count; else 0
+  double done = 0;   // operations as kernels do them, where that is known; else 0
   double fresh = 0;  // share of cost.kv_read that this step wrote
   // Weights and cache that the step reads and writes: so much lies between two uses of this op's.
   double step_bytes = 0;

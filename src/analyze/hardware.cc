@@ -255,7 +255,7 @@ Load LoadOf(const OpCost& op, const Hardware& hardware) {
   const double peak = PeakOf(op.unit, hardware);
   Load load;
   load.apart = hardware.apart;
-  load.compute = peak > 0 ? std::max(op.done, op.cost.flops) / peak : 0;
+  load.compute = peak > 0 ? (op.done > 0 ? op.done : op.cost.flops) / peak : 0;
   const LevelBytes bytes = BytesByLevel(op, hardware);
   load.memory = bytes.memory / hardware.bandwidth;
   for (size_t i = 0; i < bytes.caches.size(); ++i) {

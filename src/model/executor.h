@@ -66,6 +66,7 @@ class Executor {
   static Status NotFinite();
 
   // What the ops of a step cost: on a GPU by kind; on the processor each of ops() in order. Every rank calls it at once.
+  // `repeat`: runs after one that prepares; 0, on the processor: a single one.
   struct OpTime {
     std::string name;
     uint32_t count = 0;        // in a step

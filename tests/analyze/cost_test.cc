@@ -50,6 +50,16 @@ TEST_F(CostTest, ADecodeStepReadsEveryWeightOnceAndTwoOperationsAParameter) {
   EXPECT_EQ(weights, 2 * (products + 512.0 * 8));  // whole panels: 1008 rows of the head
 }
 
+TEST_F(CostTest, AProcessorsProductIsPricedByWhatItsFormatAsksOfTheKernel) {
+  const Matrices packed(spec_, Format(FormatId::kQ8_0), false);
+  const double effort = cpu::BestKernels().linear[static_cast<size_t>(FormatId::kQ8_0)].int8_effort;
+  const OpCost op = Named(Price(spec_, packed, Decode(3, 100), {}), "down");
+  EXPECT_DOUBLE_EQ(op.done, effort * op.cost.flops);
+  const OpCost plain = Named(Price(spec_, matrices_, Decode(3, 100), {}), "down");
+  EXPECT_EQ(plain.done, plain.cost.flops);
+  EXPECT_EQ(op.cost.flops, plain.cost.flops);
+}
+
 TEST_F(CostTest, APromptOfOnePieceCostsAsItsChunks) {
   const Cost whole = Named(Price(spec_, matrices_, Prefill(1, 300), {}), "attend").total();
   double flops = 0;

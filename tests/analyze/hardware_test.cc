@@ -188,6 +188,9 @@ TEST(TimeOpsTest, EveryOpOfAStepIsTimedAndPriced) {
     ASSERT_EQ(v.phases.size(), 1U);
     EXPECT_GT(v.phases[0].measured, 0) << work.name;
     EXPECT_EQ(v.phases[0].measured, whole);
+    const auto once = TimeOps(**model, work, {}, 0);
+    ASSERT_TRUE(once.ok()) << once.status().message();
+    for (const TimedOp& t : *once) EXPECT_GT(t.seconds, 0) << t.op.name;
     uint32_t layers = 0;
     for (const TimedOp& t : *timed) {
       EXPECT_GT(t.seconds, 0) << t.op.name;

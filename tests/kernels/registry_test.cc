@@ -33,6 +33,27 @@ TEST(RegistryTest, AMissingKernelIsAnErrorThatListsWhatExists) {
       << found.status().message();
 }
 
+// What a product costs in instructions beside plain dot products: formats with a scale for 16 columns more than those with
+// one for 32, and codes of 8 bits more where they must be made signed.
+TEST(RegistryTest, EveryInt8KernelSaysItsEffort) {
+  for (auto isa : cpu::SupportedIsas()) {
+    const cpu::Kernels& k = cpu::KernelsFor(isa);
+    const auto effort = [&](FormatId f) { return k.linear[static_cast<size_t>(f)].int8_effort; };
+    for (const cpu::LinearKernels& l : k.linear) {
+      if (l.int8 == nullptr) {
+        EXPECT_EQ(l.int8_effort, 0);
+        continue;
+      }
+      EXPECT_GT(l.int8_effort, 0.5);
+      EXPECT_LT(l.int8_effort, 3);
+    }
+    EXPECT_GT(effort(FormatId::kQ6_K), effort(FormatId::kQ5_0));
+    if (isa == cpu::Isa::kAvx2) {
+      EXPECT_GT(effort(FormatId::kQ8_0), 1.5 * effort(FormatId::kQ4_0));
+    }
+  }
+}
+
 TEST(RegistryTest, BytesPerWeightAreThePackedOnes) {
   for (const auto& e : KernelRegistry::Get().entries()) {
     if (e.op != OpKind::kLinear || e.device == "cuda") continue;  // fragments: quant/fragments

@@ -18,6 +18,7 @@ enum class Isa : uint8_t { kAvx2, kAvx512, kNeon };
 struct LinearKernels {
   Int8LinearFn int8 = nullptr;  // null for plain types
   F32LinearFn f32 = nullptr;
+  double int8_effort = 0;  // instructions a multiply-add, beside those of a plain int8 dot product
 };
 
 struct Kernels {

@@ -16,10 +16,10 @@ HWY_BEFORE_NAMESPACE();
 namespace wring::cpu::HWY_NAMESPACE {
 
 void FillLinearCheckpoint(Kernels& k) {
-  k.linear[static_cast<size_t>(FormatId::kInt4G32)] = {LinearInt8<Int4<32>>,
-                                                       LinearStrips<WidenPacked<Int4<32>>>};
-  k.linear[static_cast<size_t>(FormatId::kInt4G128)] = {LinearInt8<Int4<128>>,
-                                                        LinearStrips<WidenPacked<Int4<128>>>};
+  k.linear[static_cast<size_t>(FormatId::kInt4G32)] = {
+      LinearInt8<Int4<32>>, LinearStrips<WidenPacked<Int4<32>>>, DotEffort<Int4<32>>()};
+  k.linear[static_cast<size_t>(FormatId::kInt4G128)] = {
+      LinearInt8<Int4<128>>, LinearStrips<WidenPacked<Int4<128>>>, DotEffort<Int4<128>>()};
   k.linear[static_cast<size_t>(FormatId::kFp8G32)] = {nullptr, LinearStrips<WidenFp8<32>>};
   k.linear[static_cast<size_t>(FormatId::kFp8G128)] = {nullptr, LinearStrips<WidenFp8<128>>};
 }

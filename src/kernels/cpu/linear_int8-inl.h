@@ -104,6 +104,17 @@ HWY_INLINE void TileStep(VF (&acc)[N], const Codes& codes, const Scale& scale, c
   }
 }
 
+// How much TileStep has to do for a row, beside plain dot products of as many codes: what its instructions are counted for.
+template <class F>
+constexpr double DotEffort() {
+  constexpr double kSegments = 32 / F::kSegment;
+  double instructions = 8 * DotInstructions(F::kBits, 8 / kSegments);
+  instructions += kSegments * (ResidualOffset<F>() == 0 ? 2 : 3);  // bias, conversion, sum
+  instructions += 1;                                               // the row's scale
+  if (F::kMin) instructions += kSegments == 1 ? 1 : 4;
+  return instructions / (8 * kPlainDotInstructions);
+}
+
 // Pointers to the activations of one tile of N rows.
 struct TileActs {
   const int8_t* q;

@@ -15,12 +15,12 @@ HWY_BEFORE_NAMESPACE();
 namespace wring::cpu::HWY_NAMESPACE {
 
 void FillLinearK(Kernels& k) {
-  k.linear[static_cast<size_t>(FormatId::kQ4_K)] = {LinearInt8<Q4_K>,
-                                                    LinearStrips<WidenPacked<Q4_K>>};
-  k.linear[static_cast<size_t>(FormatId::kQ5_K)] = {LinearInt8<Q5_K>,
-                                                    LinearStrips<WidenPacked<Q5_K>>};
-  k.linear[static_cast<size_t>(FormatId::kQ6_K)] = {LinearInt8<Q6_K>,
-                                                    LinearStrips<WidenPacked<Q6_K>>};
+  k.linear[static_cast<size_t>(FormatId::kQ4_K)] = {
+      LinearInt8<Q4_K>, LinearStrips<WidenPacked<Q4_K>>, DotEffort<Q4_K>()};
+  k.linear[static_cast<size_t>(FormatId::kQ5_K)] = {
+      LinearInt8<Q5_K>, LinearStrips<WidenPacked<Q5_K>>, DotEffort<Q5_K>()};
+  k.linear[static_cast<size_t>(FormatId::kQ6_K)] = {
+      LinearInt8<Q6_K>, LinearStrips<WidenPacked<Q6_K>>, DotEffort<Q6_K>()};
 }
 
 }  // namespace wring::cpu::HWY_NAMESPACE

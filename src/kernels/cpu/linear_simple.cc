@@ -15,16 +15,16 @@ HWY_BEFORE_NAMESPACE();
 namespace wring::cpu::HWY_NAMESPACE {
 
 void FillLinearSimple(Kernels& k) {
-  k.linear[static_cast<size_t>(FormatId::kQ8_0)] = {LinearInt8<Q8_0>,
-                                                    LinearStrips<WidenPacked<Q8_0>>};
-  k.linear[static_cast<size_t>(FormatId::kQ4_0)] = {LinearInt8<Q4_0>,
-                                                    LinearStrips<WidenPacked<Q4_0>>};
-  k.linear[static_cast<size_t>(FormatId::kQ4_1)] = {LinearInt8<Q4_1>,
-                                                    LinearStrips<WidenPacked<Q4_1>>};
-  k.linear[static_cast<size_t>(FormatId::kQ5_0)] = {LinearInt8<Q5_0>,
-                                                    LinearStrips<WidenPacked<Q5_0>>};
-  k.linear[static_cast<size_t>(FormatId::kQ5_1)] = {LinearInt8<Q5_1>,
-                                                    LinearStrips<WidenPacked<Q5_1>>};
+  k.linear[static_cast<size_t>(FormatId::kQ8_0)] = {
+      LinearInt8<Q8_0>, LinearStrips<WidenPacked<Q8_0>>, DotEffort<Q8_0>()};
+  k.linear[static_cast<size_t>(FormatId::kQ4_0)] = {
+      LinearInt8<Q4_0>, LinearStrips<WidenPacked<Q4_0>>, DotEffort<Q4_0>()};
+  k.linear[static_cast<size_t>(FormatId::kQ4_1)] = {
+      LinearInt8<Q4_1>, LinearStrips<WidenPacked<Q4_1>>, DotEffort<Q4_1>()};
+  k.linear[static_cast<size_t>(FormatId::kQ5_0)] = {
+      LinearInt8<Q5_0>, LinearStrips<WidenPacked<Q5_0>>, DotEffort<Q5_0>()};
+  k.linear[static_cast<size_t>(FormatId::kQ5_1)] = {
+      LinearInt8<Q5_1>, LinearStrips<WidenPacked<Q5_1>>, DotEffort<Q5_1>()};
 }
 
 }  // namespace wring::cpu::HWY_NAMESPACE

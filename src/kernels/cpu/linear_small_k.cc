@@ -15,10 +15,10 @@ HWY_BEFORE_NAMESPACE();
 namespace wring::cpu::HWY_NAMESPACE {
 
 void FillLinearSmallK(Kernels& k) {
-  k.linear[static_cast<size_t>(FormatId::kQ2_K)] = {LinearInt8<Q2_K>,
-                                                    LinearStrips<WidenPacked<Q2_K>>};
-  k.linear[static_cast<size_t>(FormatId::kQ3_K)] = {LinearInt8<Q3_K>,
-                                                    LinearStrips<WidenPacked<Q3_K>>};
+  k.linear[static_cast<size_t>(FormatId::kQ2_K)] = {
+      LinearInt8<Q2_K>, LinearStrips<WidenPacked<Q2_K>>, DotEffort<Q2_K>()};
+  k.linear[static_cast<size_t>(FormatId::kQ3_K)] = {
+      LinearInt8<Q3_K>, LinearStrips<WidenPacked<Q3_K>>, DotEffort<Q3_K>()};
 }
 
 }  // namespace wring::cpu::HWY_NAMESPACE

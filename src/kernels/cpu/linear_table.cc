@@ -15,12 +15,12 @@ HWY_BEFORE_NAMESPACE();
 namespace wring::cpu::HWY_NAMESPACE {
 
 void FillLinearTable(Kernels& k) {
-  k.linear[static_cast<size_t>(FormatId::kIQ4_NL)] = {LinearInt8<IQ4_NL>,
-                                                      LinearStrips<WidenPacked<IQ4_NL>>};
-  k.linear[static_cast<size_t>(FormatId::kIQ4_XS)] = {LinearInt8<IQ4_XS>,
-                                                      LinearStrips<WidenPacked<IQ4_XS>>};
-  k.linear[static_cast<size_t>(FormatId::kMXFP4)] = {LinearInt8<MXFP4>,
-                                                     LinearStrips<WidenPacked<MXFP4>>};
+  k.linear[static_cast<size_t>(FormatId::kIQ4_NL)] = {
+      LinearInt8<IQ4_NL>, LinearStrips<WidenPacked<IQ4_NL>>, DotEffort<IQ4_NL>()};
+  k.linear[static_cast<size_t>(FormatId::kIQ4_XS)] = {
+      LinearInt8<IQ4_XS>, LinearStrips<WidenPacked<IQ4_XS>>, DotEffort<IQ4_XS>()};
+  k.linear[static_cast<size_t>(FormatId::kMXFP4)] = {
+      LinearInt8<MXFP4>, LinearStrips<WidenPacked<MXFP4>>, DotEffort<MXFP4>()};
 }
 
 }  // namespace wring::cpu::HWY_NAMESPACE

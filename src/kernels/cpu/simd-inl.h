@@ -96,6 +96,23 @@ constexpr bool kFullUnsigned = false;
 constexpr int Deferred(int bits) { return bits <= 4 ? 8 : bits == 5 ? 4 : bits == 6 ? 2 : 1; }
 #endif
 
+// Instructions that DotGroups takes for a vector of codes and an activation row, its loads left out.
+constexpr double DotInstructions(int bits, int groups) {
+#if HWY_TARGET == HWY_AVX3_DL
+  return 1 + 0 * (bits + groups);
+#elif HWY_TARGET == HWY_AVX2
+  if (bits == 8) return 4;
+  const double deferred = Deferred(bits) < groups ? Deferred(bits) : groups;
+  return (deferred + (deferred - 1) + 2) / deferred;
+#else
+  return 4 + 0 * (bits + groups);
+#endif
+}
+// Those of a dot product that needs nothing beside: what the roof of int8 arithmetic is measured with.
+constexpr double kPlainDotInstructions = HWY_TARGET == HWY_AVX3_DL ? 1
+                                         : HWY_TARGET == HWY_AVX2  ? 3
+                                                                   : 4;
+
 // Adds, for each of N activation rows, the dot products of column groups [0, kGroups) to ia[n].
 // w(g) gives the codes of group g; a points at the activations of group 0 of an N-row tile.
 template <int kBits, int N, int kGroups, class W>

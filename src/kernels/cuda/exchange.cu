@@ -73,9 +73,9 @@ __global__ void __launch_bounds__(kSmallThreads)
     const float4 v = reinterpret_cast<const float4*>(values)[i];
     for (uint32_t r = 0; r < p.ranks; ++r) {
       if (r == p.rank) continue;
-      uint4* to = p.inbox[r] + half + p.rank * lines + 2 * i;
+      uint4* to = p.inbox[r] + half + p.rank * lines + i;
       StoreLine(to, v.x, v.y, turn);
-      StoreLine(to + 1, v.z, v.w, turn);
+      StoreLine(to + quads, v.z, v.w, turn);
     }
   }
   for (uint64_t i = first; i < quads; i += stride) {
@@ -84,12 +84,12 @@ __global__ void __launch_bounds__(kSmallThreads)
     for (uint32_t r = 0; r < p.ranks; ++r) {
       float4 v = mine;
       if (r != p.rank) {
-        const uint4* from = p.inbox[p.rank] + half + r * lines + 2 * i;
+        const uint4* from = p.inbox[p.rank] + half + r * lines + i;
         uint4 a;
         uint4 b;
         Await(p.failed, [&] {
           a = LoadLine(from);
-          b = LoadLine(from + 1);
+          b = LoadLine(from + quads);
           return a.y == turn && a.w == turn && b.y == turn && b.w == turn;
         });
         v = {__uint_as_float(a.x), __uint_as_float(a.z), __uint_as_float(b.x),
@@ -103,6 +103,76 @@ __global__ void __launch_bounds__(kSmallThreads)
   if (threadIdx.x == 0 && IsLastBlock(p)) *p.turn = turn;
 }
 
+// A block a row. Numbers go without their turn, which a flag a row tells once all of them are there.
+__global__ void __launch_bounds__(kLargeThreads)
+    SumRowsKernel(const __grid_constant__ PeersArg p, const __grid_constant__ SumRowsArgs a) {
+  constexpr uint32_t kMost = kSumNormCols / 4 / kLargeThreads;  // runs of 4 columns a thread
+  LetNextStart();
+  WaitForPrevious();
+  const uint32_t turn = *p.turn + 1;
+  const uint32_t row = blockIdx.x;
+  const uint32_t runs = a.cols / 4;
+  const uint64_t half = turn % 2 * p.ranks * p.room;
+  const uint64_t at = uint64_t{row} * a.ld;
+  auto* values = reinterpret_cast<float4*>(a.values + at);
+  float4 mine[kMost];
+#pragma unroll
+  for (uint32_t k = 0; k < kMost; ++k) {
+    const uint32_t c = k * kLargeThreads + threadIdx.x;
+    if (c >= runs) break;
+    mine[k] = values[c];
+    for (uint32_t r = 0; r < p.ranks; ++r) {
+      if (r == p.rank) continue;
+      reinterpret_cast<float4*>(p.rows_inbox[r] + half + p.rank * p.room + at)[c] = mine[k];
+    }
+  }
+  __threadfence_system();
+  __syncthreads();
+  if (threadIdx.x < p.ranks && threadIdx.x != p.rank) {
+    StoreRelease(p.row_flags[threadIdx.x] + p.rank * kMostSumRows + row, turn);
+    const uint32_t* flag = p.row_flags[p.rank] + threadIdx.x * kMostSumRows + row;
+    // A rank may be one turn ahead.
+    Await(p.failed, [&] { return static_cast<int32_t>(LoadAcquire(flag) - turn) >= 0; });
+  }
+  __syncthreads();
+  float squares = 0;
+#pragma unroll
+  for (uint32_t k = 0; k < kMost; ++k) {
+    const uint32_t c = k * kLargeThreads + threadIdx.x;
+    if (c >= runs) break;
+    float4 sum = {0, 0, 0, 0};
+    for (uint32_t r = 0; r < p.ranks; ++r) {
+      const float4 v = r == p.rank ? mine[k]
+                                   : __ldcg(reinterpret_cast<const float4*>(
+                                                p.rows_inbox[p.rank] + half + r * p.room + at) +
+                                            c);
+      sum = {sum.x + v.x, sum.y + v.y, sum.z + v.z, sum.w + v.w};
+    }
+    values[c] = mine[k] = sum;
+    squares += sum.x * sum.x + sum.y * sum.y + sum.z * sum.z + sum.w * sum.w;
+  }
+  if (a.weight != nullptr) {
+    const float scale =
+        rsqrtf(BlockSum<kLargeThreads>(squares) / static_cast<float>(a.cols) + a.eps);
+#pragma unroll
+    for (uint32_t k = 0; k < kMost; ++k) {
+      const uint32_t c = k * kLargeThreads + threadIdx.x;
+      if (c >= runs) break;
+      const float4 w = reinterpret_cast<const float4*>(a.weight)[c];
+      const float4 v = mine[k];
+      reinterpret_cast<uint2*>(a.normed + at)[c] = {
+          AsWord(__halves2half2(Saturated(v.x * scale * w.x), Saturated(v.y * scale * w.y))),
+          AsWord(__halves2half2(Saturated(v.z * scale * w.z), Saturated(v.w * scale * w.w)))};
+    }
+  }
+  if (threadIdx.x == 0 && IsLastBlock(p)) *p.turn = turn;
+}
+
+__global__ void TellSentKernel(const __grid_constant__ PeersArg p, uint32_t sent) {
+  const uint32_t r = threadIdx.x;
+  if (r < p.ranks && r != p.rank) StoreRelease(p.flags[r] + 2 * kMaxPeers + p.rank, sent);
+}
+
 // Rows of this rank, a block each in turn.
 __global__ void __launch_bounds__(kLargeThreads)
     SumNormKernel(const __grid_constant__ PeersArg p, const __grid_constant__ SumNormArgs a) {
@@ -110,21 +180,20 @@ __global__ void __launch_bounds__(kLargeThreads)
   LetNextStart();
   WaitForPrevious();
   const uint32_t turn = *p.turn + 1;
-  if (blockIdx.x == 0 && threadIdx.x < p.ranks) {
+  if (a.sent == 0 && blockIdx.x == 0 && threadIdx.x < p.ranks) {
     __threadfence_system();
     StoreRelease(p.flags[threadIdx.x] + p.rank, turn);
   }
-  if (threadIdx.x < p.ranks) {
-    Await(p.failed, [&] {
-      return static_cast<int32_t>(LoadAcquire(p.flags[p.rank] + threadIdx.x) - turn) >= 0;
-    });
+  if (threadIdx.x < p.ranks && (a.sent == 0 || threadIdx.x != p.rank)) {
+    const uint32_t* flag = p.flags[p.rank] + (a.sent == 0 ? 0 : 2 * kMaxPeers) + threadIdx.x;
+    const uint32_t least = a.sent == 0 ? turn : a.sent;
+    Await(p.failed, [&] { return static_cast<int32_t>(LoadAcquire(flag) - least) >= 0; });
   }
   __syncthreads();
-  const auto share = [&](uint32_t rank) {
-    return static_cast<uint32_t>(uint64_t{a.rows} * rank / p.ranks);
-  };
+  const uint32_t end = FirstOfShare(a.rows, p.rank + 1, p.ranks);
   const uint32_t runs = a.cols / 8;
-  for (uint32_t row = share(p.rank) + blockIdx.x; row < share(p.rank + 1); row += gridDim.x) {
+  for (uint32_t row = FirstOfShare(a.rows, p.rank, p.ranks) + blockIdx.x; row < end;
+       row += gridDim.x) {
     const uint64_t at = uint64_t{row} * a.ld;
     float v[kMost][8];
     float squares = 0;
@@ -139,11 +208,13 @@ __global__ void __launch_bounds__(kLargeThreads)
       uint4 parts[kMaxPeers];
 #pragma unroll
       for (uint32_t r = 0; r < kMaxPeers; ++r) {
-        if (r < p.ranks) parts[r] = __ldcg(reinterpret_cast<const uint4*>(a.partial[r] + at) + c);
+        if (r < p.ranks && a.partial[r] != nullptr)
+          parts[r] = __ldcg(reinterpret_cast<const uint4*>(a.partial[r] + at) + c);
       }
 #pragma unroll
       for (uint32_t r = 0; r < kMaxPeers; ++r) {
         if (r >= p.ranks) break;
+        if (a.partial[r] == nullptr) continue;
         const uint32_t words[4] = {parts[r].x, parts[r].y, parts[r].z, parts[r].w};
 #pragma unroll
         for (uint32_t w = 0; w < 4; ++w) {
@@ -208,6 +279,14 @@ void SumSmall(Launcher& l, const PeersArg& p, float* values, uint64_t count) {
   const auto blocks = static_cast<uint32_t>((quads + kSmallThreads - 1) / kSmallThreads);
   Launch(l, SumSmallKernel, blocks < kSmallBlocks ? blocks : kSmallBlocks, kSmallThreads, 0, p,
          values, quads);
+}
+
+void SumRows(Launcher& l, const PeersArg& p, const SumRowsArgs& a) {
+  Launch(l, SumRowsKernel, a.rows, kLargeThreads, 0, p, a);
+}
+
+void TellSent(Launcher& l, const PeersArg& p, uint32_t sent) {
+  Launch(l, TellSentKernel, 1, kMaxPeers, 0, p, sent);
 }
 
 void SumNorm(Launcher& l, const PeersArg& p, const SumNormArgs& a) {

@@ -18,7 +18,12 @@ struct PeersArg {
   // turn that it belongs to, so that no fence is needed.
   uint4* inbox[kMaxPeers] = {};
   uint64_t room = 0;  // floats
-  // [from rank]: the turn that this rank has reached; [kMaxPeers + from rank]: has finished.
+  // The same for SumRows(): [2 turns][from rank][room] numbers, and the turn that those of a row belong to, [from rank]
+  // [kMostSumRows].
+  float* rows_inbox[kMaxPeers] = {};
+  uint32_t* row_flags[kMaxPeers] = {};
+  // [from rank]: the turn that this rank has reached; [kMaxPeers + from rank]: has finished; [2 * kMaxPeers + from rank]: how
+  // many partials it has sent (TellSent).
   uint32_t* flags[kMaxPeers] = {};
   uint32_t* turn = nullptr;    // of this rank: turns done, and blocks that are done in this one
   uint32_t* failed = nullptr;  // of this rank, host memory
@@ -27,11 +32,29 @@ struct PeersArg {
 // values = the ranks' sum; count: a multiple of 4, at most `room`. Each rank sends all its numbers to all.
 void SumSmall(Launcher&, const PeersArg&, float* values, uint64_t count);
 
+inline constexpr uint32_t kPeerFlags = 3 * kMaxPeers;
+
+// The same for more rows, `rows` of `cols` numbers at distances of `ld`, a multiple of 4; and, where a weight is given, the
+// norm of each. All ranks have all of both.
+struct SumRowsArgs {
+  float* values = nullptr;
+  const float* weight = nullptr;
+  Half* normed = nullptr;
+  float eps = 0;
+  uint32_t rows = 0, cols = 0, ld = 0;  // cols: as for SumNormArgs
+};
+inline constexpr uint32_t kMostSumRows = 128;
+void SumRows(Launcher&, const PeersArg&, const SumRowsArgs&);
+
+// Tells the other ranks that they have the partials of this rank's product number `sent`.
+void TellSent(Launcher&, const PeersArg&, uint32_t sent);
+
 // For many rows: hidden += the sum of the ranks' float16 partials, and its norm. A rank does this for its share of the rows
 // and sends the norm to all; the hidden rows of others are left as they were. weight null: no norm, but the hidden rows
 // are sent.
 struct SumNormArgs {
-  const Half* partial[kMaxPeers] = {};
+  const Half* partial[kMaxPeers] = {};  // row 0; null: the hidden rows have it
+  uint32_t sent = 0;  // wait until so many partials of each rank were sent; 0: until it is as far
   Half* normed[kMaxPeers] = {};
   float* hidden[kMaxPeers] = {};
   const float* weight = nullptr;
@@ -40,5 +63,9 @@ struct SumNormArgs {
 };
 inline constexpr uint32_t kSumNormCols = 16384;
 void SumNorm(Launcher&, const PeersArg&, const SumNormArgs&);
+// The rows that a rank sums: from this one on to the next rank's.
+constexpr uint32_t FirstOfShare(uint32_t rows, uint32_t rank, uint32_t ranks) {
+  return static_cast<uint32_t>(uint64_t{rows} * rank / ranks);
+}
 
 }  // namespace wring::cuda

@@ -91,7 +91,8 @@ Status CpuExecutor::Run(const Step& step, float* logits) {
   return {};
 }
 
-// The ops run in order as in a step, so that caches hold what they would; medians of several steps.
+// The ops run in order as in a step, so that caches hold what they would; medians of several steps after one that prepares,
+// or the times of a single one.
 Result<std::vector<Executor::OpTime>> CpuExecutor::TimeOps(const Step& step, int repeat) {
   using Clock = std::chrono::steady_clock;
   WRING_ASSIGN(Buffer logits, HostDevice().Allocate(std::max(SelectedRows(step), 1U) *
@@ -108,7 +109,7 @@ Result<std::vector<Executor::OpTime>> CpuExecutor::TimeOps(const Step& step, int
       } else {
         RunOp(ops_[o], step);
       }
-      if (i > 0) seconds[o].push_back(std::chrono::duration<double>(Clock::now() - start).count());
+      if (i > 0 || repeat == 0) seconds[o].push_back(std::chrono::duration<double>(Clock::now() - start).count());
       if (touched::kCounted) touched[o] = touched::Collect();
     }
   }

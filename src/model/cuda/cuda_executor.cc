@@ -11,8 +11,6 @@
 namespace wring {
 namespace {
 
-constexpr uint32_t kGraphRows = cuda::kSplitRows;  // steps of at most these replay a graph
-
 // Codecs with a kernel for many rows; with --invariant one that has the bits of the kernel for few.
 std::bitset<kCodecCount> WideCodecs(const ModelSpec& spec, const ExecutorOptions& options) {
   std::bitset<kCodecCount> wide;
@@ -260,6 +258,7 @@ Status CudaExecutor::Compute(const Step& step) {
   WRING_TRY(Reserve(floats_[static_cast<size_t>(Slot::kLogits)],
                     uint64_t{selected_} * logits_stride() * sizeof(float)));
   WRING_TRY(Upload());
+  if (meeting_ != nullptr) WRING_TRY(Rehearse());
   if (spec_.placement == Placement::kBack) {
     WRING_TRY(CudaStatus(cudaMemcpyAsync(floats(Slot::kHidden), hidden_in_.data(),
                                          uint64_t{rows_} * stride(Slot::kHidden) * sizeof(float),

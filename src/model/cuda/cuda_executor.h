@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "kernels/cuda/cublaslt.h"
@@ -42,6 +43,7 @@ class CudaExecutor final : public Executor {
 
  private:
   static constexpr size_t kNoStage = SIZE_MAX;
+  static constexpr uint32_t kGraphRows = cuda::kSplitRows;  // steps of at most these replay a graph
   enum class Work : uint8_t { kEmbed, kNorm, kLinear, kAppend, kAttend, kAdd, kSoftCap, kMeet };
   // One or two launches. Ops that run together share one: gate and up with their activation, norms and rotation with the
   // cache write, selection with the final norm.
@@ -81,6 +83,7 @@ class CudaExecutor final : public Executor {
   Status CopyLogits(uint32_t slot, uint32_t slots, float* logits);
   Status Upload();
   Status ReserveMeeting();
+  Status Rehearse();
   Status Launch();  // the whole step into the stream
   Result<CUgraphExec_st*> Record(const std::function<Status()>& launch);
   Result<CUgraphExec_st*> GraphOfStep();
@@ -113,11 +116,16 @@ class CudaExecutor final : public Executor {
   static cuda::Gate GateOf(const Op& gated);
   cuda::AppendArgs AppendOf(const Stage& stage, CodecId codec);
   cuda::AttendArgs AttendOf(const Op& op, const PlanAt& plan);
-  Status Linear(const Stage& stage);
+  // alone: nothing is sent to other ranks.
+  Status Linear(const Stage& stage, bool alone = false);
   Status Meet(const Stage& stage);
   void FindJoins();
   // Whether the ranks sum and norm many rows at once (Meeting::SumNorm).
   bool JoinsNorms() const;
+  bool NormsInMeeting() const;  // that, or all ranks norm what they sum
+  // Whether such a product computes the rows of other ranks' shares first and sends them while it computes its own.
+  bool SendsEarly(const OneFormat& product) const;
+  Status SendAndAdd(const OneFormat& product, bool alone);
 
   // products.cc
   Status ReserveForProducts();
@@ -128,6 +136,8 @@ class CudaExecutor final : public Executor {
   // All parts; half_outs: where they go as float16, instead of to the parts' outputs.
   Status VendorProducts(const cuda::LinearArgs& args, FormatId format,
                         const std::vector<cuda::Half*>& half_outs);
+  cuda::VendorGemm::Product VendorProduct(const cuda::LinearArgs& args, FormatId format,
+                                          uint32_t part, bool float8);
   bool HasHalvesOfQkv(const Op& op, const std::vector<OneFormat>& products) const;
   Status QkvHalves(const std::vector<OneFormat>& products);
   cuda::Half* HalvesOf(Slot s);  // in qkv_
@@ -166,7 +176,9 @@ class CudaExecutor final : public Executor {
   std::unique_ptr<cuda::VendorGemm> vendor_;
   std::unique_ptr<Meeting> meeting_;  // of a divided model
   uint64_t meeting_room_ = 0;
-  bool joins_ = false;  // every sum of the residual stream may be normed on its way
+  bool joins_ = false;            // every sum of the residual stream may be normed on its way
+  std::set<uint32_t> rehearsed_;  // numbers of rows
+  bool sent_early_ = false;       // the partials of the product before this exchange
   std::vector<Stage> stages_;
   StepTables step_;
   uint32_t rows_ = 0, selected_ = 0;

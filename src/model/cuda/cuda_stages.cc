@@ -39,7 +39,7 @@ Status CudaExecutor::RunStage(const Stage& stage) {
       cuda::LinearOf(weights_.fragments(op.weight).format).embed(launcher_, EmbedOf(op));
       return {};
     case Work::kNorm:
-      if (stage.joins && !stage.gather && JoinsNorms()) return {};
+      if (stage.joins && !stage.gather && NormsInMeeting()) return {};
       if (!(stage.feeds && FusesNorm(op))) cuda::RmsNorm(launcher_, NormOf(stage));
       return {};
     case Work::kLinear: return Linear(stage);
@@ -79,17 +79,23 @@ bool CudaExecutor::JoinsNorms() const {
   return joins_ && vendor_ != nullptr && rows_ > cuda::kWideRows && meeting_->partial() != nullptr;
 }
 
+bool CudaExecutor::NormsInMeeting() const {
+  return joins_ && (JoinsNorms() || meeting_->SumsRows(rows_));
+}
+
 // What a matrix reads travels as float16, what joins the residual stream and the logits as float32.
 Status CudaExecutor::Meet(const Stage& stage) {
   const Op& op = *stage.op;
   const uint32_t rows = RowsOf(op.out);
   const bool logits = op.out == Slot::kLogits;
   const uint64_t ld = logits ? logits_stride() : stride(op.out);
-  if (stage.joins && JoinsNorms()) {
+  if (stage.joins && NormsInMeeting()) {
     const Stage& norm = stages_[static_cast<size_t>(&stage - stages_.data()) + 1];
     // The last sum is normed with the selected rows.
     const float* weight = norm.gather ? nullptr : weights_.vector(norm.op->weight);
-    return meeting_->SumNorm(launcher_, weight, spec_.norm_eps, rows, spec_.hidden);
+    const float eps = spec_.norm_eps;
+    if (!JoinsNorms()) return meeting_->SumRows(launcher_, weight, eps, rows, spec_.hidden);
+    return meeting_->SumNorm(launcher_, weight, eps, rows, spec_.hidden, sent_early_);
   }
   if (op.kind == OpKind::kReduce) return meeting_->Sum(launcher_, floats(op.out), rows * ld);
   Meeting::Slices s;
@@ -173,7 +179,7 @@ cuda::Gate CudaExecutor::GateOf(const Op& gated) {
   return gated.kind == OpKind::kSiluMul ? cuda::Gate::kSilu : cuda::Gate::kGeluTanh;
 }
 
-Status CudaExecutor::Linear(const Stage& stage) {
+Status CudaExecutor::Linear(const Stage& stage, bool alone) {
   const Op& op = *stage.op;
   const bool head = op.in == Slot::kSelected;
   const std::vector<OneFormat> products = ProductsOf(stage);
@@ -186,6 +192,8 @@ Status CudaExecutor::Linear(const Stage& stage) {
     if (halves_of_qkv_) return QkvHalves(products);
   }
   if (stage.joins && JoinsNorms()) {
+    sent_early_ = SendsEarly(products[0]);
+    if (sent_early_) return SendAndAdd(products[0], alone);
     cuda::LinearArgs args = products[0].args;
     args.add = false;
     return VendorProducts(args, products[0].format, {meeting_->partial()});

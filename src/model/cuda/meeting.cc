@@ -10,6 +10,7 @@
 
 #include "kernels/cuda/exchange.h"
 #include "model/cuda/nccl.h"
+#include "model/cuda/peer_meeting.h"
 
 namespace wring {
 namespace {
@@ -88,100 +89,6 @@ class NcclMeeting final : public Meeting {
   const uint32_t rank_;
   const std::unique_ptr<Nccl::Communicator> communicator_;
   Buffer packed_;
-};
-
-// Sums through each other's memory, gathers through NCCL.
-class PeerMeeting final : public Meeting {
- public:
-  static Result<std::unique_ptr<Meeting>> Create(CudaDevice& device, Link& link,
-                                                 const Memory& memory,
-                                                 std::unique_ptr<Meeting> gathers) {
-    std::unique_ptr<PeerMeeting> m(new PeerMeeting(memory, std::move(gathers)));
-    WRING_TRY(link.Agree(m->Allocate(device, link)));
-    WRING_TRY(m->Exchange(link));
-    return std::unique_ptr<Meeting>(std::move(m));
-  }
-  bool on_stream() const override { return true; }
-  Status Ready() override { return gathers_->Ready(); }
-  Status Sum(cuda::Launcher& l, float* values, uint64_t count) override {
-    if (count > peers_.room) return gathers_->Sum(l, values, count);
-    cuda::SumSmall(l, peers_, values, count);
-    return {};
-  }
-  Status Gather(const Slices& s) override { return gathers_->Gather(s); }
-  Status Reserve(uint64_t bytes) override { return gathers_->Reserve(bytes); }
-  cuda::Half* partial() override { return partial_.as<cuda::Half>(); }
-  Status SumNorm(cuda::Launcher& l, const float* weight, float eps, uint32_t rows,
-                 uint32_t cols) override {
-    cuda::SumNormArgs a = pointers_;
-    a.weight = weight;
-    a.eps = eps;
-    a.rows = rows;
-    a.cols = cols;
-    a.ld = memory_.ld;
-    cuda::SumNorm(l, peers_, a);
-    return {};
-  }
-  Status Check() override {
-    if (*failed_.as<const uint32_t>() == 0) return {};
-    return Error(Code::kInternal, "a rank did not answer for {} s: start all ranks again",
-                 cuda::kExchangeSeconds);
-  }
-
- private:
-  // Sums of more rows than this are a matter of bandwidth: sending all to all costs more than NCCL's ring.
-  // Two H200 take 2.6 us for one row of 4,096 (NCCL 6.6) and as long as NCCL for 64; four 3.7 (10.2) and as long for 12.
-  uint32_t SmallRows() const {
-    return std::max(1U, 72 / ((peers_.ranks - 1) * (peers_.ranks - 1)));
-  }
-  struct Pointers {
-    uint4* inbox;
-    uint32_t* flags;
-    const cuda::Half* partial;
-    cuda::Half* normed;
-    float* hidden;
-  };
-
-  PeerMeeting(const Memory& memory, std::unique_ptr<Meeting> gathers)
-      : memory_(memory), gathers_(std::move(gathers)) {}
-
-  Status Allocate(CudaDevice& device, const Link& link) {
-    peers_.rank = link.rank();
-    peers_.ranks = link.ranks();
-    peers_.room = uint64_t{std::min(memory_.rows, SmallRows())} * memory_.ld;
-    WRING_ASSIGN(inbox_, device.Allocate(2 * peers_.ranks * peers_.room / 2 * sizeof(uint4)));
-    WRING_ASSIGN(flags_, device.Allocate(2 * cuda::kMaxPeers * sizeof(uint32_t)));
-    WRING_ASSIGN(turn_, device.Allocate(2 * sizeof(uint32_t)));
-    WRING_ASSIGN(failed_, PinnedHost().Allocate(sizeof(uint32_t)));
-    if (memory_.partials) {
-      WRING_ASSIGN(partial_, device.Allocate(uint64_t{memory_.rows} * memory_.ld * 2));
-    }
-    peers_.turn = turn_.as<uint32_t>();
-    peers_.failed = failed_.as<uint32_t>();
-    return device.Synchronize();  // what was cleared is clear before another writes there
-  }
-  Status Exchange(Link& link) {
-    const Pointers mine = {inbox_.as<uint4>(), flags_.as<uint32_t>(), partial_.as<cuda::Half>(),
-                           memory_.normed, memory_.hidden};
-    std::vector<Pointers> all(link.ranks());
-    const std::vector<uint64_t> sizes(link.ranks(), sizeof(Pointers));
-    WRING_TRY(link.Gather(std::as_bytes(std::span(&mine, 1)), sizes,
-                          std::as_writable_bytes(std::span(all))));
-    for (uint32_t r = 0; r < link.ranks(); ++r) {
-      peers_.inbox[r] = all[r].inbox;
-      peers_.flags[r] = all[r].flags;
-      pointers_.partial[r] = all[r].partial;
-      pointers_.normed[r] = all[r].normed;
-      pointers_.hidden[r] = all[r].hidden;
-    }
-    return {};
-  }
-
-  const Memory memory_;
-  const std::unique_ptr<Meeting> gathers_;
-  cuda::PeersArg peers_;
-  cuda::SumNormArgs pointers_;
-  Buffer inbox_, flags_, turn_, failed_, partial_;
 };
 
 class HostMeeting final : public Meeting {
@@ -306,7 +213,7 @@ Result<std::unique_ptr<Meeting>> Meeting::Create(CudaDevice& device, Link& link,
   const bool reaches = own && small_team && ReachesAll(*mine, places);
   // All or none.
   if (!link.Agree(reaches ? Status() : Error(Code::kUnsupported, "no peers")).ok()) return nccl;
-  return PeerMeeting::Create(device, link, memory, std::move(nccl));
+  return MakePeerMeeting(device, link, memory, std::move(nccl));
 }
 
 }  // namespace wring

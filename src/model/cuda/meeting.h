@@ -33,6 +33,14 @@ class Meeting {
   // values = the ranks' sum.
   virtual Status Sum(cuda::Launcher& l, float* values, uint64_t count) = 0;
 
+  // Whether SumRows() is the way to sum so many rows of the residual stream.
+  virtual bool SumsRows(uint32_t /*rows*/) const { return false; }
+  // hidden = the ranks' sum; and the norm of each row, where a weight is given. All ranks have both.
+  virtual Status SumRows(cuda::Launcher& /*l*/, const float* /*weight*/, float /*eps*/,
+                         uint32_t /*rows*/, uint32_t /*cols*/) {
+    return CannotNorm();
+  }
+
   // Columns that each rank computed of `rows` rows, to all ranks; elements of `bytes` bytes.
   struct Slices {
     const std::byte* mine = nullptr;  // this rank's first column
@@ -50,12 +58,24 @@ class Meeting {
   virtual cuda::Half* partial() { return nullptr; }
   // hidden += the sum of the partials, and its norm to all ranks. Every rank has its share of the hidden rows then, and all
   // of them after a call without a weight, which norms nothing.
+  // `sent`: the partials were sent, by Send().
   virtual Status SumNorm(cuda::Launcher& /*l*/, const float* /*weight*/, float /*eps*/,
-                         uint32_t /*rows*/, uint32_t /*cols*/) {
-    return Error(Code::kInternal, "these ranks cannot norm together: report it");
+                         uint32_t /*rows*/, uint32_t /*cols*/, bool /*sent*/) {
+    return CannotNorm();
   }
+  // The rows of which this rank sums the partials.
+  virtual Range Share(uint32_t rows) const { return {0, rows}; }
+  // Instead of leaving all rows' sums in partial() a product may compute those of other ranks' shares first, have them sent
+  // while it adds this rank's to its hidden rows, and wait for what is under way (Sent) before anything else is started.
+  virtual Status Send(cuda::Launcher& /*l*/, uint32_t /*rows*/) { return CannotNorm(); }
+  virtual Status Sent(cuda::Launcher& /*l*/) { return CannotNorm(); }
   // Of a finished step.
   virtual Status Check() { return {}; }
+
+ private:
+  static Status CannotNorm() {
+    return Error(Code::kInternal, "these ranks cannot norm together: report it");
+  }
 };
 
 }  // namespace wring

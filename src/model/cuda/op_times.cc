@@ -17,7 +17,7 @@ Executor::OpTime CudaExecutor::Describe(const Stage& stage, const Step& step) co
     case Work::kSoftCap: t.name = "soft cap"; break;
     case Work::kMeet:
       t.name = std::string(OpName(stage.op->kind));
-      if (stage.joins && JoinsNorms()) t.name += ", norm";
+      if (stage.joins && NormsInMeeting()) t.name += ", norm";
       break;
     case Work::kAttend: {
       t.name = step_.fused ? "rope, append, attend" : "attend";
@@ -96,6 +96,7 @@ Result<std::vector<Executor::OpTime>> CudaExecutor::TimeOps(const Step& step, in
   WRING_TRY(Upload());
   if (meeting_ != nullptr) {
     WRING_TRY(ReserveMeeting());
+    WRING_TRY(Rehearse());
     WRING_TRY(meeting_->Ready());
   }
   WRING_TRY(Launch());  // what is prepared on first use is prepared
@@ -104,7 +105,7 @@ Result<std::vector<Executor::OpTime>> CudaExecutor::TimeOps(const Step& step, in
   std::vector<std::vector<const Stage*>> of_kind;
   for (const Stage& stage : stages_) {
     if (stage.feeds && FusesNorm(*stage.op)) continue;
-    if (stage.work == Work::kNorm && stage.joins && !stage.gather && JoinsNorms()) continue;
+    if (stage.work == Work::kNorm && stage.joins && !stage.gather && NormsInMeeting()) continue;
     if (stage.work == Work::kAppend && step_.fused) continue;
     const OpTime t = Describe(stage, step);
     const auto same = [&](const OpTime& k) { return k.name == t.name && k.bytes == t.bytes; };

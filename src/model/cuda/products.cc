@@ -115,43 +115,103 @@ bool CudaExecutor::TakesFloat8(const cuda::LinearArgs& args, FormatId format) co
 // Of float16, weights in fewer bits expanded first, or of float8.
 Status CudaExecutor::VendorProducts(const cuda::LinearArgs& args, FormatId format,
                                     const std::vector<cuda::Half*>& half_outs) {
+  const bool float8 = TakesFloat8(args, format);
+  cuda::Float8Matrix x;
+  if (float8) {
+    const uint32_t cols = args.part[0].w.cols;
+    x = Float8In(workspace_, RoundUp(args.rows, cuda::kFloat8Rows), cols);
+    cuda::RowsToFloat8(launcher_, args.x, args.ldx, args.rows, cols, x);
+  }
+  for (uint32_t i = 0; i < args.parts; ++i) {
+    cuda::VendorGemm::Product p = VendorProduct(args, format, i, float8);
+    if (float8) {
+      p.x = x.codes;
+      p.x_scales = x.scales;
+      p.ldx = args.part[0].w.cols;
+      p.rows = x.rows;
+    }
+    p.half_y = i < half_outs.size() ? half_outs[i] : nullptr;
+    WRING_TRY(vendor_->Run(launcher_, p));
+  }
+  return {};
+}
+
+// One part, its weights expanded.
+cuda::VendorGemm::Product CudaExecutor::VendorProduct(const cuda::LinearArgs& args, FormatId format,
+                                                      uint32_t part_index, bool float8) {
+  const cuda::LinearArgs::Part& part = args.part[part_index];
   cuda::VendorGemm::Product p;
   p.x = args.x;
   p.ldx = args.ldx;
   p.rows = args.rows;
   p.add = args.add;
-  const bool float8 = TakesFloat8(args, format);
+  p.w = part.w.data;
   if (float8) {
-    const uint32_t cols = args.part[0].w.cols;
-    const cuda::Float8Matrix x = Float8In(workspace_, RoundUp(args.rows, cuda::kFloat8Rows), cols);
-    cuda::RowsToFloat8(launcher_, args.x, args.ldx, args.rows, cols, x);
-    p.x = x.codes;
-    p.x_scales = x.scales;
-    p.ldx = cols;
-    p.rows = x.rows;
+    const cuda::Float8Matrix w = Float8In(expanded_, part.w.rows, part.w.cols);
+    cuda::ExpandFloat8(launcher_, part.w, w);
+    p.w = w.codes;
+    p.w_scales = w.scales;
+  } else if (!HoldsHalves(format)) {
+    cuda::LinearOf(format).expand(launcher_, part.w, expanded_.as<cuda::Half>());
+    p.w = expanded_.data();
   }
-  for (uint32_t i = 0; i < args.parts; ++i) {
-    const cuda::LinearArgs::Part& part = args.part[i];
-    p.w = part.w.data;
-    if (float8) {
-      const cuda::Float8Matrix w = Float8In(expanded_, part.w.rows, part.w.cols);
-      cuda::ExpandFloat8(launcher_, part.w, w);
-      p.w = w.codes;
-      p.w_scales = w.scales;
-    } else if (!HoldsHalves(format)) {
-      cuda::LinearOf(format).expand(launcher_, part.w, expanded_.as<cuda::Half>());
-      p.w = expanded_.data();
-    }
-    p.ldw = p.inputs = part.w.strips * kStripCols;
-    p.outputs = part.w.rows;
-    p.bias = part.bias;
-    p.y = part.out;
-    p.half_y = i < half_outs.size() ? half_outs[i] : nullptr;
-    p.ldy = part.ld;
-    p.alpha = part.w.alpha;
-    WRING_TRY(vendor_->Run(launcher_, p));
+  p.ldw = p.inputs = part.w.strips * kStripCols;
+  p.outputs = part.w.rows;
+  p.bias = part.bias;
+  p.y = part.out;
+  p.ldy = part.ld;
+  p.alpha = part.w.alpha;
+  return p;
+}
+
+// All ranks must say the same.
+bool CudaExecutor::SendsEarly(const OneFormat& product) const {
+  // Of the vendor's. A share that does not fill a GPU of 132 multiprocessors costs more than is won.
+  constexpr uint32_t kTileRows = 128;
+  constexpr uint32_t kTileCols = 256;
+  constexpr uint32_t kTiles = 120;
+  const uint32_t tiles = CeilDiv(rows_ / spec_.sharding.ranks(), kTileRows) *
+                         CeilDiv(product.args.part[0].w.rows, kTileCols);
+  return !TakesFloat8(product.args, product.format) && tiles >= kTiles;
+}
+
+Status CudaExecutor::SendAndAdd(const OneFormat& product, bool alone) {
+  const cuda::VendorGemm::Product all =
+      VendorProduct(product.args, product.format, 0, /*float8=*/false);
+  const auto run = [&](Range rows, bool mine) {
+    if (rows.count == 0) return Status();
+    cuda::VendorGemm::Product p = all;
+    p.x = product.args.x + uint64_t{rows.first} * p.ldx;
+    p.rows = rows.count;
+    p.add = mine;
+    p.y += uint64_t{rows.first} * p.ldy;
+    if (!mine) p.half_y = meeting_->partial() + uint64_t{rows.first} * p.ldy;
+    return vendor_->Run(launcher_, p);
+  };
+  const Range mine = meeting_->Share(rows_);
+  WRING_TRY(run({0, mine.first}, false));
+  WRING_TRY(run({mine.end(), rows_ - mine.end()}, false));
+  if (alone) return run(mine, true);
+  WRING_TRY(meeting_->Send(launcher_, rows_));
+  WRING_TRY(run(mine, true));
+  return meeting_->Sent(launcher_);
+}
+
+// The vendor's library loads a kernel when a product first needs it, and that waits for every GPU that reaches this one's
+// memory: for one that already waits for this rank, for ever. So the products of a number of rows that is new are computed
+// once before ranks meet, those of one layer, into slots that the step has yet to fill.
+Status CudaExecutor::Rehearse() {
+  if (vendor_ == nullptr || rows_ <= kGraphRows || !rehearsed_.insert(rows_).second) return {};
+  launcher_.error = 0;
+  const Op* first = nullptr;
+  for (const Stage& stage : stages_) {
+    if (stage.work != Work::kLinear || stage.op->in == Slot::kSelected) continue;
+    if (first == nullptr) first = stage.op;
+    if (stage.op->layer != first->layer) break;
+    WRING_TRY(Linear(stage, /*alone=*/true));
   }
-  return {};
+  WRING_TRY(launcher_.status());
+  return device_.Synchronize();
 }
 
 cuda::Float8Matrix CudaExecutor::Float8In(Buffer& buffer, uint32_t rows, uint32_t cols) {

@@ -1,0 +1,213 @@
+// What GPUs sum and norm in each other's memory, beside sums on the host. Needs two of them.
+#include "model/cuda/meeting.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+#include <thread>
+
+#include "ranks/thread_link.h"
+#include "tensor/half.h"
+
+namespace wring {
+namespace {
+
+constexpr uint32_t kRanks = 2;
+constexpr uint32_t kCols = 320;
+constexpr uint32_t kMaxRows = 600;
+constexpr float kEps = 1e-5F;
+
+std::vector<float> Numbers(size_t count, unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> v(count);
+  for (float& x : v) x = F16ToF32(F32ToF16(normal(random)));
+  return v;
+}
+std::vector<uint16_t> Halves(const std::vector<float>& v) {
+  std::vector<uint16_t> halves;
+  for (float x : v) halves.push_back(F32ToF16(x));
+  return halves;
+}
+
+// What a step of some rows should leave.
+struct Expected {
+  std::vector<float> hidden, normed;
+};
+Expected Sum(const std::vector<float>& hidden, const std::vector<float>& a,
+             const std::vector<float>& b, const std::vector<float>& weight) {
+  Expected e;
+  e.hidden.resize(a.size());
+  e.normed.resize(a.size());
+  for (size_t row = 0; row < a.size() / kCols; ++row) {
+    double squares = 0;
+    for (size_t i = row * kCols; i < (row + 1) * kCols; ++i) {
+      e.hidden[i] = hidden[i] + a[i] + b[i];
+      squares += double{e.hidden[i]} * e.hidden[i];
+    }
+    const double scale = 1 / std::sqrt(squares / kCols + kEps);
+    for (size_t c = 0; c < kCols; ++c)
+      e.normed[row * kCols + c] = static_cast<float>(e.hidden[row * kCols + c] * scale * weight[c]);
+  }
+  return e;
+}
+
+// One GPU and its memory, used by a thread of its own.
+class Rank {
+ public:
+  Rank(CudaDevice* device, Link* link) : device_(*device), link_(*link) {}
+
+  Status Prepare(const std::vector<float>& weight) {
+    device_.Use();
+    launcher_.stream = device_.stream();
+    launcher_.multiprocessors = device_.multiprocessors();
+    WRING_ASSIGN(hidden_, device_.Allocate(kMaxRows * kCols * sizeof(float)));
+    WRING_ASSIGN(normed_, device_.Allocate(kMaxRows * kCols * 2));
+    WRING_ASSIGN(weight_, device_.Allocate(kCols * sizeof(float)));
+    WRING_TRY(device_.CopyIn(weight_, 0, std::as_bytes(std::span(weight))));
+    Meeting::Memory memory;
+    memory.hidden = hidden_.as<float>();
+    memory.normed = normed_.as<cuda::Half>();
+    memory.rows = kMaxRows;
+    memory.ld = kCols;
+    memory.partials = true;
+    WRING_ASSIGN(meeting_, Meeting::Create(device_, link_, memory));
+    return {};
+  }
+  // The rows' product is computed already: `sums` of all rows.
+  Status Large(const std::vector<float>& hidden, const std::vector<float>& sums, bool early,
+               bool norms) {
+    const auto rows = static_cast<uint32_t>(sums.size() / kCols);
+    std::vector<float> before = hidden;
+    const Range mine = meeting_->Share(rows);
+    for (size_t i = size_t{mine.first} * kCols; early && i < size_t{mine.end()} * kCols; ++i)
+      before[i] += sums[i];
+    WRING_TRY(device_.CopyIn(hidden_, 0, std::as_bytes(std::span(before))));
+    const auto halves = Halves(sums);
+    for (size_t i = 0; i < halves.size(); i += kCols) {
+      if (early && i >= size_t{mine.first} * kCols && i < size_t{mine.end()} * kCols) continue;
+      WRING_TRY(CopyTo(meeting_->partial() + i, std::span(halves).subspan(i, kCols)));
+    }
+    if (early) {
+      WRING_TRY(meeting_->Send(launcher_, rows));
+      WRING_TRY(meeting_->Sent(launcher_));
+    }
+    return meeting_->SumNorm(launcher_, norms ? weight_.as<float>() : nullptr, kEps, rows, kCols,
+                             early);
+  }
+  Status Rows(const std::vector<float>& values, bool norms) {
+    WRING_TRY(device_.CopyIn(hidden_, 0, std::as_bytes(std::span(values))));
+    const auto rows = static_cast<uint32_t>(values.size() / kCols);
+    if (!meeting_->SumsRows(rows)) return meeting_->Sum(launcher_, hidden(), values.size());
+    return meeting_->SumRows(launcher_, norms ? weight_.as<float>() : nullptr, kEps, rows, kCols);
+  }
+  Result<Expected> Get(size_t count) {
+    WRING_TRY(launcher_.status());
+    WRING_TRY(device_.Synchronize());
+    WRING_TRY(meeting_->Check());
+    Expected e;
+    e.hidden.resize(count);
+    std::vector<uint16_t> halves(count);
+    WRING_TRY(device_.CopyOut(std::as_writable_bytes(std::span(e.hidden)), hidden_, 0));
+    WRING_TRY(device_.CopyOut(std::as_writable_bytes(std::span(halves)), normed_, 0));
+    for (uint16_t h : halves) e.normed.push_back(F16ToF32(h));
+    WRING_TRY(link_.Meet());  // nobody writes where another still reads
+    return e;
+  }
+  float* hidden() { return hidden_.as<float>(); }
+  bool has_partials() const { return meeting_->partial() != nullptr; }
+  Range Share(size_t rows) const { return meeting_->Share(static_cast<uint32_t>(rows)); }
+
+ private:
+  Status CopyTo(cuda::Half* to, std::span<const uint16_t> from) {
+    WRING_ASSIGN(Buffer there, device_.Allocate(from.size_bytes()));
+    WRING_TRY(device_.CopyIn(there, 0, std::as_bytes(from)));
+    device_.CopyWithin(reinterpret_cast<std::byte*>(to), there.data(), from.size_bytes());
+    return device_.Synchronize();
+  }
+
+  CudaDevice& device_;
+  Link& link_;
+  cuda::Launcher launcher_;
+  Buffer hidden_, normed_, weight_;
+  std::unique_ptr<Meeting> meeting_;
+};
+
+void ExpectNear(const std::vector<float>& got, const std::vector<float>& wanted, Range rows,
+                float tolerance) {
+  for (size_t i = size_t{rows.first} * kCols; i < size_t{rows.end()} * kCols; ++i)
+    ASSERT_NEAR(got[i], wanted[i], tolerance * std::max(1.0F, std::fabs(wanted[i]))) << i;
+}
+
+class MeetingGpuTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const auto count = CudaDevice::Count();
+    if (!count.ok() || *count < kRanks) GTEST_SKIP() << "needs two GPUs";
+  }
+  // Calls `work` for each rank, in a thread each.
+  template <typename Work>
+  void OnAll(const Work& work) {
+    auto links = MakeThreadLinks(kRanks);
+    std::vector<std::thread> threads;
+    for (uint32_t r = 0; r < kRanks; ++r) {
+      threads.emplace_back([&, r] {
+        const auto device = CudaDevice::Get(static_cast<int>(r));
+        ASSERT_TRUE(device.ok()) << device.status().message();
+        Rank rank(*device, links[r].get());
+        const Status made = rank.Prepare(weight_);
+        ASSERT_TRUE(made.ok()) << made.message();
+        if (rank.has_partials()) work(rank, r);
+      });
+    }
+    for (auto& t : threads) t.join();
+  }
+
+  const std::vector<float> weight_ = Numbers(kCols, 1);
+};
+
+TEST_F(MeetingGpuTest, PartialsSentEarlyGiveTheSumsAndNormsOfThoseThatAreNot) {
+  OnAll([&](Rank& rank, uint32_t r) {
+    unsigned seed = 10;
+    for (const size_t rows : {2U, 301U, 600U, 77U, 600U}) {
+      for (const bool early : {true, false, true}) {
+        const auto hidden = Numbers(rows * kCols, ++seed);
+        const auto a = Numbers(rows * kCols, ++seed);
+        const auto b = Numbers(rows * kCols, ++seed);
+        const bool norms = seed % 2 == 0;
+        const Status s = rank.Large(hidden, r == 0 ? a : b, early, norms);
+        ASSERT_TRUE(s.ok()) << s.message();
+        const auto got = rank.Get(rows * kCols);
+        ASSERT_TRUE(got.ok()) << got.status().message();
+        const Expected wanted = Sum(hidden, a, b, weight_);
+        const Range all = {0, static_cast<uint32_t>(rows)};
+        // Rows of the residual stream stay with their rank until the last sum.
+        ExpectNear(got->hidden, wanted.hidden, norms ? rank.Share(rows) : all, 1e-5F);
+        if (norms) ExpectNear(got->normed, wanted.normed, all, 2e-3F);
+      }
+    }
+  });
+}
+
+TEST_F(MeetingGpuTest, RowsAreSummedAndNormedOnAllRanks) {
+  OnAll([&](Rank& rank, uint32_t r) {
+    unsigned seed = 500;
+    for (const size_t rows : {9U, 1U, 64U, 10U, 8U, 72U, 33U, 64U}) {
+      const auto a = Numbers(rows * kCols, ++seed);
+      const auto b = Numbers(rows * kCols, ++seed);
+      const bool norms = rows != 10;
+      const Status s = rank.Rows(r == 0 ? a : b, norms);
+      ASSERT_TRUE(s.ok()) << s.message();
+      const auto got = rank.Get(rows * kCols);
+      ASSERT_TRUE(got.ok()) << got.status().message();
+      const Expected wanted = Sum(std::vector<float>(a.size()), a, b, weight_);
+      const Range all = {0, static_cast<uint32_t>(rows)};
+      ExpectNear(got->hidden, wanted.hidden, all, 1e-6F);
+      if (norms && rows > 8) ExpectNear(got->normed, wanted.normed, all, 2e-3F);
+    }
+  });
+}
+
+}  // namespace
+}  // namespace wring
