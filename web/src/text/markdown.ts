@@ -219,7 +219,13 @@ function readInline(text: string, at: number, depth: number, unclosed: Set<strin
     case '~':
       return readEmphasis(text, at, depth, unclosed);
     case '[': {
-      const label = text.slice(at).match(/^\[((?:[^[\]\\]|\\.){1,1000})\]\(\s*<?([^\s<>]{1,4000}?)>?(?:\s+"[^"]*")?\s*\)/);
+      if (unclosed.has(')')) return undefined;
+      if (!text.includes(')', at)) {
+        unclosed.add(')');
+        return undefined;
+      }
+      // The address is looked at once: \2 takes all that the lookahead found, or nothing.
+      const label = text.slice(at).match(/^\[((?:[^[\]\\]|\\.){1,1000})\]\(\s*<?(?=([^\s<>][^\s<>)]{0,3999}))\2>?(?:\s+"[^"]*")?\s*\)/);
       const href = label ? safeHref(label[2]!) : undefined;
       if (!label || href === undefined) return undefined;
       return { node: { kind: 'link', href, children: parseInline(label[1]!, maxDepth - 1) }, end: at + label[0].length };
