@@ -89,8 +89,9 @@ cuda-release: setup ## the same for every NVIDIA GPU from Ampere on, in build/cu
 	@$(call build,cuda-release)
 
 .PHONY: cuda-check
-cuda-check: cuda ## make cuda, a kernel of each family for the GPUs that it leaves out, and the tests that need no GPU
-	@$(call build,cuda,wring_cuda_families)
+cuda-check: setup ## of make cuda the engine and its GPU tests, a kernel of each family for the GPUs that it leaves out, and the tests that need no GPU
+	@tools/cuda-toolkit
+	@$(call build,cuda,wring_cli cuda_test quant_test wring_cuda_families)
 	@ctest --preset cuda -R '^(StepTables|Workspace|Fragments)' --no-tests=error
 
 .PHONY: lint
