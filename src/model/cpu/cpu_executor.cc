@@ -109,7 +109,8 @@ Result<std::vector<Executor::OpTime>> CpuExecutor::TimeOps(const Step& step, int
       } else {
         RunOp(ops_[o], step);
       }
-      if (i > 0 || repeat == 0) seconds[o].push_back(std::chrono::duration<double>(Clock::now() - start).count());
+      if (i > 0 || repeat == 0)
+        seconds[o].push_back(std::chrono::duration<double>(Clock::now() - start).count());
       if (touched::kCounted) touched[o] = touched::Collect();
     }
   }
