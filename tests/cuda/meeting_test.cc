@@ -27,6 +27,7 @@ std::vector<float> Numbers(size_t count, unsigned seed) {
 }
 std::vector<uint16_t> Halves(const std::vector<float>& v) {
   std::vector<uint16_t> halves;
+  halves.reserve(v.size());
   for (float x : v) halves.push_back(F32ToF16(x));
   return halves;
 }
