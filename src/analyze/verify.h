@@ -29,9 +29,10 @@ struct Timing {
       make;
 };
 
-// Runs the step that `work` is; medians of `repeat` runs after a first one (0, without `whole`: of a single run). On a processor every op by itself; on a GPU its
-// launches, those that are alike in all layers as one, without those that no price is of. `whole`, where it is given, gets
-// the seconds of the step run as the engine runs it; `then` is called after that.
+// Runs the step that `work` is; medians of `repeat` runs after a first one (0, on a processor and without `whole`: of a single
+// run). On a processor every op by itself; on a GPU its launches, those that are alike in all layers as one, without those
+// that no price is of. `whole`, where it is given, gets the seconds of the step run as the engine runs it; `then` is called
+// after that.
 Result<std::vector<TimedOp>> TimeOps(const Timing& timing, const Workload& work,
                                      const CostOptions& options, int repeat,
                                      double* whole = nullptr,

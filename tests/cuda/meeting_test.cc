@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cmath>
 #include <random>
 #include <thread>
@@ -151,6 +152,7 @@ class MeetingGpuTest : public ::testing::Test {
   template <typename Work>
   void OnAll(const Work& work) {
     auto links = MakeThreadLinks(kRanks);
+    std::atomic<uint32_t> reached = 0;
     std::vector<std::thread> threads;
     for (uint32_t r = 0; r < kRanks; ++r) {
       threads.emplace_back([&, r] {
@@ -159,10 +161,13 @@ class MeetingGpuTest : public ::testing::Test {
         Rank rank(*device, links[r].get());
         const Status made = rank.Prepare(weight_);
         ASSERT_TRUE(made.ok()) << made.message();
-        if (rank.has_partials()) work(rank, r);
+        if (!rank.has_partials()) return;
+        ++reached;
+        work(rank, r);
       });
     }
     for (auto& t : threads) t.join();
+    if (!HasFailure() && reached == 0) GTEST_SKIP() << "needs GPUs that reach each other's memory";
   }
 
   const std::vector<float> weight_ = Numbers(kCols, 1);

@@ -197,9 +197,9 @@ Status CudaExecutor::SendAndAdd(const OneFormat& product, bool alone) {
   return meeting_->Sent(launcher_);
 }
 
-// The vendor's library loads a kernel when a product first needs it, and that waits for every GPU that reaches this one's
-// memory: for one that already waits for this rank, for ever. So the products of a number of rows that is new are computed
-// once before ranks meet, those of one layer, into slots that the step has yet to fill.
+// The vendor's library may load a kernel when a product first needs it. Loading can wait for every GPU that reaches this one's
+// memory, and one that already waits for this rank would never let it go on. So the products of a number of rows that is new
+// are computed once before ranks meet, those of one layer, into slots that the step has yet to fill.
 Status CudaExecutor::Rehearse() {
   if (vendor_ == nullptr || rows_ <= kGraphRows || !rehearsed_.insert(rows_).second) return {};
   launcher_.error = 0;
