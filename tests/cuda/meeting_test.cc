@@ -16,6 +16,7 @@ namespace {
 
 constexpr uint32_t kRanks = 2;
 constexpr uint32_t kCols = 320;
+constexpr uint32_t kInputs = 128;  // of a product that gives them
 constexpr uint32_t kMaxRows = 600;
 constexpr float kEps = 1e-5F;
 
@@ -31,6 +32,20 @@ std::vector<uint16_t> Halves(const std::vector<float>& v) {
   halves.reserve(v.size());
   for (float x : v) halves.push_back(F32ToF16(x));
   return halves;
+}
+
+// x [rows][kInputs] times w [kCols][kInputs].
+std::vector<float> Product(const std::vector<float>& w, const std::vector<float>& x) {
+  std::vector<float> y;
+  for (size_t row = 0; row < x.size() / kInputs; ++row) {
+    for (size_t out = 0; out < kCols; ++out) {
+      double sum = 0;
+      for (size_t i = 0; i < kInputs; ++i)
+        sum += double{w[out * kInputs + i]} * x[row * kInputs + i];
+      y.push_back(static_cast<float>(sum));
+    }
+  }
+  return y;
 }
 
 // What a step of some rows should leave.
@@ -74,6 +89,7 @@ class Rank {
     memory.rows = kMaxRows;
     memory.ld = kCols;
     memory.partials = true;
+    memory.sends = cuda::HasWgmma();
     WRING_ASSIGN(meeting_, Meeting::Create(device_, link_, memory));
     return {};
   }
@@ -102,7 +118,38 @@ class Rank {
     WRING_TRY(device_.CopyIn(hidden_, 0, std::as_bytes(std::span(values))));
     const auto rows = static_cast<uint32_t>(values.size() / kCols);
     if (!meeting_->SumsRows(rows)) return meeting_->Sum(launcher_, hidden(), values.size());
-    return meeting_->SumRows(launcher_, norms ? weight_.as<float>() : nullptr, kEps, rows, kCols);
+    return meeting_->SumRows(launcher_, norms ? weight_.as<float>() : nullptr, kEps, rows, kCols,
+                             /*sent=*/false);
+  }
+  bool sends() const { return meeting_->Sends(1) != nullptr; }
+  // A product that sends its sums, of float16 weights, on top of `hidden` on one rank.
+  Status Sent(const std::vector<float>& hidden, const std::vector<float>& w,
+              const std::vector<float>& x, bool adds) {
+    const auto rows = static_cast<uint32_t>(x.size() / kInputs);
+    WRING_TRY(device_.CopyIn(hidden_, 0, std::as_bytes(std::span(hidden))));
+    WRING_ASSIGN(Buffer w_there, Put(Halves(w)));
+    WRING_ASSIGN(Buffer x_there, Put(Halves(x)));
+    cuda::LinearArgs args;
+    args.part[0] = {{w_there.data(), 16 * kInputs * 2, kCols, kInputs, kCols / 16, kInputs / 64, 1},
+                    hidden_.as<float>(),
+                    kCols,
+                    nullptr};
+    args.parts = 1;
+    args.x = x_there.as<cuda::Half>();
+    args.ldx = kInputs;
+    args.rows = rows;
+    args.add = adds;
+    args.send = meeting_->Sends(rows);
+    const cuda::LinearKernels& k = cuda::LinearOf(FormatId::kF16);
+    if (rows <= cuda::kGemvRows) {
+      k.gemv(launcher_, args);
+      WRING_TRY(meeting_->SumSent(launcher_, rows, kCols));
+    } else {
+      k.narrow_gemm(launcher_, args, nullptr);
+      WRING_TRY(
+          meeting_->SumRows(launcher_, weight_.as<float>(), kEps, rows, kCols, /*sent=*/true));
+    }
+    return device_.Synchronize();
   }
   Result<Expected> Get(size_t count) {
     WRING_TRY(launcher_.status());
@@ -122,9 +169,13 @@ class Rank {
   Range Share(size_t rows) const { return meeting_->Share(static_cast<uint32_t>(rows)); }
 
  private:
+  Result<Buffer> Put(const std::vector<uint16_t>& halves) {
+    WRING_ASSIGN(Buffer there, device_.Allocate(halves.size() * 2));
+    WRING_TRY(device_.CopyIn(there, 0, std::as_bytes(std::span(halves))));
+    return there;
+  }
   Status CopyTo(cuda::Half* to, std::span<const uint16_t> from) {
-    WRING_ASSIGN(Buffer there, device_.Allocate(from.size_bytes()));
-    WRING_TRY(device_.CopyIn(there, 0, std::as_bytes(from)));
+    WRING_ASSIGN(Buffer there, Put({from.begin(), from.end()}));
     device_.CopyWithin(reinterpret_cast<std::byte*>(to), there.data(), from.size_bytes());
     return device_.Synchronize();
   }
@@ -192,6 +243,30 @@ TEST_F(MeetingGpuTest, PartialsSentEarlyGiveTheSumsAndNormsOfThoseThatAreNot) {
         ExpectNear(got->hidden, wanted.hidden, norms ? rank.Share(rows) : all, 1e-5F);
         if (norms) ExpectNear(got->normed, wanted.normed, all, 2e-3F);
       }
+    }
+  });
+}
+
+TEST_F(MeetingGpuTest, SumsThatProductsSendAreThoseOfTheHost) {
+  OnAll([&](Rank& rank, uint32_t r) {
+    if (!rank.sends()) return;
+    unsigned seed = 900;
+    for (const size_t rows : {64U, 1U, 9U, 8U, 3U, 33U, 16U, 64U, 2U}) {
+      const auto hidden = Numbers(rows * kCols, ++seed);
+      std::vector<float> w[kRanks];
+      std::vector<float> x[kRanks];
+      for (uint32_t i = 0; i < kRanks; ++i) {
+        w[i] = Numbers(kCols * kInputs, ++seed);
+        x[i] = Numbers(rows * kInputs, ++seed);
+      }
+      const Status s = rank.Sent(hidden, w[r], x[r], r == 0);
+      ASSERT_TRUE(s.ok()) << s.message();
+      const auto got = rank.Get(rows * kCols);
+      ASSERT_TRUE(got.ok()) << got.status().message();
+      const Expected wanted = Sum(hidden, Product(w[0], x[0]), Product(w[1], x[1]), weight_);
+      const Range all = {0, static_cast<uint32_t>(rows)};
+      ExpectNear(got->hidden, wanted.hidden, all, 1e-4F);
+      if (rows > cuda::kGemvRows) ExpectNear(got->normed, wanted.normed, all, 2e-3F);
     }
   });
 }

@@ -26,22 +26,41 @@ TEST(WorkspaceTest, HoldsTheSplitsOfEveryProduct) {
   }
 }
 
-// Tiles of rows as a 7B model and a small one have them, on 132 multiprocessors.
+LinearArgs Matrices(std::initializer_list<uint32_t> tiles, uint32_t strips) {
+  LinearArgs args;
+  for (const uint32_t t : tiles) {
+    args.part[args.parts].w.tiles = t;
+    args.part[args.parts++].w.strips = strips;
+  }
+  return args;
+}
+
+TEST(NarrowCutTest, BlocksHaveTilesOfOnePartOrOfGateAndUp) {
+  EXPECT_EQ(RowBlocks(Matrices({9, 4, 4}, 1), false, 4), 3U + 1 + 1);
+  EXPECT_EQ(RowBlocks(Matrices({9, 9}, 1), true, 4), 5U);
+}
+
+// As a 7B model and a small one have them, on 132 multiprocessors; float16 and packed weights.
 TEST(NarrowCutTest, FillsTheGpuWithoutLargeClusters) {
-  const auto blocks = [](uint32_t tiles, uint32_t strips, bool gated) {
-    const NarrowCut c = CutNarrow(tiles, strips, gated, 132);
-    EXPECT_GE(c.groups, 1U);
-    EXPECT_LE(c.groups, 3U);
-    EXPECT_LE(c.splits, gated ? 1U : 4U);
-    return (tiles + 4 * c.groups - 1) / (4 * c.groups) * c.splits;
-  };
-  EXPECT_EQ(blocks(1376, 64, true), 115U);
-  EXPECT_EQ(blocks(256, 64, false), 128U);
-  EXPECT_EQ(blocks(256, 172, false), 128U);
-  EXPECT_GE(blocks(768, 64, false), 96U);
-  EXPECT_LE(blocks(768, 64, false), 132U);
-  EXPECT_EQ(blocks(36, 9, false), 9U) << "too little for a cluster";
-  EXPECT_EQ(CutNarrow(1, 1, false, 132).splits, 1U);
+  for (const uint32_t half_rows : {0U, 64U}) {
+    const auto blocks = [half_rows](const LinearArgs& args, bool gated) {
+      const NarrowCut c = CutNarrow(args, half_rows, gated, 132);
+      EXPECT_GE(c.tiles, gated ? 2U : 1U);
+      EXPECT_LE(c.tiles, half_rows == 0 ? 12U : 14U);
+      EXPECT_TRUE(!gated || c.tiles % 2 == 0) << c.tiles;
+      EXPECT_TRUE(half_rows > 0 || c.tiles % 4 == 0) << c.tiles;
+      EXPECT_LE(c.splits, kMostSplits);
+      return RowBlocks(args, gated, c.tiles) * c.splits;
+    };
+    EXPECT_EQ(blocks(Matrices({688, 688}, 64), true), 115U);
+    EXPECT_EQ(blocks(Matrices({256}, 64), false), 128U);
+    EXPECT_EQ(blocks(Matrices({256}, 172), false), 128U);
+    const uint32_t qkv = blocks(Matrices({256, 256, 256}, 64), false);
+    EXPECT_GE(qkv, 96U);
+    EXPECT_LE(qkv, 132U);
+    EXPECT_EQ(CutNarrow(Matrices({1}, 1), half_rows, false, 132).splits, 1U);
+  }
+  EXPECT_EQ(CutNarrow(Matrices({36}, 9), 0, false, 132).splits, 1U) << "too little for a cluster";
 }
 
 TEST(WorkspaceTest, IsSmallForALargeVocabulary) {

@@ -56,5 +56,14 @@ __device__ __forceinline__ void CopyBox(uint32_t to, const void* map, uint32_t b
       "l"(map), "r"(barrier), "r"(x), "r"(low), "r"(row), "r"(high)
       : "memory");
 }
+// The same of a matrix.
+__device__ __forceinline__ void CopyBox(uint32_t to, const void* map, uint32_t barrier, uint32_t x,
+                                        uint32_t row) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, "
+      "%4}], [%2];" ::"r"(to),
+      "l"(map), "r"(barrier), "r"(x), "r"(row)
+      : "memory");
+}
 
 }  // namespace wring::cuda

@@ -61,7 +61,8 @@ __device__ __forceinline__ bool IsLastBlock(const PeersArg& p) {
 }
 
 __global__ void __launch_bounds__(kSmallThreads)
-    SumSmallKernel(const __grid_constant__ PeersArg p, float* values, uint64_t quads) {
+    SumSmallKernel(const __grid_constant__ PeersArg p, float* values, uint64_t quads,
+                   SumSmallSent sent) {
   LetNextStart();
   WaitForPrevious();
   const uint32_t turn = *p.turn + 1;
@@ -69,7 +70,7 @@ __global__ void __launch_bounds__(kSmallThreads)
   const uint64_t half = turn % 2 * p.ranks * lines;  // a rank may be one turn ahead
   const uint64_t first = uint64_t{blockIdx.x} * kSmallThreads + threadIdx.x;
   const uint64_t stride = uint64_t{gridDim.x} * kSmallThreads;
-  for (uint64_t i = first; i < quads; i += stride) {
+  for (uint64_t i = first; i < quads && sent.cols == 0; i += stride) {
     const float4 v = reinterpret_cast<const float4*>(values)[i];
     for (uint32_t r = 0; r < p.ranks; ++r) {
       if (r == p.rank) continue;
@@ -79,6 +80,7 @@ __global__ void __launch_bounds__(kSmallThreads)
     }
   }
   for (uint64_t i = first; i < quads; i += stride) {
+    if (sent.cols > 0 && 4 * static_cast<uint32_t>(i) % sent.ld >= sent.cols) continue;
     const float4 mine = reinterpret_cast<const float4*>(values)[i];
     float4 sum = {0, 0, 0, 0};
     for (uint32_t r = 0; r < p.ranks; ++r) {
@@ -122,17 +124,25 @@ __global__ void __launch_bounds__(kLargeThreads)
     if (c >= runs) break;
     mine[k] = values[c];
     for (uint32_t r = 0; r < p.ranks; ++r) {
-      if (r == p.rank) continue;
+      if (r == p.rank || a.arrivals > 0) continue;
       reinterpret_cast<float4*>(p.rows_inbox[r] + half + p.rank * p.room + at)[c] = mine[k];
     }
   }
-  __threadfence_system();
-  __syncthreads();
+  const uint32_t arrivals = p.turn[2] + a.arrivals;
+  if (a.arrivals == 0) {
+    __threadfence_system();
+    __syncthreads();
+  }
   if (threadIdx.x < p.ranks && threadIdx.x != p.rank) {
-    StoreRelease(p.row_flags[threadIdx.x] + p.rank * kMostSumRows + row, turn);
-    const uint32_t* flag = p.row_flags[p.rank] + threadIdx.x * kMostSumRows + row;
+    const uint32_t* flag = p.flags[p.rank] + 3 * kMaxPeers + threadIdx.x;
+    uint32_t least = arrivals;
+    if (a.arrivals == 0) {
+      StoreRelease(p.row_flags[threadIdx.x] + p.rank * kMostSumRows + row, turn);
+      flag = p.row_flags[p.rank] + threadIdx.x * kMostSumRows + row;
+      least = turn;
+    }
     // A rank may be one turn ahead.
-    Await(p.failed, [&] { return static_cast<int32_t>(LoadAcquire(flag) - turn) >= 0; });
+    Await(p.failed, [&] { return static_cast<int32_t>(LoadAcquire(flag) - least) >= 0; });
   }
   __syncthreads();
   float squares = 0;
@@ -165,7 +175,10 @@ __global__ void __launch_bounds__(kLargeThreads)
           AsWord(__halves2half2(Saturated(v.z * scale * w.z), Saturated(v.w * scale * w.w)))};
     }
   }
-  if (threadIdx.x == 0 && IsLastBlock(p)) *p.turn = turn;
+  if (threadIdx.x == 0 && IsLastBlock(p)) {
+    p.turn[2] = arrivals;
+    *p.turn = turn;
+  }
 }
 
 __global__ void TellSentKernel(const __grid_constant__ PeersArg p, uint32_t sent) {
@@ -274,11 +287,11 @@ __global__ void __launch_bounds__(kLargeThreads)
 
 }  // namespace
 
-void SumSmall(Launcher& l, const PeersArg& p, float* values, uint64_t count) {
+void SumSmall(Launcher& l, const PeersArg& p, float* values, uint64_t count, SumSmallSent sent) {
   const uint64_t quads = count / 4;
   const auto blocks = static_cast<uint32_t>((quads + kSmallThreads - 1) / kSmallThreads);
   Launch(l, SumSmallKernel, blocks < kSmallBlocks ? blocks : kSmallBlocks, kSmallThreads, 0, p,
-         values, quads);
+         values, quads, sent);
 }
 
 void SumRows(Launcher& l, const PeersArg& p, const SumRowsArgs& a) {

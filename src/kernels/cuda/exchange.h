@@ -7,7 +7,6 @@
 
 namespace wring::cuda {
 
-inline constexpr uint32_t kMaxPeers = 8;
 inline constexpr uint32_t kExchangeSeconds =
     20;  // without an answer of another rank: *failed is set
 
@@ -23,16 +22,22 @@ struct PeersArg {
   float* rows_inbox[kMaxPeers] = {};
   uint32_t* row_flags[kMaxPeers] = {};
   // [from rank]: the turn that this rank has reached; [kMaxPeers + from rank]: has finished; [2 * kMaxPeers + from rank]: how
-  // many partials it has sent (TellSent).
+  // many partials it has sent (TellSent); [3 * kMaxPeers + from rank]: what its products have sent (SendArgs).
   uint32_t* flags[kMaxPeers] = {};
-  uint32_t* turn = nullptr;    // of this rank: turns done, and blocks that are done in this one
+  // Of this rank: turns done, blocks that are done in this one, and arrivals of each rank that were waited for.
+  uint32_t* turn = nullptr;
   uint32_t* failed = nullptr;  // of this rank, host memory
 };
 
-// values = the ranks' sum; count: a multiple of 4, at most `room`. Each rank sends all its numbers to all.
-void SumSmall(Launcher&, const PeersArg&, float* values, uint64_t count);
+// values = the ranks' sum; count: a multiple of 4, at most `room`. Each rank sends all its numbers to all; sent: each rank's
+// GEMV has (SendArgs), of each `ld` numbers the first `cols`.
+struct SumSmallSent {
+  uint32_t cols = 0, ld = 0;  // 0: nothing is sent yet
+};
+void SumSmall(Launcher&, const PeersArg&, float* values, uint64_t count, SumSmallSent sent = {});
 
-inline constexpr uint32_t kPeerFlags = 3 * kMaxPeers;
+inline constexpr uint32_t kPeerFlags = 4 * kMaxPeers;
+inline constexpr uint32_t kPeerTurns = 3;
 
 // The same for more rows, `rows` of `cols` numbers at distances of `ld`, a multiple of 4; and, where a weight is given, the
 // norm of each. All ranks have all of both.
@@ -42,6 +47,8 @@ struct SumRowsArgs {
   Half* normed = nullptr;
   float eps = 0;
   uint32_t rows = 0, cols = 0, ld = 0;  // cols: as for SumNormArgs
+  uint32_t arrivals =
+      0;  // that each rank's product has sent all of this with (SendArgs); 0: it is sent here
 };
 inline constexpr uint32_t kMostSumRows = 128;
 void SumRows(Launcher&, const PeersArg&, const SumRowsArgs&);

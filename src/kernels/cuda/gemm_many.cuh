@@ -68,14 +68,13 @@ struct RingPlace {
 struct ManyBlock {
   uint32_t x, weights, up;  // shared addresses: rings, and of sums of gate and up
   uint32_t x_full, x_empty, weights_full, weights_empty;  // barriers of their stages
-  uint32_t all_tiles, col_blocks;
+  uint32_t row_blocks, col_blocks;
 
-  // each(its first tile, its kN activations) of this block's: blocks that run together share activations, and weights.
-  template <typename G, typename Each>
+  // each(which of RowBlocks(), its kN activations) of this block's: blocks that run together share activations, and weights.
+  template <typename Each>
   __device__ __forceinline__ void ForTiles(Each each) const {
-    const uint32_t all = (all_tiles + G::kTiles - 1) / G::kTiles * col_blocks;
-    for (uint32_t i = blockIdx.x; i < all; i += gridDim.x)
-      each(i / col_blocks * G::kTiles, i % col_blocks);
+    for (uint32_t i = blockIdx.x; i < row_blocks * col_blocks; i += gridDim.x)
+      each(i / col_blocks, i % col_blocks);
   }
 };
 
@@ -85,9 +84,9 @@ __device__ __forceinline__ void FeedWeights(const LinearArgs& args, const Maps& 
                                             const ManyBlock& b, uint32_t lane) {
   const uint32_t strips = args.part[0].w.strips;
   RingPlace<G::kWStages> at;
-  b.ForTiles<G>([&](uint32_t first_tile, uint32_t /*col_block*/) {
-    const NarrowTile tile =
-        NarrowTileOf(args, gated, first_tile + lane, b.all_tiles, lane < G::kTiles);
+  b.ForTiles([&](uint32_t row_block, uint32_t /*col_block*/) {
+    const RowBlock rows = RowBlockOf(args, gated, G::kTiles, row_block);
+    const uint8_t* tile_at = TileAt<G>(args, rows, lane);
     for (uint32_t segment = 0; segment < kSegments; ++segment) {
       const uint32_t end = SegmentBegin<kFormat>(segment + 1, strips);
       for (uint32_t s = SegmentBegin<kFormat>(segment, strips); s < end;
@@ -98,9 +97,8 @@ __device__ __forceinline__ void FeedWeights(const LinearArgs& args, const Maps& 
         if (lane == 0)
           BarrierArriveExpecting(barrier, G::kTiles * (G::kTileBytes / G::kChunk) * count);
         __syncwarp();
-        if (lane >= G::kTiles) continue;
-        CopyStrips<G, 2048>(args, maps, tile, s, count,
-                            b.weights + at.slot * G::kWeightStage + lane * G::kTileBytes, barrier);
+        CopyWeights<G, G::kTiles * 2048>(maps, rows, tile_at, s, count,
+                                         b.weights + at.slot * G::kWeightStage, barrier, lane);
       }
     }
   });
@@ -111,7 +109,7 @@ template <typename G>
 __device__ __forceinline__ void FeedActivations(const uint4* x, uint32_t strips,
                                                 const ManyBlock& b) {
   RingPlace<G::kXStages> at;
-  b.ForTiles<G>([&](uint32_t /*first_tile*/, uint32_t col_block) {
+  b.ForTiles([&](uint32_t /*row_block*/, uint32_t col_block) {
     const uint4* from = x + uint64_t{col_block} * strips * G::kN * 8;
     for (uint32_t s = 0; s < strips; ++s, at.Next()) {
       BarrierWait(b.x_empty + 8 * at.slot, at.parity ^ 1);
@@ -187,9 +185,6 @@ __device__ __forceinline__ void MultiplyMany(float (&total)[G::kN / 2], const Ma
         } else {
           raw = F::ReadChunk(tile, i, lane);
         }
-        __syncwarp();
-        if (lane == 0 && (i == G::kChunk - 1 || s + i + 1 == end))
-          BarrierArrive(b.weights_empty + 8 * weights_at.slot);
         BarrierWait(b.x_full + 8 * x_at.slot, x_at.parity);
         finish();
         BlockWeights w[2];
@@ -212,6 +207,10 @@ __device__ __forceinline__ void MultiplyMany(float (&total)[G::kN / 2], const Ma
           Wgmma<G::kN>::Registers(acc, a, Swizzled128Of(x_low + 2 * k), 1);
         }
         WgmmaCommit();
+        // Not before what was read is used: a read may still be on its way when an arrival after it is seen.
+        __syncwarp();
+        if (lane == 0 && (i == G::kChunk - 1 || s + i + 1 == end))
+          BarrierArrive(b.weights_empty + 8 * weights_at.slot);
         release = b.x_empty + 8 * x_at.slot;
         x_at.Next();
       }
@@ -244,8 +243,8 @@ struct ManyOut {
 // The sums of a warp's tile as outputs: total[4 q + 2 i + e] is of row r + 8 i, column 8 q + 2 t + e (Wgmma<>).
 template <typename G, bool kAdd>
 __device__ __forceinline__ void StoreMany(const LinearArgs& args, const float (&total)[G::kN / 2],
-                                          uint32_t tile, uint32_t first_col, uint32_t lane) {
-  const LinearArgs::Part& part = PartOf(args, &tile);
+                                          const LinearArgs::Part& part, uint32_t tile,
+                                          uint32_t first_col, uint32_t lane) {
   const uint32_t r = tile * 16 + lane / 4;
   const ManyOut of(part, r);
   const uint64_t ld = part.ld;
@@ -271,21 +270,22 @@ __device__ __forceinline__ void StoreMany(const LinearArgs& args, const float (&
   }
 }
 
-// The same of gate and up, whose tiles are those of warps beside each other: each has half of the columns and takes the
-// other's sums of them from shared memory.
+// The same of gate and up, which half of the warps each have: two share the columns, and each takes the other's sums of its own
+// from shared memory.
 template <typename G>
 __device__ __forceinline__ void StoreGatedMany(const LinearArgs& args, const GatedOut& gated,
                                                const float (&total)[G::kN / 2], const ManyBlock& b,
-                                               uint32_t first_tile, uint32_t first_col,
-                                               uint32_t warp, uint32_t lane) {
+                                               uint32_t tile, uint32_t first_col, uint32_t warp,
+                                               uint32_t lane) {
   constexpr uint32_t kHalf = G::kN / 4;  // of the sums
-  const bool is_up = warp % 2 != 0;
-  const uint32_t first_row = (first_tile + warp) / 2 * 16;
+  constexpr uint32_t kPairs = G::kTiles / 2;
+  const bool is_up = warp >= kPairs;
+  const uint32_t first_row = tile * 16;
   const ManyOut gate(args.part[0], first_row + lane / 4);
   const ManyOut up(args.part[1], first_row + lane / 4);
   const uint32_t there = b.up + (warp * kHalf * 32 + lane) * 4;
-  const uint32_t here = b.up + ((warp ^ 1) * kHalf * 32 + lane) * 4;
-  const uint32_t barrier = 2 + warp / 2;
+  const uint32_t here = b.up + ((is_up ? warp - kPairs : warp + kPairs) * kHalf * 32 + lane) * 4;
+  const uint32_t barrier = 2 + warp % kPairs;
 #pragma unroll
   for (uint32_t j = 0; j < kHalf; ++j)
     StoreSum(there + j * 128, is_up ? total[j] : total[kHalf + j]);
@@ -321,13 +321,13 @@ __device__ __forceinline__ void StoreGatedMany(const LinearArgs& args, const Gat
 
 #endif  // WRING_WGMMA
 
-// gated: parts 0 and 1 are gate and up, whose tiles take turns.
+// gated: parts 0 and 1 are gate and up.
 template <FormatId kFormat, int kN, int kGroups>
 __global__ void __launch_bounds__(ManyGemm<kFormat, kN, kGroups>::kThreads,
                                   ManyGemm<kFormat, kN, kGroups>::kBlocks)
     ManyGemmKernel(const __grid_constant__ LinearArgs args,
-                   const __grid_constant__ NarrowMaps<kFormat> maps, const uint4* x,
-                   const GatedOut gated, uint32_t all_tiles, uint32_t col_blocks) {
+                   const __grid_constant__ HalfMaps<kFormat> maps, const uint4* x,
+                   const GatedOut gated, uint32_t row_blocks, uint32_t col_blocks) {
 #ifdef WRING_WGMMA
   using G = ManyGemm<kFormat, kN, kGroups>;
   extern __shared__ uint8_t many_shared[];
@@ -344,7 +344,7 @@ __global__ void __launch_bounds__(ManyGemm<kFormat, kN, kGroups>::kThreads,
   b.x_empty = b.x_full + 8 * G::kXStages;
   b.weights_full = b.x_empty + 8 * G::kXStages;
   b.weights_empty = b.weights_full + 8 * G::kWStages;
-  b.all_tiles = all_tiles;
+  b.row_blocks = row_blocks;
   b.col_blocks = col_blocks;
   if (threadIdx.x == 0) {
     for (uint32_t i = 0; i < G::kXStages; ++i) {
@@ -373,16 +373,19 @@ __global__ void __launch_bounds__(ManyGemm<kFormat, kN, kGroups>::kThreads,
   WaitForPrevious();
   RingPlace<G::kWStages> weights_at;
   RingPlace<G::kXStages> x_at;
-  b.ForTiles<G>([&](uint32_t first_tile, uint32_t col_block) {
+  b.ForTiles([&](uint32_t row_block, uint32_t col_block) {
     float total[kN / 2];
     MultiplyMany<kFormat, G>(total, b, weights_at, x_at, strips, warp, lane);
-    if (first_tile + warp >= all_tiles) return;
+    const RowBlock rows = RowBlockOf(args, gated.out != nullptr, G::kTiles, row_block);
+    uint32_t tile = 0;
+    const LinearArgs::Part& part = args.part[PartAt(rows, warp, &tile)];
+    if (tile >= part.w.tiles) return;
     if (gated.out != nullptr) {
-      StoreGatedMany<G>(args, gated, total, b, first_tile, col_block * kN, warp, lane);
+      StoreGatedMany<G>(args, gated, total, b, tile, col_block * kN, warp, lane);
     } else if (args.add) {
-      StoreMany<G, true>(args, total, first_tile + warp, col_block * kN, lane);
+      StoreMany<G, true>(args, total, part, tile, col_block * kN, lane);
     } else {
-      StoreMany<G, false>(args, total, first_tile + warp, col_block * kN, lane);
+      StoreMany<G, false>(args, total, part, tile, col_block * kN, lane);
     }
   });
 #endif

@@ -4,21 +4,20 @@
 // A block computes 64 kGroups rows of matrices x kN of activations, or a part of the strips of them: then the blocks of a
 // cluster have the parts, and each gives the sums of some columns. One warp asks the copy engine for weights, which do not
 // depend on the launch before, and for activations once that has ended; the other warps make float16 of the weights in the
-// registers that the tensor cores read. float16 weights are read from shared memory as they come. Activations are arranged
-// beforehand (ArrangeKernel), so that a strip of them is one copy.
+// registers that the tensor cores read, for which activations are arranged beforehand (ArrangeKernel), so that a strip of them
+// is one copy. float16 weights are read from shared memory as they come, and activations from where they are.
 //
 // Not of the invariant grade: sums are cut where blocks enough to fill the GPU want it (each cut is summed in order).
 #pragma once
 
 #include "kernels/cuda/gemm_narrow_sums.cuh"
-#include "kernels/cuda/tensor_map.h"
+#include "kernels/cuda/row_blocks.cuh"
 
 namespace wring::cuda {
 
 // Arranged activations: [strip][kN rows] 128 bytes, as the tensor cores read them (Swizzled128), columns in the order in
-// which lanes hold weights, or as they are for weights that no lane holds; rows beyond the last are zero. blockIdx.z: which
-// kN rows, those of one after those of another.
-template <int kN, bool kByLanes>
+// which lanes hold weights; rows beyond the last are zero. blockIdx.z: which kN rows, those of one after those of another.
+template <int kN>
 __global__ void __launch_bounds__(256)
     ArrangeKernel(const Half* x, uint32_t ldx, uint32_t rows, uint4* out) {
   LetNextStart();
@@ -31,13 +30,8 @@ __global__ void __launch_bounds__(256)
   uint4 v = {0, 0, 0, 0};
   if (row < rows) {
     const Half* from = x + uint64_t{row} * ldx + strip * kStrip;
-    if constexpr (kByLanes) {
-      const uint32_t* words =
-          reinterpret_cast<const uint32_t*>(from) + 16 * (piece / 4) + piece % 4;
-      v = {words[0], words[4], words[8], words[12]};
-    } else {
-      v = reinterpret_cast<const uint4*>(from)[piece];
-    }
+    const uint32_t* words = reinterpret_cast<const uint32_t*>(from) + 16 * (piece / 4) + piece % 4;
+    v = {words[0], words[4], words[8], words[12]};
   }
   out[(uint64_t{blockIdx.z * gridDim.x + strip} * kN + n) * 8 + (piece ^ (n % 8))] = v;
 }
@@ -49,11 +43,11 @@ struct NarrowGemm {
   static constexpr uint32_t kN = kColumns;
   static constexpr uint32_t kRows = 64 * kGroups;
   static constexpr uint32_t kTiles = kRows / 16;
-  static constexpr uint32_t kSplit =
-      NarrowSplit(kGroups);  // warpgroups that share the strips of a chunk
+  // Warpgroups that share the strips of a chunk: two times two are worth it where they make float16 of weights.
+  static constexpr uint32_t kSplit = kHalves && kGroups == 2 ? 1 : NarrowSplit(kGroups);
   static constexpr uint32_t kConsumers = 128 * kGroups * kSplit;
   static constexpr uint32_t kThreads = kConsumers + 32;
-  static constexpr uint32_t kLeast = kHalves ? 2 : F::kChunkStrips;
+  static constexpr uint32_t kLeast = !kHalves ? F::kChunkStrips : kGroups > 3 ? 1 : 2;
   static constexpr uint32_t kChunk = kLeast < kSplit ? kSplit : kLeast;  // strips a stage
   static constexpr uint32_t kTileBytes = kChunk / F::kChunkStrips * F::kChunkBytes;
   static constexpr uint32_t kXBytes = kChunk * kN * 128;
@@ -67,89 +61,45 @@ struct NarrowGemm {
   static_assert(kStages >= 2 && kSplit * kSums * 4 <= kStages * kStage);
 };
 
-// Where the copy engine finds float16 weights; other formats need nothing of the kind.
-template <FormatId kFormat>
-struct NarrowMaps {};
-template <>
-struct NarrowMaps<FormatId::kF16> {
-  CUtensorMap part[kMaxParts];
-};
-
 #ifdef WRING_WGMMA
 
 // What the warps of a block know of it.
 struct NarrowBlock {
   uint32_t stages;       // shared address; of each: activations, weights
   uint32_t full, empty;  // barriers of the stages
-  uint32_t first_tile, all_tiles;
+  RowBlock rows;
   uint32_t begin, end;  // chunks of strips
 };
-
-// The tile of a block that a lane asks for; those beyond the last are the first once more. gated: see the kernel.
-struct NarrowTile {
-  uint32_t part;
-  uint64_t offset;  // bytes into its matrix
-};
-__device__ __forceinline__ NarrowTile NarrowTileOf(const LinearArgs& args, bool gated,
-                                                   uint32_t tile, uint32_t all_tiles,
-                                                   bool of_block) {
-  if (!of_block || tile >= all_tiles) tile = 0;
-  NarrowTile t;
-  if (gated) {
-    t.part = tile % 2;
-    tile /= 2;
-  } else {
-    t.part = PartIndexOf(args, &tile);
-  }
-  t.offset = tile * args.part[t.part].w.tile_bytes;
-  return t;
-}
-// `count` strips from `strip` on of that tile to shared memory, by one lane, kStep bytes apart where they are float16.
-template <typename G, uint32_t kStep, typename Maps>
-__device__ __forceinline__ void CopyStrips(const LinearArgs& args, const Maps& maps,
-                                           const NarrowTile& t, uint32_t strip, uint32_t count,
-                                           uint32_t to, uint32_t barrier) {
-  if constexpr (G::kHalves) {
-    const uint32_t row_bytes = args.part[0].w.strips * 128;
-    const auto low = static_cast<uint32_t>(t.offset % RowsMapUnit(row_bytes)) / 128;
-    const auto high = static_cast<uint32_t>(t.offset / RowsMapUnit(row_bytes));
-    for (uint32_t s = 0; s < count; ++s) {
-      CopyBox(to + s * kStep, &maps.part[t.part], barrier, (strip + s) * kStrip, low, 0, high);
-    }
-  } else {
-    constexpr uint32_t kStripBytes = G::F::kChunkBytes / G::F::kChunkStrips;
-    CopyBulk(
-        to,
-        reinterpret_cast<const uint8_t*>(args.part[t.part].w.data) + t.offset + strip * kStripBytes,
-        count * kStripBytes, barrier);
-  }
-}
 
 // One warp asks for weights and activations, chunk after chunk.
 template <typename G, typename Maps>
 __device__ __forceinline__ void FeedNarrow(const LinearArgs& args, const Maps& maps, const uint4* x,
-                                           bool gated, const NarrowBlock& b, uint32_t lane) {
+                                           const NarrowBlock& b, uint32_t lane) {
   constexpr uint32_t kChunk = G::kChunk;
   const uint32_t strips = args.part[0].w.strips;
-  const NarrowTile tile =
-      NarrowTileOf(args, gated, b.first_tile + lane, b.all_tiles, lane < G::kTiles);
+  const uint8_t* tile_at = TileAt<G>(args, b.rows, lane);
   const auto count_of = [&](uint32_t chunk) { return min(kChunk, strips - chunk * kChunk); };
   const auto weights = [&](uint32_t chunk, uint32_t slot) {
     const uint32_t count = count_of(chunk);
     const uint32_t bytes = G::kTileBytes / kChunk * count;
     const uint32_t barrier = b.full + 8 * slot;
     const uint32_t to = b.stages + slot * G::kStage + G::kXBytes;
-    if (lane == 0) BarrierArriveExpecting(barrier, count * G::kN * 128 + G::kTiles * bytes);
+    if (lane == 0) BarrierArriveExpecting(barrier, count * G::kN * 128 + b.rows.tiles * bytes);
     __syncwarp();
-    if (lane >= G::kTiles) return;
-    constexpr uint32_t kStep = G::kTiles * 2048;  // float16: strip by strip
-    CopyStrips<G, kStep>(args, maps, tile, chunk * kChunk, count,
-                         to + lane * (G::kHalves ? 2048 : G::kTileBytes), barrier);
+    CopyWeights<G, G::kTiles * 2048>(maps, b.rows, tile_at, chunk * kChunk, count, to, barrier,
+                                     lane);
   };
   const auto activations = [&](uint32_t chunk, uint32_t slot) {
     if (lane != 0) return;
-    CopyBulk(b.stages + slot * G::kStage, x + chunk * kChunk * G::kN * 8,
-             count_of(chunk) * G::kN * 128, b.full + 8 * slot);
+    const uint32_t count = count_of(chunk);
+    const uint32_t to = b.stages + slot * G::kStage;
+    const uint32_t barrier = b.full + 8 * slot;
+    if constexpr (G::kHalves) {
+      for (uint32_t s = 0; s < count; ++s)
+        CopyBox(to + s * G::kN * 128, &maps.x, barrier, (chunk * kChunk + s) * kStrip, 0);
+    } else {
+      CopyBulk(to, x + chunk * kChunk * G::kN * 8, count * G::kN * 128, barrier);
+    }
   };
   const uint32_t first = min(b.end, b.begin + G::kStages);
   for (uint32_t c = b.begin; c < first; ++c) weights(c, c - b.begin);
@@ -224,12 +174,14 @@ __device__ __forceinline__ void MultiplyNarrow(float (&acc)[G::kN / 2], const Na
 
 #endif  // WRING_WGMMA
 
-// gated: parts 0 and 1 are gate and up, whose tiles take turns, and the output is theirs.
+// gated: parts 0 and 1 are gate and up, and the output is theirs. x: arranged, for weights that are not
+// float16.
 template <FormatId kFormat, int kN, int kGroups>
 __global__ void __launch_bounds__(NarrowGemm<kFormat, kN, kGroups>::kThreads, 1)
     NarrowGemmKernel(const __grid_constant__ LinearArgs args,
-                     const __grid_constant__ NarrowMaps<kFormat> maps, const uint4* x,
-                     const GatedOut gated, uint32_t all_tiles, uint32_t splits) {
+                     const __grid_constant__ HalfMaps<kFormat> maps, const uint4* x,
+                     const GatedOut gated, const NarrowCut cut,
+                     const __grid_constant__ SendArgs send) {
 #ifdef WRING_WGMMA
   using G = NarrowGemm<kFormat, kN, kGroups>;
   extern __shared__ uint8_t narrow_shared[];
@@ -239,13 +191,14 @@ __global__ void __launch_bounds__(NarrowGemm<kFormat, kN, kGroups>::kThreads, 1)
   const uint32_t lane = threadIdx.x % 32;
   const uint32_t strips = args.part[0].w.strips;
   const uint32_t chunks = (strips + G::kChunk - 1) / G::kChunk;
+  const uint32_t splits = cut.splits;
   const uint32_t rank = splits == 1 ? 0 : blockIdx.x % splits;
   NarrowBlock b;
   b.stages = (SharedAddress(narrow_shared) + 1023) / 1024 * 1024;
   b.full = SharedAddress(barriers);
   b.empty = b.full + 8 * G::kStages;
-  b.first_tile = (splits == 1 ? blockIdx.x : blockIdx.x / splits) * G::kTiles;
-  b.all_tiles = all_tiles;
+  b.rows = RowBlockOf(args, gated.out != nullptr, cut.tiles,
+                      splits == 1 ? blockIdx.x : blockIdx.x / splits);
   b.begin = chunks * rank / splits;
   b.end = chunks * (rank + 1) / splits;
   if (threadIdx.x == 0) {
@@ -257,7 +210,7 @@ __global__ void __launch_bounds__(NarrowGemm<kFormat, kN, kGroups>::kThreads, 1)
   }
   __syncthreads();
   if (warp == G::kConsumers / 32) {
-    FeedNarrow<G>(args, maps, x, gated.out != nullptr, b, lane);
+    FeedNarrow<G>(args, maps, x, b, lane);
     if (splits > 1) {
       ClusterSync();
       ClusterSync();
@@ -278,7 +231,7 @@ __global__ void __launch_bounds__(NarrowGemm<kFormat, kN, kGroups>::kThreads, 1)
     const uint32_t col = 8 * (j / 4) + 2 * (lane % 4) + j % 2;
     StoreSum(b.stages + 4 * (k_part * G::kSums + col * G::kPitch + row), acc[j]);
   }
-  StoreNarrow<G>(args, gated, {b.stages, b.first_tile, all_tiles, splits, rank});
+  StoreNarrow<G>(args, gated, send, {b.stages, b.rows, splits, rank});
 #endif
 }
 

@@ -41,6 +41,22 @@ struct Ahead {
   static constexpr uint32_t kSlots = kWanted < 2 ? 2 : kWanted;
   static constexpr uint32_t kBytes = kWarps * kSlots * kSlotBytes;
 };
+// To the other ranks' lines of SumSmall() (exchange.h): 8 bytes are written whole, a number and its turn.
+__device__ __forceinline__ void SendLines(const SendArgs& send, const LinearArgs& args,
+                                          uint32_t turn, uint32_t row, uint32_t col, float v) {
+  const LinearArgs::Part& part = args.part[0];
+  if (row >= part.w.rows || col >= args.rows) return;
+  const uint32_t quads = args.rows * part.ld / 4;
+  const uint32_t at = col * part.ld + row;
+  const uint32_t line = at / 4 + (at % 4 / 2) * quads;
+  const uint64_t offset = turn % 2 * send.odd + 4 * line + at % 2 * 2;
+  for (uint32_t r = 0; r < send.others; ++r) {
+    asm volatile("st.volatile.global.v2.u32 [%0], {%1, %2};" ::"l"(send.to[r] + offset),
+                 "r"(__float_as_uint(v)), "r"(turn)
+                 : "memory");
+  }
+}
+
 constexpr uint32_t kGemvBlocks =
     2;  // of a launch on a multiprocessor: the next launch's find room beside them
 
@@ -49,7 +65,8 @@ constexpr uint32_t kGemvBlocks =
 // same tile of gate and up. Columns of the product beyond the rows repeat row 0 and are not stored.
 template <FormatId kFormat, int kTiles, bool kSharedX>
 __global__ void __launch_bounds__(kThreads, kGemvBlocks + 1)
-    GemvKernel(const __grid_constant__ LinearArgs args, const GatedOut gated, uint32_t tiles) {
+    GemvKernel(const __grid_constant__ LinearArgs args, const GatedOut gated, uint32_t tiles,
+               const __grid_constant__ SendArgs send) {
   using F = Fragments<kFormat>;
   using A = Ahead<kFormat, kTiles>;
   constexpr uint32_t kChunk = F::kChunkStrips;
@@ -100,6 +117,7 @@ __global__ void __launch_bounds__(kThreads, kGemvBlocks + 1)
 #pragma unroll
   for (uint32_t i = 0; i < A::kSlots; ++i) fill(ring + i * A::kSlotBytes);
   WaitForPrevious();
+  const uint32_t turn = kTiles > 1 || send.others == 0 ? 0 : *send.turn + 1;
   if constexpr (kSharedX) {
     if (args.norm.x != nullptr) {
       NormInto(args, strips, xs);
@@ -172,7 +190,9 @@ __global__ void __launch_bounds__(kThreads, kGemvBlocks + 1)
     } else {
       uint32_t of_part = tile;
       const LinearArgs::Part& part = PartOf(args, &of_part);
-      StoreOutput(args, part, of_part * 16 + row, col, SumSegments(to[0], row, col));
+      const uint32_t at = of_part * 16 + row;
+      const float v = StoreOutput(args, part, at, col, SumSegments(to[0], row, col));
+      if (send.others > 0) SendLines(send, args, turn, at, col, v);
     }
   }
 }

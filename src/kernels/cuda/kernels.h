@@ -64,6 +64,18 @@ struct NormArgs {
   uint32_t ld = 0;
 };
 
+inline constexpr uint32_t kMaxPeers = 8;
+// Where a product's outputs go besides: to the other ranks, which add them (exchange.h).
+struct SendArgs {
+  uint32_t others = 0;
+  float* to[kMaxPeers - 1] = {};  // in an even turn; in an odd one `odd` numbers further
+  uint64_t odd = 0;
+  uint32_t* arrived[kMaxPeers - 1] =
+      {};                          // grows by kTileArrivals for 16 rows of the matrix, all columns
+  const uint32_t* turn = nullptr;  // of this rank: turns done
+};
+inline constexpr uint32_t kTileArrivals = 4;
+
 // out[row of x][row of w] = alpha * w x (+ bias) (+ out), for up to three matrices of one format over one input.
 struct LinearArgs {
   struct Part {
@@ -79,6 +91,8 @@ struct LinearArgs {
   bool add = false;
   // GEMV alone: x is the norm of these rows, where FusesNorm() says that it can be.
   NormArgs norm;
+  // Narrow products of one part alone; in host memory.
+  const SendArgs* send = nullptr;
 };
 inline constexpr uint32_t kGemvShared =
     48 << 10;  // bytes of activations that a GEMV keeps in shared memory
@@ -128,6 +142,8 @@ const LinearKernels& LinearOf(FormatId format);  // all null where there is none
 bool HasWgmma();                                 // on the current GPU: Hopper alone
 bool HasClusters();                              // the same: Hopper and later
 uint32_t AllTiles(const LinearArgs& args);       // of 16 rows, of all parts
+// Blocks of up to `tiles` of them that each have tiles of one part, or as many of gate as of up.
+uint32_t RowBlocks(const LinearArgs& args, bool gated, uint32_t tiles);
 inline constexpr uint32_t kNarrowRows = 64;
 inline constexpr uint32_t kWideRows = 256;
 // Whether GEMM gives each segment blocks of its own, which needs a workspace; large matrices have blocks enough.
@@ -142,12 +158,15 @@ constexpr uint32_t WideSplits(uint32_t tiles, uint32_t rows, uint32_t multiproce
   if (splits < 1) return 1;
   return splits < kSegments ? splits : kSegments;
 }
-// How a narrow product of so many tiles of rows is cut: a block has 64 `groups` rows, and `splits` blocks share the strips.
+// How a narrow product is cut: a block has up to `tiles` of them, and `splits` blocks share the
+// strips. half_rows: the rows of activations that are read with float16 weights; 0: with weights in fewer bits.
 struct NarrowCut {
-  uint32_t groups = 1, splits = 1;
+  uint32_t tiles = 4, splits = 1;
 };
+inline constexpr uint32_t kMostSplits = 4;
 constexpr uint32_t NarrowSplit(uint32_t groups) { return groups == 3 ? 1 : 4 / groups; }
-NarrowCut CutNarrow(uint32_t tiles, uint32_t strips, bool gated, uint32_t multiprocessors);
+NarrowCut CutNarrow(const LinearArgs& args, uint32_t half_rows, bool gated,
+                    uint32_t multiprocessors);
 // 64 rows of matrices that a block of a product of few rows has in the invariant grade.
 uint32_t ManyGroups(uint32_t tiles, uint32_t multiprocessors);
 // The rows of activations that a block of a product of many has.

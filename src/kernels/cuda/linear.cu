@@ -1,3 +1,5 @@
+#include <algorithm>
+
 // What linear layers of every format share: the table, and the sum over segments.
 #include "kernels/cuda/linear.cuh"
 
@@ -81,24 +83,48 @@ __global__ void __launch_bounds__(256)
 
 }  // namespace
 
-// In cycles of an H100 (Q4_K, 64 rows): 64 rows of a strip cost less the more of them a block has; a cluster's meeting
-// costs as much as some strips, and large clusters find less room.
-NarrowCut CutNarrow(uint32_t tiles, uint32_t strips, bool gated, uint32_t multiprocessors) {
-  constexpr uint32_t kStripCycles[] = {0, 276, 462, 627};
+uint32_t RowBlocks(const LinearArgs& args, bool gated, uint32_t tiles) {
+  const auto blocks = [&](uint32_t part, uint32_t most) {
+    return (args.part[part].w.tiles + most - 1) / most;
+  };
+  if (gated) return blocks(0, tiles / 2);
+  uint32_t all = 0;
+  for (uint32_t p = 0; p < args.parts; ++p) all += blocks(p, tiles);
+  return all;
+}
+
+// In cycles of an H100. 64 rows of a strip in fewer bits cost less the more of them a block has (Q4_K, 64 rows of activations);
+// float16 costs what a multiprocessor, the cache and the memory can bring. A cluster's meeting costs as much as some strips, and
+// large clusters find less room.
+NarrowCut CutNarrow(const LinearArgs& args, uint32_t half_rows, bool gated,
+                    uint32_t multiprocessors) {
+  constexpr uint64_t kStripCycles[] = {0, 276, 462, 627};
+  constexpr uint32_t kBytesIn = 36, kBytesOfCache = 4200, kBytesOfMemory = 2000;  // a cycle
+  const auto strip_cycles = [&](uint32_t t, uint64_t blocks) {
+    if (half_rows == 0) return kStripCycles[t / 4];
+    const uint64_t weights = 16 * t * 128;
+    const uint64_t all = weights + half_rows * 128;
+    return std::max(
+        {all / kBytesIn, blocks * all / kBytesOfCache, blocks * weights / kBytesOfMemory});
+  };
+  const uint32_t strips = args.part[0].w.strips;
+  const uint32_t step = half_rows == 0 ? 4 : gated ? 2 : 1;
+  const uint32_t most = half_rows == 0 ? 12 : 14;
   NarrowCut best;
   uint64_t least = ~uint64_t{0};
-  for (uint32_t groups = 1; groups <= 3; ++groups) {
-    const uint32_t blocks = (tiles + 4 * groups - 1) / (4 * groups);
-    for (uint32_t splits = 1; splits <= (gated ? 1U : 4U) && splits <= strips; splits *= 2) {
+  for (uint32_t t = step; t <= most; t += step) {
+    const uint32_t row_blocks = RowBlocks(args, gated, t);
+    for (uint32_t splits = 1; splits <= kMostSplits && splits <= strips; splits *= 2) {
+      const uint64_t blocks = uint64_t{row_blocks} * splits;
       const uint32_t room =
           splits == 4 ? multiprocessors * 3 / 4 : multiprocessors / splits * splits;
-      const uint64_t waves = (uint64_t{blocks} * splits + room - 1) / room;
+      const uint64_t waves = (blocks + room - 1) / room;
       const uint64_t cycles =
-          waves * ((strips + splits - 1) / splits * kStripCycles[groups] + 3000) +
+          waves * ((strips + splits - 1) / splits * strip_cycles(t, blocks / waves) + 3000) +
           (splits > 1 ? 2500 + 500 * splits : 0);
       if (cycles >= least) continue;
       least = cycles;
-      best = {groups, splits};
+      best = {t, splits};
     }
   }
   return best;

@@ -46,6 +46,10 @@ __global__ void __launch_bounds__(kThreads) EmbedKernel(const __grid_constant__ 
 
 void ReduceSplit(Launcher&, const LinearArgs&, const float* workspace, uint32_t splits);
 
+inline SendArgs SendOf(const LinearArgs& args) {
+  return args.send == nullptr ? SendArgs() : *args.send;
+}
+
 template <FormatId kFormat>
 struct LinearLaunches {
   template <int kTiles>
@@ -63,7 +67,7 @@ struct LinearLaunches {
     constexpr uint32_t kThird = (77 << 10) - 1024 - kSums;
     if (kTiles == 1 && tiles > most && shared < kThird) shared = kThird;
     Launch(l, shared_x ? GemvKernel<kFormat, kTiles, true> : GemvKernel<kFormat, kTiles, false>,
-           grid, kThreads, shared, args, gated, tiles);
+           grid, kThreads, shared, args, gated, tiles, SendOf(args));
   }
   static void GemvRows(Launcher& l, const LinearArgs& args) {
     Stream<1>(l, args, {}, AllTiles(args));
@@ -85,35 +89,46 @@ struct LinearLaunches {
              workspace, tiles * 16);
     }
   }
-  static NarrowMaps<kFormat> MapsOf(Launcher& l, const LinearArgs& args) {
-    NarrowMaps<kFormat> maps;
+  // For blocks of so many tiles.
+  static HalfMaps<kFormat> MapsOf(Launcher& l, const LinearArgs& args, bool gated, uint32_t tiles) {
+    HalfMaps<kFormat> maps;
     if constexpr (kFormat == FormatId::kF16) {
-      for (uint32_t p = 0; p < args.parts; ++p)
-        maps.part[p] = RowsMap(l, args.part[p].w.data, args.part[p].w.strips * 128, 16);
+      for (uint32_t p = 0; p < args.parts; ++p) {
+        const MatrixArg& w = args.part[p].w;
+        maps.part[p] =
+            MatrixMap(l, w.data, w.strips * kStrip, w.tiles * 16, 16 * (gated ? tiles / 2 : tiles));
+      }
     }
     return maps;
   }
   template <int kN, int kGroups>
   static void NarrowCutBy(Launcher& l, const LinearArgs& args, const GatedOut& gated,
-                          uint32_t splits, const uint4* x) {
+                          const NarrowCut& cut, const uint4* x) {
     using G = NarrowGemm<kFormat, kN, kGroups>;
-    const uint32_t tiles = AllTiles(args);
-    LaunchClusters(l, splits, NarrowGemmKernel<kFormat, kN, kGroups>,
-                   (tiles + G::kTiles - 1) / G::kTiles * splits, G::kThreads, G::kShared, args,
-                   MapsOf(l, args), x, gated, tiles, splits);
+    const bool is_gated = gated.out != nullptr;
+    HalfMaps<kFormat> maps = MapsOf(l, args, is_gated, cut.tiles);
+    if constexpr (G::kHalves) maps.x = MatrixMap(l, args.x, args.ldx, args.rows, kN);
+    LaunchClusters(l, cut.splits, NarrowGemmKernel<kFormat, kN, kGroups>,
+                   RowBlocks(args, is_gated, cut.tiles) * cut.splits, G::kThreads, G::kShared, args,
+                   maps, x, gated, cut, SendOf(args));
   }
   template <int kN>
   static void NarrowOf(Launcher& l, const LinearArgs& args, const GatedOut& gated, void* arranged) {
     auto* x = static_cast<uint4*>(arranged);
     const uint32_t strips = args.part[0].w.strips;
-    Launch(l, ArrangeKernel<kN, kFormat != FormatId::kF16>, dim3(strips, (kN + 31) / 32), 256, 0,
-           args.x, args.ldx, args.rows, x);
+    constexpr bool kHalves = kFormat == FormatId::kF16;
+    if constexpr (!kHalves) {
+      Launch(l, ArrangeKernel<kN>, dim3(strips, (kN + 31) / 32), 256, 0, args.x, args.ldx,
+             args.rows, x);
+    }
     const NarrowCut cut =
-        CutNarrow(AllTiles(args), strips, gated.out != nullptr, l.multiprocessors);
-    switch (cut.groups) {
-      case 1: return NarrowCutBy<kN, 1>(l, args, gated, cut.splits, x);
-      case 2: return NarrowCutBy<kN, 2>(l, args, gated, cut.splits, x);
-      default: return NarrowCutBy<kN, 3>(l, args, gated, cut.splits, x);
+        CutNarrow(args, kHalves ? kN : 0, gated.out != nullptr, l.multiprocessors);
+    switch ((cut.tiles + 3) / 4) {
+      case 1: return NarrowCutBy<kN, 1>(l, args, gated, cut, x);
+      case 2: return NarrowCutBy<kN, 2>(l, args, gated, cut, x);
+      case 3: return NarrowCutBy<kN, 3>(l, args, gated, cut, x);
+      default:
+        if constexpr (kHalves) NarrowCutBy<kN, 4>(l, args, gated, cut, x);
     }
   }
   static void Narrow(Launcher& l, const LinearArgs& args, const GatedOut& gated, void* arranged) {
@@ -133,13 +148,13 @@ struct LinearLaunches {
     using G = ManyGemm<kFormat, kN, kGroups>;
     auto* x = static_cast<uint4*>(arranged);
     const uint32_t blocks = (args.rows + kN - 1) / kN;
-    Launch(l, ArrangeKernel<kN, true>, dim3(args.part[0].w.strips, (kN + 31) / 32, blocks), 256, 0,
+    Launch(l, ArrangeKernel<kN>, dim3(args.part[0].w.strips, (kN + 31) / 32, blocks), 256, 0,
            args.x, args.ldx, args.rows, x);
-    const uint32_t tiles = AllTiles(args);
-    const uint32_t all = (tiles + G::kTiles - 1) / G::kTiles * blocks;
-    const uint32_t grid = std::min(all, G::kBlocks * l.multiprocessors);
+    const bool is_gated = gated.out != nullptr;
+    const uint32_t row_blocks = RowBlocks(args, is_gated, G::kTiles);
+    const uint32_t grid = std::min(row_blocks * blocks, G::kBlocks * l.multiprocessors);
     Launch(l, ManyGemmKernel<kFormat, kN, kGroups>, grid, G::kThreads, G::kShared, args,
-           MapsOf(l, args), x, gated, tiles, blocks);
+           MapsOf(l, args, is_gated, G::kTiles), x, gated, row_blocks, blocks);
   }
   static void Many(Launcher& l, const LinearArgs& args, const GatedOut& gated, void* arranged) {
     if (args.rows > kNarrowRows) return ManyOf<kManyRows, 2>(l, args, gated, arranged);

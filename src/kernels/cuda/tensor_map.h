@@ -15,6 +15,10 @@ namespace wring::cuda {
 // RowsMapStep(), 0, the multiples of RowsMapUnit().
 CUtensorMap RowsMap(Launcher&, const void* base, uint32_t row_bytes, uint32_t rows);
 
+// A matrix of halves, its rows at distances of `ld`, a multiple of 8: the same of `box_rows` rows, at most 256, where what lies
+// beyond the last row reads as zeros too. Its place is a column and a row.
+CUtensorMap MatrixMap(Launcher&, const void* base, uint32_t ld, uint32_t rows, uint32_t box_rows);
+
 constexpr uint64_t RowsMapUnit(uint32_t row_bytes) { return uint64_t{row_bytes} << 16; }
 constexpr uint32_t RowsMapStep(uint32_t row_bytes) {
   return row_bytes % 128 == 0 ? 128 : row_bytes % 64 == 0 ? 64 : 32;

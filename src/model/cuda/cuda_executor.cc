@@ -59,6 +59,7 @@ Result<std::unique_ptr<Executor>> CudaExecutor::Create(const ModelSpec& spec,
   memory.rows = options.max_rows;
   memory.ld = e->stride(Slot::kHidden);
   memory.partials = e->joins_;
+  memory.sends = e->wgmma_;
   WRING_ASSIGN(e->meeting_, Meeting::Create(e->device_, *options.link, memory));
   return std::unique_ptr<Executor>(std::move(e));
 }

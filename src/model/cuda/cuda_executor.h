@@ -92,7 +92,8 @@ class CudaExecutor final : public Executor {
   Status Reserve(Buffer& buffer, uint64_t bytes);
 
   // cuda_stages.cc
-  Status RunStage(const Stage& stage);
+  // alone: nothing that other ranks would have to take part in, but for meetings.
+  Status RunStage(const Stage& stage, bool alone = false);
 
   struct PlanAt {
     CodecId codec;
@@ -126,6 +127,7 @@ class CudaExecutor final : public Executor {
   // Whether such a product computes the rows of other ranks' shares first and sends them while it computes its own.
   bool SendsEarly(const OneFormat& product) const;
   Status SendAndAdd(const OneFormat& product, bool alone);
+  bool SendsSums() const;
 
   // products.cc
   Status ReserveForProducts();
@@ -148,7 +150,7 @@ class CudaExecutor final : public Executor {
   Status LaunchDraws();
 
   // op_times.cc
-  Result<double> TimeStages(const std::vector<const Stage*>& stages, int repeat);
+  Result<double> TimeStages(const std::vector<const Stage*>& stages, int repeat, bool alone);
   OpTime Describe(const Stage& stage, const Step& step) const;
 
   float* floats(Slot s) { return floats_[static_cast<size_t>(s)].as<float>(); }

@@ -32,7 +32,7 @@ cuda::CacheArg CudaExecutor::Cache(CodecId codec, uint32_t layer) const {
   return c;
 }
 
-Status CudaExecutor::RunStage(const Stage& stage) {
+Status CudaExecutor::RunStage(const Stage& stage, bool alone) {
   const Op& op = *stage.op;
   switch (stage.work) {
     case Work::kEmbed:
@@ -42,7 +42,7 @@ Status CudaExecutor::RunStage(const Stage& stage) {
       if (stage.joins && !stage.gather && NormsInMeeting()) return {};
       if (!(stage.feeds && FusesNorm(op))) cuda::RmsNorm(launcher_, NormOf(stage));
       return {};
-    case Work::kLinear: return Linear(stage);
+    case Work::kLinear: return Linear(stage, alone);
     case Work::kAppend:
       if (step_.fused) return {};
       for (size_t c = 0; c < kCodecCount; ++c) {
@@ -94,9 +94,11 @@ Status CudaExecutor::Meet(const Stage& stage) {
     // The last sum is normed with the selected rows.
     const float* weight = norm.gather ? nullptr : weights_.vector(norm.op->weight);
     const float eps = spec_.norm_eps;
-    if (!JoinsNorms()) return meeting_->SumRows(launcher_, weight, eps, rows, spec_.hidden);
+    if (!JoinsNorms())
+      return meeting_->SumRows(launcher_, weight, eps, rows, spec_.hidden, sent_early_);
     return meeting_->SumNorm(launcher_, weight, eps, rows, spec_.hidden, sent_early_);
   }
+  if (stage.joins && sent_early_) return meeting_->SumSent(launcher_, rows, spec_.hidden);
   if (op.kind == OpKind::kReduce) return meeting_->Sum(launcher_, floats(op.out), rows * ld);
   Meeting::Slices s;
   s.ranges = SlicesOf(spec_, op.out);
@@ -175,6 +177,11 @@ std::vector<CudaExecutor::OneFormat> CudaExecutor::ProductsOf(const Stage& stage
   return products;
 }
 
+// Whether products of few rows send their sums to the other ranks themselves.
+bool CudaExecutor::SendsSums() const {
+  return joins_ && meeting_->Sends(rows_) != nullptr && (gemv_ || rows_ > cuda::kGemvRows);
+}
+
 cuda::Gate CudaExecutor::GateOf(const Op& gated) {
   return gated.kind == OpKind::kSiluMul ? cuda::Gate::kSilu : cuda::Gate::kGeluTanh;
 }
@@ -182,7 +189,7 @@ cuda::Gate CudaExecutor::GateOf(const Op& gated) {
 Status CudaExecutor::Linear(const Stage& stage, bool alone) {
   const Op& op = *stage.op;
   const bool head = op.in == Slot::kSelected;
-  const std::vector<OneFormat> products = ProductsOf(stage);
+  std::vector<OneFormat> products = ProductsOf(stage);
   const auto all = [&] {
     for (const OneFormat& p : products) WRING_TRY(RunProduct(p.args, p.format, head));
     return Status();
@@ -197,6 +204,10 @@ Status CudaExecutor::Linear(const Stage& stage, bool alone) {
     cuda::LinearArgs args = products[0].args;
     args.add = false;
     return VendorProducts(args, products[0].format, {meeting_->partial()});
+  }
+  if (stage.joins && !JoinsNorms()) {
+    sent_early_ = !alone && SendsSums();
+    if (sent_early_) products[0].args.send = meeting_->Sends(rows_);
   }
   if (stage.gated == nullptr) return all();
   const auto& [format, args] = products[0];

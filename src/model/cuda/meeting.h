@@ -20,6 +20,7 @@ class Meeting {
     cuda::Half* normed = nullptr;  // [rows][ld]
     uint32_t rows = 0, ld = 0;     // the same on all ranks
     bool partials = false;         // SumNorm() will be asked for
+    bool sends = false;            // products of few rows can send their sums themselves
   };
   static Result<std::unique_ptr<Meeting>> Create(CudaDevice& device, Link& link,
                                                  const Memory& memory);
@@ -32,12 +33,18 @@ class Meeting {
   virtual Status Ready() { return {}; }
   // values = the ranks' sum.
   virtual Status Sum(cuda::Launcher& l, float* values, uint64_t count) = 0;
+  // The same of hidden rows that each rank's product has sent (Sends()).
+  virtual Status SumSent(cuda::Launcher& /*l*/, uint32_t /*rows*/, uint32_t /*cols*/) {
+    return CannotNorm();
+  }
 
   // Whether SumRows() is the way to sum so many rows of the residual stream.
   virtual bool SumsRows(uint32_t /*rows*/) const { return false; }
-  // hidden = the ranks' sum; and the norm of each row, where a weight is given. All ranks have both.
+  // What has a product of so many rows send its sums as it stores them, on all ranks; null: it cannot.
+  virtual const cuda::SendArgs* Sends(uint32_t /*rows*/) const { return nullptr; }
+  // hidden = the ranks' sum; and the norm of each row, where a weight is given. All ranks have both. `sent`: by the product.
   virtual Status SumRows(cuda::Launcher& /*l*/, const float* /*weight*/, float /*eps*/,
-                         uint32_t /*rows*/, uint32_t /*cols*/) {
+                         uint32_t /*rows*/, uint32_t /*cols*/, bool /*sent*/) {
     return CannotNorm();
   }
 

@@ -2,6 +2,7 @@
 #include <cuda_runtime.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/checked.h"
 #include "model/cuda/cuda_executor.h"
@@ -47,14 +48,15 @@ Executor::OpTime CudaExecutor::Describe(const Stage& stage, const Step& step) co
   return t;
 }
 
-Result<double> CudaExecutor::TimeStages(const std::vector<const Stage*>& stages, int repeat) {
+Result<double> CudaExecutor::TimeStages(const std::vector<const Stage*>& stages, int repeat,
+                                        bool alone) {
   // Starting a graph takes as long as some launches, so few stages are run several times in one.
   constexpr size_t kLaunches = 64;
   const size_t rounds = CeilDiv(kLaunches, stages.size());
   WRING_ASSIGN(CUgraphExec_st * executable, Record([&] {
                  launcher_.error = 0;
                  for (size_t i = 0; i < rounds; ++i) {
-                   for (const Stage* s : stages) WRING_TRY(RunStage(*s));
+                   for (const Stage* s : stages) WRING_TRY(RunStage(*s, alone));
                  }
                  return launcher_.status();
                }));
@@ -101,27 +103,48 @@ Result<std::vector<Executor::OpTime>> CudaExecutor::TimeOps(const Step& step, in
   }
   WRING_TRY(Launch());  // what is prepared on first use is prepared
   WRING_TRY(device_.Synchronize());
-  std::vector<OpTime> kinds;
-  std::vector<std::vector<const Stage*>> of_kind;
+  struct Kind {
+    OpTime time;
+    std::vector<const Stage*> stages;
+  };
+  std::vector<Kind> kinds;
+  const auto sends = [this](const Stage& stage) {
+    if (stage.work != Work::kLinear || !stage.joins) return false;
+    return JoinsNorms() ? SendsEarly(ProductsOf(stage)[0]) : SendsSums();
+  };
+  const Stage* sending = nullptr;  // the product before, where it sends
   for (const Stage& stage : stages_) {
     if (stage.feeds && FusesNorm(*stage.op)) continue;
     if (stage.work == Work::kNorm && stage.joins && !stage.gather && NormsInMeeting()) continue;
     if (stage.work == Work::kAppend && step_.fused) continue;
     const OpTime t = Describe(stage, step);
-    const auto same = [&](const OpTime& k) { return k.name == t.name && k.bytes == t.bytes; };
+    const auto same = [&](const Kind& k) {
+      return k.time.name == t.name && k.time.bytes == t.bytes;
+    };
     const auto at = std::find_if(kinds.begin(), kinds.end(), same) - kinds.begin();
-    if (static_cast<size_t>(at) == kinds.size()) {
-      kinds.push_back(t);
-      of_kind.emplace_back();
+    if (static_cast<size_t>(at) == kinds.size()) kinds.push_back({t, {}});
+    Kind& kind = kinds[static_cast<size_t>(at)];
+    ++kind.time.count;
+    // An exchange takes what a product before it has sent, so it is what the two take without what that takes alone.
+    if (sending != nullptr) kind.stages.push_back(sending);
+    kind.stages.push_back(&stage);
+    sending = sends(stage) ? &stage : nullptr;
+  }
+  std::map<const Stage*, double> alone;
+  std::vector<OpTime> times;
+  for (Kind& k : kinds) {
+    const bool meets = k.stages.size() > k.time.count;
+    WRING_ASSIGN(double all, TimeStages(k.stages, repeat, !meets));
+    for (const Stage* s : k.stages) {
+      if (meets && s->work == Work::kLinear) all -= alone[s];
     }
-    ++kinds[static_cast<size_t>(at)].count;
-    of_kind[static_cast<size_t>(at)].push_back(&stage);
+    k.time.seconds = std::max(0.0, all / k.time.count);
+    for (const Stage* s : k.stages) {
+      if (!meets) alone[s] = k.time.seconds;
+    }
+    times.push_back(k.time);
   }
-  for (size_t k = 0; k < kinds.size(); ++k) {
-    WRING_ASSIGN(const double all, TimeStages(of_kind[k], repeat));
-    kinds[k].seconds = all / kinds[k].count;
-  }
-  return kinds;
+  return times;
 }
 
 }  // namespace wring
