@@ -35,6 +35,7 @@ class SequenceKv {
   // Forgets everything.
   void Clear() {
     columns_.clear();
+    offsets_.clear();
     length_ = given_back_ = 0;
   }
   // Another sequence of the same tokens; all blocks are shared.
@@ -51,12 +52,14 @@ class SequenceKv {
 
  private:
   SequenceKv(const SequenceKv&) = default;
+  void Push(BlockColumn column);
 
   PagePool* pool_;
   const KvLayout* layout_;
   uint32_t length_ = 0;
   uint32_t given_back_ = 0;  // columns before this were looked at by GiveBack
   std::vector<BlockColumn> columns_;
+  std::vector<uint64_t> offsets_;  // of the columns' blocks, as a step names them: views are made at every step
 };
 
 // Columns [0, this) of a group with this window that no position >= length sees.

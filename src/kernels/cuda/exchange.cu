@@ -1,5 +1,6 @@
 #include "kernels/cuda/exchange.h"
 #include "kernels/cuda/launch.h"
+#include "kernels/cuda/lines.cuh"
 #include "kernels/cuda/mma.cuh"
 #include "kernels/cuda/reduce.cuh"
 
@@ -10,40 +11,6 @@ constexpr uint32_t kSmallThreads = 256;
 constexpr uint32_t kSmallBlocks = 128;
 constexpr uint32_t kLargeThreads = 512;
 
-__device__ __forceinline__ uint64_t Nanoseconds() {
-  uint64_t t;
-  asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(t));
-  return t;
-}
-
-// Waits until `ready` or, when another rank never answers, for kExchangeSeconds.
-template <typename Ready>
-__device__ __forceinline__ void Await(uint32_t* failed, const Ready& ready) {
-  const uint64_t start = Nanoseconds();
-  for (uint32_t looks = 1; !ready(); ++looks) {
-    if (looks % 1024 != 0) continue;
-    if (*reinterpret_cast<volatile uint32_t*>(failed) != 0) return;  // one wait a step is enough
-    if (Nanoseconds() - start > uint64_t{kExchangeSeconds} * 1000000000) {
-      *reinterpret_cast<volatile uint32_t*>(failed) = 1;
-      return;
-    }
-  }
-}
-
-// 16 bytes are written and read whole.
-__device__ __forceinline__ void StoreLine(uint4* to, float a, float b, uint32_t turn) {
-  asm volatile("st.volatile.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(to),
-               "r"(__float_as_uint(a)), "r"(turn), "r"(__float_as_uint(b)), "r"(turn)
-               : "memory");
-}
-__device__ __forceinline__ uint4 LoadLine(const uint4* from) {
-  uint4 v;
-  asm volatile("ld.volatile.global.v4.u32 {%0, %1, %2, %3}, [%4];"
-               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
-               : "l"(from)
-               : "memory");
-  return v;
-}
 __device__ __forceinline__ void StoreRelease(uint32_t* to, uint32_t v) {
   asm volatile("st.release.sys.global.u32 [%0], %1;" ::"l"(to), "r"(v) : "memory");
 }
@@ -65,7 +32,7 @@ __global__ void __launch_bounds__(kSmallThreads)
                    SumSmallSent sent) {
   LetNextStart();
   WaitForPrevious();
-  const uint32_t turn = *p.turn + 1;
+  const uint32_t turn = *p.turn + 1 + sent.ahead;
   const uint64_t lines = p.room / 2;
   const uint64_t half = turn % 2 * p.ranks * lines;  // a rank may be one turn ahead
   const uint64_t first = uint64_t{blockIdx.x} * kSmallThreads + threadIdx.x;
@@ -75,90 +42,121 @@ __global__ void __launch_bounds__(kSmallThreads)
     for (uint32_t r = 0; r < p.ranks; ++r) {
       if (r == p.rank) continue;
       uint4* to = p.inbox[r] + half + p.rank * lines + i;
-      StoreLine(to, v.x, v.y, turn);
-      StoreLine(to + quads, v.z, v.w, turn);
+      StoreLine(to, __float_as_uint(v.x), __float_as_uint(v.y), turn);
+      StoreLine(to + quads, __float_as_uint(v.z), __float_as_uint(v.w), turn);
     }
   }
   for (uint64_t i = first; i < quads; i += stride) {
     if (sent.cols > 0 && 4 * static_cast<uint32_t>(i) % sent.ld >= sent.cols) continue;
     const float4 mine = reinterpret_cast<const float4*>(values)[i];
-    float4 sum = {0, 0, 0, 0};
-    for (uint32_t r = 0; r < p.ranks; ++r) {
-      float4 v = mine;
-      if (r != p.rank) {
-        const uint4* from = p.inbox[p.rank] + half + r * lines + i;
-        uint4 a;
-        uint4 b;
-        Await(p.failed, [&] {
-          a = LoadLine(from);
-          b = LoadLine(from + quads);
-          return a.y == turn && a.w == turn && b.y == turn && b.w == turn;
-        });
-        v = {__uint_as_float(a.x), __uint_as_float(a.z), __uint_as_float(b.x),
-             __uint_as_float(b.z)};
-      }
-      sum = {sum.x + v.x, sum.y + v.y, sum.z + v.z, sum.w + v.w};
-    }
+    const float4 sum =
+        SumQuad(p.inbox[p.rank] + half, lines, p.rank, p.ranks, i, quads, turn, p.failed, mine);
     reinterpret_cast<float4*>(values)[i] = sum;
   }
   __syncthreads();
   if (threadIdx.x == 0 && IsLastBlock(p)) *p.turn = turn;
 }
 
-// A block a row. Numbers go without their turn, which a flag a row tells once all of them are there.
+// A quadruple of the sum of the ranks' float16 numbers, on top of `old`; those of others are in lines.
+__device__ __forceinline__ float4 SumLines(const PeersArg& p, const Half* sent, const float4& old,
+                                           uint64_t quad, uint32_t turn) {
+  float4 sum = old;
+  for (uint32_t r = 0; r < p.ranks; ++r) {
+    uint2 part;
+    if (r == p.rank) {
+      part = reinterpret_cast<const uint2*>(sent)[quad];
+    } else {
+      const uint64_t lines = p.room / 2;
+      const uint4* from = p.inbox[p.rank] + turn % 2 * p.ranks * lines + r * lines + quad;
+      uint4 line;
+      Await(p.failed, [&] {
+        line = LoadLine(from);
+        return IsOf(line, turn);
+      });
+      part = {line.x, line.z};
+    }
+    const float2 low = __half22float2(AsHalf2(part.x));
+    const float2 high = __half22float2(AsHalf2(part.y));
+    sum = {sum.x + low.x, sum.y + low.y, sum.z + high.x, sum.w + high.y};
+  }
+  return sum;
+}
+
+// The sum of what SumRowsKernel() sends itself. Numbers go without their turn, which a flag a row tells once all of them are
+// there; kMost quadruples a thread.
+template <uint32_t kMost>
+__device__ __forceinline__ void ExchangeRow(const PeersArg& p, const SumRowsArgs& a, uint32_t turn,
+                                            uint32_t row, float4 (&sums)[kMost]) {
+  const uint32_t runs = a.cols / 4;
+  const uint64_t half = turn % 2 * p.ranks * p.room;
+  const uint64_t at = uint64_t{row} * a.ld;
+#pragma unroll
+  for (uint32_t k = 0; k < kMost; ++k) {
+    const uint32_t c = k * kLargeThreads + threadIdx.x;
+    if (c >= runs) break;
+    for (uint32_t r = 0; r < p.ranks; ++r) {
+      if (r == p.rank) continue;
+      reinterpret_cast<float4*>(p.rows_inbox[r] + half + p.rank * p.room + at)[c] = sums[k];
+    }
+  }
+  __threadfence_system();
+  __syncthreads();
+  if (threadIdx.x < p.ranks && threadIdx.x != p.rank) {
+    StoreRelease(p.row_flags[threadIdx.x] + p.rank * kMostSumRows + row, turn);
+    const uint32_t* flag = p.row_flags[p.rank] + threadIdx.x * kMostSumRows + row;
+    // A rank may be one turn ahead.
+    Await(p.failed, [&] { return static_cast<int32_t>(LoadAcquire(flag) - turn) >= 0; });
+  }
+  __syncthreads();
+#pragma unroll
+  for (uint32_t k = 0; k < kMost; ++k) {
+    const uint32_t c = k * kLargeThreads + threadIdx.x;
+    if (c >= runs) break;
+    const float4 mine = sums[k];
+    sums[k] = {0, 0, 0, 0};
+    for (uint32_t r = 0; r < p.ranks; ++r) {
+      const float4 v = r == p.rank ? mine
+                                   : __ldcg(reinterpret_cast<const float4*>(
+                                                p.rows_inbox[p.rank] + half + r * p.room + at) +
+                                            c);
+      sums[k] = {sums[k].x + v.x, sums[k].y + v.y, sums[k].z + v.z, sums[k].w + v.w};
+    }
+  }
+}
+
+// A block a row.
 __global__ void __launch_bounds__(kLargeThreads)
     SumRowsKernel(const __grid_constant__ PeersArg p, const __grid_constant__ SumRowsArgs a) {
-  constexpr uint32_t kMost = kSumNormCols / 4 / kLargeThreads;  // runs of 4 columns a thread
+  constexpr uint32_t kMost = kSumNormCols / 4 / kLargeThreads;  // quadruples a thread
   LetNextStart();
   WaitForPrevious();
   const uint32_t turn = *p.turn + 1;
   const uint32_t row = blockIdx.x;
   const uint32_t runs = a.cols / 4;
-  const uint64_t half = turn % 2 * p.ranks * p.room;
   const uint64_t at = uint64_t{row} * a.ld;
   auto* values = reinterpret_cast<float4*>(a.values + at);
-  float4 mine[kMost];
+  float4 sums[kMost];
 #pragma unroll
   for (uint32_t k = 0; k < kMost; ++k) {
     const uint32_t c = k * kLargeThreads + threadIdx.x;
-    if (c >= runs) break;
-    mine[k] = values[c];
-    for (uint32_t r = 0; r < p.ranks; ++r) {
-      if (r == p.rank || a.arrivals > 0) continue;
-      reinterpret_cast<float4*>(p.rows_inbox[r] + half + p.rank * p.room + at)[c] = mine[k];
+    if (c < runs) sums[k] = values[c];
+  }
+  if (a.sent == nullptr) {
+    ExchangeRow(p, a, turn, row, sums);
+  } else {
+#pragma unroll
+    for (uint32_t k = 0; k < kMost; ++k) {
+      const uint32_t c = k * kLargeThreads + threadIdx.x;
+      if (c < runs) sums[k] = SumLines(p, a.sent, sums[k], at / 4 + c, turn);
     }
   }
-  const uint32_t arrivals = p.turn[2] + a.arrivals;
-  if (a.arrivals == 0) {
-    __threadfence_system();
-    __syncthreads();
-  }
-  if (threadIdx.x < p.ranks && threadIdx.x != p.rank) {
-    const uint32_t* flag = p.flags[p.rank] + 3 * kMaxPeers + threadIdx.x;
-    uint32_t least = arrivals;
-    if (a.arrivals == 0) {
-      StoreRelease(p.row_flags[threadIdx.x] + p.rank * kMostSumRows + row, turn);
-      flag = p.row_flags[p.rank] + threadIdx.x * kMostSumRows + row;
-      least = turn;
-    }
-    // A rank may be one turn ahead.
-    Await(p.failed, [&] { return static_cast<int32_t>(LoadAcquire(flag) - least) >= 0; });
-  }
-  __syncthreads();
   float squares = 0;
 #pragma unroll
   for (uint32_t k = 0; k < kMost; ++k) {
     const uint32_t c = k * kLargeThreads + threadIdx.x;
     if (c >= runs) break;
-    float4 sum = {0, 0, 0, 0};
-    for (uint32_t r = 0; r < p.ranks; ++r) {
-      const float4 v = r == p.rank ? mine[k]
-                                   : __ldcg(reinterpret_cast<const float4*>(
-                                                p.rows_inbox[p.rank] + half + r * p.room + at) +
-                                            c);
-      sum = {sum.x + v.x, sum.y + v.y, sum.z + v.z, sum.w + v.w};
-    }
-    values[c] = mine[k] = sum;
+    const float4 sum = sums[k];
+    values[c] = sum;
     squares += sum.x * sum.x + sum.y * sum.y + sum.z * sum.z + sum.w * sum.w;
   }
   if (a.weight != nullptr) {
@@ -169,16 +167,14 @@ __global__ void __launch_bounds__(kLargeThreads)
       const uint32_t c = k * kLargeThreads + threadIdx.x;
       if (c >= runs) break;
       const float4 w = reinterpret_cast<const float4*>(a.weight)[c];
-      const float4 v = mine[k];
+      const float4 v = sums[k];
       reinterpret_cast<uint2*>(a.normed + at)[c] = {
           AsWord(__halves2half2(Saturated(v.x * scale * w.x), Saturated(v.y * scale * w.y))),
           AsWord(__halves2half2(Saturated(v.z * scale * w.z), Saturated(v.w * scale * w.w)))};
     }
   }
-  if (threadIdx.x == 0 && IsLastBlock(p)) {
-    p.turn[2] = arrivals;
-    *p.turn = turn;
-  }
+  if (a.sent != nullptr) __syncthreads();
+  if (threadIdx.x == 0 && IsLastBlock(p)) *p.turn = turn;
 }
 
 __global__ void TellSentKernel(const __grid_constant__ PeersArg p, uint32_t sent) {

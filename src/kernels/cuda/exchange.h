@@ -7,14 +7,11 @@
 
 namespace wring::cuda {
 
-inline constexpr uint32_t kExchangeSeconds =
-    20;  // without an answer of another rank: *failed is set
-
 // Memory that ranks write to and read from; pointers by rank.
 struct PeersArg {
   uint32_t rank = 0, ranks = 1;
-  // Where the others put their numbers for SumSmall(): [2 turns][from rank][room / 2] lines of two numbers, each beside the
-  // turn that it belongs to, so that no fence is needed.
+  // Where the others put their numbers for SumSmall(), and products theirs (SendArgs): [2 turns][from rank][room / 2] lines
+  // (lines.cuh) of two numbers, or of four float16.
   uint4* inbox[kMaxPeers] = {};
   uint64_t room = 0;  // floats
   // The same for SumRows(): [2 turns][from rank][room] numbers, and the turn that those of a row belong to, [from rank]
@@ -22,10 +19,9 @@ struct PeersArg {
   float* rows_inbox[kMaxPeers] = {};
   uint32_t* row_flags[kMaxPeers] = {};
   // [from rank]: the turn that this rank has reached; [kMaxPeers + from rank]: has finished; [2 * kMaxPeers + from rank]: how
-  // many partials it has sent (TellSent); [3 * kMaxPeers + from rank]: what its products have sent (SendArgs).
+  // many partials it has sent (TellSent).
   uint32_t* flags[kMaxPeers] = {};
-  // Of this rank: turns done, blocks that are done in this one, and arrivals of each rank that were waited for.
-  uint32_t* turn = nullptr;
+  uint32_t* turn = nullptr;    // of this rank: turns done, and blocks that are done in this one
   uint32_t* failed = nullptr;  // of this rank, host memory
 };
 
@@ -33,11 +29,13 @@ struct PeersArg {
 // GEMV has (SendArgs), of each `ld` numbers the first `cols`.
 struct SumSmallSent {
   uint32_t cols = 0, ld = 0;  // 0: nothing is sent yet
+  uint32_t ahead = 0;         // as SendArgs; all of them are counted then
 };
 void SumSmall(Launcher&, const PeersArg&, float* values, uint64_t count, SumSmallSent sent = {});
 
-inline constexpr uint32_t kPeerFlags = 4 * kMaxPeers;
-inline constexpr uint32_t kPeerTurns = 3;
+inline constexpr uint32_t kExchangeSeconds =
+    20;  // without an answer of another rank: *failed is set
+inline constexpr uint32_t kPeerFlags = 3 * kMaxPeers;
 
 // The same for more rows, `rows` of `cols` numbers at distances of `ld`, a multiple of 4; and, where a weight is given, the
 // norm of each. All ranks have all of both.
@@ -47,8 +45,8 @@ struct SumRowsArgs {
   Half* normed = nullptr;
   float eps = 0;
   uint32_t rows = 0, cols = 0, ld = 0;  // cols: as for SumNormArgs
-  uint32_t arrivals =
-      0;  // that each rank's product has sent all of this with (SendArgs); 0: it is sent here
+  // What this rank's product has sent (SendArgs), [rows][ld], for `values` to be added to; null: values are the parts.
+  const Half* sent = nullptr;
 };
 inline constexpr uint32_t kMostSumRows = 128;
 void SumRows(Launcher&, const PeersArg&, const SumRowsArgs&);

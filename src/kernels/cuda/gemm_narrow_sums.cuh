@@ -4,6 +4,7 @@
 
 #include "kernels/cuda/cluster.cuh"
 #include "kernels/cuda/gemv.cuh"
+#include "kernels/cuda/lines.cuh"
 #include "kernels/cuda/row_blocks.cuh"
 
 namespace wring::cuda {
@@ -105,7 +106,9 @@ __device__ __forceinline__ void StoreSums(const LinearArgs& args, const GatedOut
     rows.Read(args.part[s.rows.part], row);
     if constexpr (kGated) ups.Read(args.part[1], row);
   }
-  const bool add = !kGated && args.add;
+  const bool sends = !kGated && send.others > 0;
+  const uint32_t turn = sends ? *send.turn + 1 : 0;
+  const bool add = !kGated && args.add && !sends;
   const uint32_t at = s.at + 4 * quad;
   const uint32_t to =
       rows.count == 0 ? 0 : min(args.rows, kCluster ? G::kN * (s.rank + 1) / s.splits : G::kN);
@@ -142,7 +145,6 @@ __device__ __forceinline__ void StoreSums(const LinearArgs& args, const GatedOut
       }
     }
   };
-  const uint64_t sent = kGated || send.others == 0 ? 0 : row + (*send.turn + 1) % 2 * send.odd;
   read_old();
   if constexpr (kCluster) {
     ClusterSync();
@@ -167,31 +169,19 @@ __device__ __forceinline__ void StoreSums(const LinearArgs& args, const GatedOut
              GateOf(gated.gate, v.z) * u.z, GateOf(gated.gate, v.w) * u.w};
         // Columns of activations are padded to whole strips.
         *reinterpret_cast<uint2*>(gated.out + uint64_t{c} * gated.ld + row) = Halves4(v);
-      } else if (rows.whole) {
-        if (add) v = Plus(old[i], v);
-        rows.Store(c, v);
+      } else if (sends) {
+        const uint64_t at_output = uint64_t{c} * rows.ld + row;
+        const uint2 halves = Halves4(v);
+        *reinterpret_cast<uint2*>(send.mine + at_output) = halves;
+        const uint64_t line = turn % 2 * send.odd + at_output / 4;
         for (uint32_t r = 0; r < send.others; ++r)
-          *reinterpret_cast<float4*>(send.to[r] + sent + uint64_t{c} * rows.ld) = v;
+          StoreLine(send.lines[r] + line, halves.x, halves.y, turn);
+      } else if (rows.whole) {
+        rows.Store(c, add ? Plus(old[i], v) : v);
       } else {
         StoreSome(rows.out + uint64_t{c} * rows.ld, rows.count, add, v);
       }
     }
-  }
-}
-
-// Tells the other ranks of what a block has sent.
-template <typename G>
-__device__ __forceinline__ void TellArrived(const LinearArgs& args, const SendArgs& send,
-                                            const NarrowSums& s) {
-  if (send.others == 0) return;
-  SyncThreads(1, G::kConsumers);
-  if (threadIdx.x != 0) return;
-  __threadfence_system();
-  const uint32_t tiles = min(s.rows.tiles, args.part[0].w.tiles - s.rows.first);
-  for (uint32_t r = 0; r < send.others; ++r) {
-    asm volatile("red.release.sys.global.add.u32 [%0], %1;" ::"l"(send.arrived[r]),
-                 "r"(tiles * (kTileArrivals / s.splits))
-                 : "memory");
   }
 }
 
@@ -202,7 +192,6 @@ __device__ __forceinline__ void StoreNarrow(const LinearArgs& args, const GatedO
   if (s.splits == 1) {
     if (gated.out == nullptr) {
       StoreSums<G, false, false>(args, gated, send, s);
-      TellArrived<G>(args, send, s);
     } else {
       StoreSums<G, false, true>(args, gated, send, s);
     }
@@ -220,7 +209,6 @@ __device__ __forceinline__ void StoreNarrow(const LinearArgs& args, const GatedO
   }
   if (gated.out == nullptr) {
     StoreSums<G, true, false>(args, gated, send, s);
-    TellArrived<G>(args, send, s);
   } else {
     StoreSums<G, true, true>(args, gated, send, s);
   }

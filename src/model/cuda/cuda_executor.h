@@ -128,6 +128,7 @@ class CudaExecutor final : public Executor {
   bool SendsEarly(const OneFormat& product) const;
   Status SendAndAdd(const OneFormat& product, bool alone);
   bool SendsSums() const;
+  bool StaysUnsummed(const Stage& meet) const;
 
   // products.cc
   Status ReserveForProducts();
@@ -180,7 +181,11 @@ class CudaExecutor final : public Executor {
   uint64_t meeting_room_ = 0;
   bool joins_ = false;            // every sum of the residual stream may be normed on its way
   std::set<uint32_t> rehearsed_;  // numbers of rows
-  bool sent_early_ = false;       // the partials of the product before this exchange
+  bool hidden_is_joined_ =
+      false;                 // nothing else reads or writes the residual stream, but the embedding
+  bool sent_early_ = false;  // the partials of the product before this exchange
+  uint32_t unsummed_ = 0;    // exchanges on end that were left to products
+  bool apart_ = false;       // ops are timed, each by itself
   std::vector<Stage> stages_;
   StepTables step_;
   uint32_t rows_ = 0, selected_ = 0;

@@ -1,5 +1,6 @@
 // CudaExecutor: the stages of a step as launches.
 #include <algorithm>
+#include <utility>
 
 #include "model/cuda/cuda_executor.h"
 #include "model/shard.h"
@@ -98,7 +99,13 @@ Status CudaExecutor::Meet(const Stage& stage) {
       return meeting_->SumRows(launcher_, weight, eps, rows, spec_.hidden, sent_early_);
     return meeting_->SumNorm(launcher_, weight, eps, rows, spec_.hidden, sent_early_);
   }
-  if (stage.joins && sent_early_) return meeting_->SumSent(launcher_, rows, spec_.hidden);
+  if (stage.joins && sent_early_) {
+    if (StaysUnsummed(stage)) {
+      ++unsummed_;
+      return {};
+    }
+    return meeting_->SumSent(launcher_, rows, spec_.hidden, std::exchange(unsummed_, 0));
+  }
   if (op.kind == OpKind::kReduce) return meeting_->Sum(launcher_, floats(op.out), rows * ld);
   Meeting::Slices s;
   s.ranges = SlicesOf(spec_, op.out);
@@ -182,6 +189,14 @@ bool CudaExecutor::SendsSums() const {
   return joins_ && meeting_->Sends(rows_) != nullptr && (gemv_ || rows_ > cuda::kGemvRows);
 }
 
+// Whether an exchange of one or two rows is left to the products that read its sum: one that norms it, then the next one that
+// adds to it. Ops that are timed apart sum by themselves.
+bool CudaExecutor::StaysUnsummed(const Stage& meet) const {
+  if (!hidden_is_joined_ || apart_ || rows_ > cuda::kGemvRows) return false;
+  const Stage& norm = stages_[static_cast<size_t>(&meet - stages_.data()) + 1];
+  return !norm.gather && norm.feeds && FusesNorm(*norm.op);
+}
+
 cuda::Gate CudaExecutor::GateOf(const Op& gated) {
   return gated.kind == OpKind::kSiluMul ? cuda::Gate::kSilu : cuda::Gate::kGeluTanh;
 }
@@ -205,9 +220,22 @@ Status CudaExecutor::Linear(const Stage& stage, bool alone) {
     args.add = false;
     return VendorProducts(args, products[0].format, {meeting_->partial()});
   }
+  cuda::SendArgs send;
+  cuda::UnsummedArgs unsummed;
   if (stage.joins && !JoinsNorms()) {
     sent_early_ = !alone && SendsSums();
-    if (sent_early_) products[0].args.send = meeting_->Sends(rows_);
+    if (sent_early_) {
+      send = *meeting_->Sends(rows_);
+      send.ahead = unsummed_;
+      products[0].args.send = &send;
+    }
+  }
+  if (unsummed_ > 0) {
+    unsummed = meeting_->Unsummed(rows_);
+    unsummed.ahead = unsummed_ - 1;
+    for (OneFormat& p : products) {
+      if (stage.joins || p.args.norm.x != nullptr) p.args.unsummed = &unsummed;
+    }
   }
   if (stage.gated == nullptr) return all();
   const auto& [format, args] = products[0];

@@ -101,6 +101,11 @@ Result<std::vector<Executor::OpTime>> CudaExecutor::TimeOps(const Step& step, in
     WRING_TRY(Rehearse());
     WRING_TRY(meeting_->Ready());
   }
+  apart_ = true;
+  struct Until {
+    bool& apart;
+    ~Until() { apart = false; }
+  } until = {apart_};
   WRING_TRY(Launch());  // what is prepared on first use is prepared
   WRING_TRY(device_.Synchronize());
   struct Kind {

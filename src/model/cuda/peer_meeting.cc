@@ -27,22 +27,33 @@ class PeerMeeting final : public Meeting {
     cuda::SumSmall(l, peers_, values, count);
     return {};
   }
-  Status SumSent(cuda::Launcher& l, uint32_t rows, uint32_t cols) override {
-    cuda::SumSmall(l, peers_, memory_.hidden, uint64_t{rows} * memory_.ld, {cols, memory_.ld});
+  Status SumSent(cuda::Launcher& l, uint32_t rows, uint32_t cols, uint32_t ahead) override {
+    cuda::SumSmall(l, peers_, memory_.hidden, uint64_t{rows} * memory_.ld,
+                   {cols, memory_.ld, ahead});
     return {};
+  }
+  cuda::UnsummedArgs Unsummed(uint32_t rows) const override {
+    cuda::UnsummedArgs u;
+    u.lines = peers_.inbox[peers_.rank];
+    u.odd = sends_.odd;
+    u.rank = peers_.rank;
+    u.ranks = peers_.ranks;
+    u.quads = rows * memory_.ld / 4;
+    u.turn = peers_.turn;
+    u.failed = peers_.failed;
+    return u;
   }
   bool SumsRows(uint32_t rows) const override {
     return memory_.partials && rows > cuda::kGemvRows && uint64_t{rows} * memory_.ld <= peers_.room;
   }
   const cuda::SendArgs* Sends(uint32_t rows) const override {
     if (sends_.others == 0 || uint64_t{rows} * memory_.ld > peers_.room) return nullptr;
-    if (rows <= cuda::kGemvRows) return &lines_;
     return rows <= cuda::kNarrowRows ? &sends_ : nullptr;
   }
   Status SumRows(cuda::Launcher& l, const float* weight, float eps, uint32_t rows, uint32_t cols,
                  bool sent) override {
     cuda::SumRowsArgs a = {memory_.hidden, weight, memory_.normed, eps, rows, cols, memory_.ld};
-    if (sent) a.arrivals = cuda::kTileArrivals * CeilDiv(cols, 16U);
+    if (sent) a.sent = sends_.mine;
     cuda::SumRows(l, peers_, a);
     return {};
   }
@@ -134,7 +145,7 @@ class PeerMeeting final : public Meeting {
     peers_.room = uint64_t{std::min(memory_.rows, SmallRows())} * memory_.ld;
     WRING_ASSIGN(inbox_, device.Allocate(2 * peers_.ranks * peers_.room / 2 * sizeof(uint4)));
     WRING_ASSIGN(flags_, device.Allocate(cuda::kPeerFlags * sizeof(uint32_t)));
-    WRING_ASSIGN(turn_, device.Allocate(cuda::kPeerTurns * sizeof(uint32_t)));
+    WRING_ASSIGN(turn_, device.Allocate(2 * sizeof(uint32_t)));
     WRING_ASSIGN(failed_, PinnedHost().Allocate(sizeof(uint32_t)));
     if (memory_.partials) {
       WRING_ASSIGN(rows_inbox_, device.Allocate(2 * peers_.ranks * peers_.room * sizeof(float)));
@@ -191,16 +202,11 @@ class PeerMeeting final : public Meeting {
     if (!std::all_of(all.begin(), all.end(), [](const Pointers& p) { return p.sends; })) return {};
     for (uint32_t r = 0; r < link.ranks(); ++r) {
       if (r == peers_.rank) continue;
-      sends_.to[sends_.others] = peers_.rows_inbox[r] + peers_.rank * peers_.room;
-      lines_.to[sends_.others] =
-          reinterpret_cast<float*>(peers_.inbox[r] + peers_.rank * peers_.room / 2);
-      sends_.arrived[sends_.others++] = peers_.flags[r] + 3 * cuda::kMaxPeers + peers_.rank;
+      sends_.lines[sends_.others++] = peers_.inbox[r] + peers_.rank * (peers_.room / 2);
     }
-    sends_.odd = peers_.ranks * peers_.room;
+    sends_.odd = peers_.ranks * (peers_.room / 2);
     sends_.turn = peers_.turn;
-    lines_.others = sends_.others;
-    lines_.odd = 4 * peers_.ranks * (peers_.room / 2);
-    lines_.turn = peers_.turn;
+    sends_.mine = partial_.as<cuda::Half>();
     return {};
   }
 
@@ -208,7 +214,7 @@ class PeerMeeting final : public Meeting {
   const std::unique_ptr<Meeting> gathers_;
   cuda::PeersArg peers_;
   cuda::SumNormArgs pointers_;
-  cuda::SendArgs sends_, lines_;                   // of rows and of lines
+  cuda::SendArgs sends_;
   cuda::Half* received_at_[cuda::kMaxPeers] = {};  // by rank
   Buffer inbox_, flags_, rows_inbox_, row_flags_, turn_, failed_, partial_, received_;
   // What is sent while a product goes on.
