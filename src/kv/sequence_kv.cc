@@ -40,7 +40,8 @@ Status SequenceKv::Extend(uint32_t length) {
 }
 
 void SequenceKv::Push(BlockColumn column) {
-  for (const auto& block : column) offsets_.push_back(block == nullptr ? kNoBlock : block->offset());
+  for (const auto& block : column)
+    offsets_.push_back(block == nullptr ? kNoBlock : block->offset());
   columns_.push_back(std::move(column));
 }
 

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
+#include "base/checked.h"
 #include "base/rng.h"
 #include "kv/sequence_kv.h"
 
@@ -88,6 +90,56 @@ TEST(SequenceKvTest, AFullPoolChangesNothing) {
   kv.Truncate(100);
   EXPECT_EQ((*pool)->used_bytes(), before);
   EXPECT_EQ(kv.length(), 100U);
+}
+
+// A view names the columns' blocks, whatever was done to the sequence: kept offsets must not fall behind.
+TEST(SequenceKvTest, ViewsNameTheBlocksAfterRandomWork) {
+  auto layout =
+      KvLayout::For(CodecId::kF16, 2, 64, std::vector<uint32_t>{0, 256, 0});  // one of a window
+  ASSERT_TRUE(layout.ok());
+  const size_t groups = layout->groups.size();
+  ASSERT_GT(groups, 1U);
+  auto pool = PagePool::Create(HostDevice(), 64 * kSlabBytes);
+  ASSERT_TRUE(pool.ok());
+  std::vector<SequenceKv> all;
+  all.emplace_back(pool->get(), &*layout);
+  for (uint32_t i = 0; i < 3000; ++i) {
+    const auto draw = Philox({i, 0, 0, 0}, 2);
+    SequenceKv& kv = all[draw[1] % all.size()];
+    const uint32_t before = kv.length();
+    switch (draw[0] % 8) {
+      case 0: kv.Truncate(before - std::min(before, draw[2] % 4)); break;
+      case 1: kv.GiveBack(); break;
+      case 2:
+        if (all.size() < 4) {
+          all.push_back(kv.Fork());
+        } else {
+          all.erase(all.begin() + draw[1] % 4);
+        }
+        break;
+      case 3: {
+        std::vector<BlockColumn> columns;
+        for (uint32_t c = 0; c < kv.complete_columns(); ++c) columns.push_back(kv.column(c));
+        if (draw[2] % 8 == 0) columns.clear();
+        SequenceKv adopted(pool->get(), &*layout);
+        adopted.Adopt(std::move(columns));
+        all.front() = std::move(adopted);
+        break;
+      }
+      default: ASSERT_TRUE(kv.Extend(std::min(before + draw[2] % 40, 2000U)).ok()); break;
+    }
+    for (const SequenceKv& each : all) {
+      const auto view = each.View();
+      ASSERT_EQ(view.segments.size(), 1U);
+      const KvSegment& segment = view.segments[0];
+      ASSERT_EQ(segment.length, each.length());
+      ASSERT_EQ(segment.blocks.size(), CeilDiv(each.length(), kBlockTokens) * groups);
+      for (size_t b = 0; b < segment.blocks.size(); ++b) {
+        const auto& block = each.column(static_cast<uint32_t>(b / groups))[b % groups];
+        ASSERT_EQ(segment.blocks[b], block == nullptr ? kNoBlock : block->offset()) << i;
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -11,6 +11,26 @@ constexpr uint32_t kSmallThreads = 256;
 constexpr uint32_t kSmallBlocks = 128;
 constexpr uint32_t kLargeThreads = 512;
 
+__device__ __forceinline__ uint64_t Nanoseconds() {
+  uint64_t t;
+  asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(t));
+  return t;
+}
+
+// Waits until `ready` or, when another rank never answers, for kExchangeSeconds.
+template <typename Ready>
+__device__ __forceinline__ void Await(uint32_t* failed, const Ready& ready) {
+  const uint64_t start = Nanoseconds();
+  for (uint32_t looks = 1; !ready(); ++looks) {
+    if (looks % 1024 != 0) continue;
+    if (*reinterpret_cast<volatile uint32_t*>(failed) != 0) return;  // one wait a step is enough
+    if (Nanoseconds() - start > uint64_t{kExchangeSeconds} * 1000000000) {
+      *reinterpret_cast<volatile uint32_t*>(failed) = 1;
+      return;
+    }
+  }
+}
+
 __device__ __forceinline__ void StoreRelease(uint32_t* to, uint32_t v) {
   asm volatile("st.release.sys.global.u32 [%0], %1;" ::"l"(to), "r"(v) : "memory");
 }
@@ -28,16 +48,15 @@ __device__ __forceinline__ bool IsLastBlock(const PeersArg& p) {
 }
 
 __global__ void __launch_bounds__(kSmallThreads)
-    SumSmallKernel(const __grid_constant__ PeersArg p, float* values, uint64_t quads,
-                   SumSmallSent sent) {
+    SumSmallKernel(const __grid_constant__ PeersArg p, float* values, uint64_t quads) {
   LetNextStart();
   WaitForPrevious();
-  const uint32_t turn = *p.turn + 1 + sent.ahead;
+  const uint32_t turn = *p.turn + 1;
   const uint64_t lines = p.room / 2;
   const uint64_t half = turn % 2 * p.ranks * lines;  // a rank may be one turn ahead
   const uint64_t first = uint64_t{blockIdx.x} * kSmallThreads + threadIdx.x;
   const uint64_t stride = uint64_t{gridDim.x} * kSmallThreads;
-  for (uint64_t i = first; i < quads && sent.cols == 0; i += stride) {
+  for (uint64_t i = first; i < quads; i += stride) {
     const float4 v = reinterpret_cast<const float4*>(values)[i];
     for (uint32_t r = 0; r < p.ranks; ++r) {
       if (r == p.rank) continue;
@@ -47,10 +66,24 @@ __global__ void __launch_bounds__(kSmallThreads)
     }
   }
   for (uint64_t i = first; i < quads; i += stride) {
-    if (sent.cols > 0 && 4 * static_cast<uint32_t>(i) % sent.ld >= sent.cols) continue;
     const float4 mine = reinterpret_cast<const float4*>(values)[i];
-    const float4 sum =
-        SumQuad(p.inbox[p.rank] + half, lines, p.rank, p.ranks, i, quads, turn, p.failed, mine);
+    float4 sum = {0, 0, 0, 0};
+    for (uint32_t r = 0; r < p.ranks; ++r) {
+      float4 v = mine;
+      if (r != p.rank) {
+        const uint4* from = p.inbox[p.rank] + half + r * lines + i;
+        uint4 a;
+        uint4 b;
+        Await(p.failed, [&] {
+          a = LoadLine(from);
+          b = LoadLine(from + quads);
+          return IsOf(a, turn) && IsOf(b, turn);
+        });
+        v = {__uint_as_float(a.x), __uint_as_float(a.z), __uint_as_float(b.x),
+             __uint_as_float(b.z)};
+      }
+      sum = {sum.x + v.x, sum.y + v.y, sum.z + v.z, sum.w + v.w};
+    }
     reinterpret_cast<float4*>(values)[i] = sum;
   }
   __syncthreads();
@@ -173,7 +206,7 @@ __global__ void __launch_bounds__(kLargeThreads)
           AsWord(__halves2half2(Saturated(v.z * scale * w.z), Saturated(v.w * scale * w.w)))};
     }
   }
-  if (a.sent != nullptr) __syncthreads();
+  __syncthreads();
   if (threadIdx.x == 0 && IsLastBlock(p)) *p.turn = turn;
 }
 
@@ -283,11 +316,11 @@ __global__ void __launch_bounds__(kLargeThreads)
 
 }  // namespace
 
-void SumSmall(Launcher& l, const PeersArg& p, float* values, uint64_t count, SumSmallSent sent) {
+void SumSmall(Launcher& l, const PeersArg& p, float* values, uint64_t count) {
   const uint64_t quads = count / 4;
   const auto blocks = static_cast<uint32_t>((quads + kSmallThreads - 1) / kSmallThreads);
   Launch(l, SumSmallKernel, blocks < kSmallBlocks ? blocks : kSmallBlocks, kSmallThreads, 0, p,
-         values, quads, sent);
+         values, quads);
 }
 
 void SumRows(Launcher& l, const PeersArg& p, const SumRowsArgs& a) {

@@ -25,13 +25,8 @@ struct PeersArg {
   uint32_t* failed = nullptr;  // of this rank, host memory
 };
 
-// values = the ranks' sum; count: a multiple of 4, at most `room`. Each rank sends all its numbers to all; sent: each rank's
-// GEMV has (SendArgs), of each `ld` numbers the first `cols`.
-struct SumSmallSent {
-  uint32_t cols = 0, ld = 0;  // 0: nothing is sent yet
-  uint32_t ahead = 0;         // as SendArgs; all of them are counted then
-};
-void SumSmall(Launcher&, const PeersArg&, float* values, uint64_t count, SumSmallSent sent = {});
+// values = the ranks' sum; count: a multiple of 4, at most `room`. Each rank sends all its numbers to all.
+void SumSmall(Launcher&, const PeersArg&, float* values, uint64_t count);
 
 inline constexpr uint32_t kExchangeSeconds =
     20;  // without an answer of another rank: *failed is set

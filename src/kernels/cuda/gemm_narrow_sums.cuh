@@ -86,6 +86,34 @@ struct NarrowRows {
   }
 };
 
+// The sums of four rows at `from`, of columns `col` + i * kStep below `to`: all parts are asked for before the first is there.
+template <typename G, bool kCluster, uint32_t kStep, uint32_t kAtOnce>
+__device__ __forceinline__ void TotalOf(const NarrowSums& s, uint32_t from, uint32_t col,
+                                        uint32_t to, float4 (&sum)[kAtOnce]) {
+  constexpr uint32_t kParts = kCluster ? kMostSplits : G::kSplit;
+  float4 v[kParts][kAtOnce];
+#pragma unroll
+  for (uint32_t r = 0; r < kParts; ++r) {
+    if (kCluster && r >= s.splits) break;
+    const uint32_t there = kCluster ? AddressOf(r, from) : from + 4 * r * G::kSums;
+#pragma unroll
+    for (uint32_t i = 0; i < kAtOnce; ++i) {
+      if (col + i * kStep >= to) continue;
+      const uint32_t step = 4 * i * kStep * G::kPitch;
+      v[r][i] = !kCluster || r == s.rank ? LoadSums4((kCluster ? from : there) + step)
+                                         : LoadThere4(there + step);
+    }
+  }
+#pragma unroll
+  for (uint32_t i = 0; i < kAtOnce; ++i) {
+    sum[i] = v[0][i];
+#pragma unroll
+    for (uint32_t r = 1; r < kParts; ++r) {
+      if (!kCluster || r < s.splits) sum[i] = Plus(sum[i], v[r][i]);
+    }
+  }
+}
+
 // The sums of a block, or the columns of them that are this block's in its cluster, as outputs, once all are there. A thread
 // has four rows, of one part, and every kStep-th column.
 template <typename G, bool kCluster, bool kGated>
@@ -120,31 +148,6 @@ __device__ __forceinline__ void StoreSums(const LinearArgs& args, const GatedOut
       if (add && rows.whole && col + i * kStep < to) old[i] = rows.Old(col + i * kStep);
     }
   };
-  const auto total = [&](uint32_t from, float4(&sum)[kAtOnce]) {
-    // All parts are asked for before the first is there.
-    constexpr uint32_t kParts = kCluster ? kMostSplits : G::kSplit;
-    float4 v[kParts][kAtOnce];
-#pragma unroll
-    for (uint32_t r = 0; r < kParts; ++r) {
-      if (kCluster && r >= s.splits) break;
-      const uint32_t there = kCluster ? AddressOf(r, from) : from + 4 * r * G::kSums;
-#pragma unroll
-      for (uint32_t i = 0; i < kAtOnce; ++i) {
-        if (col + i * kStep >= to) continue;
-        const uint32_t step = 4 * i * kStep * G::kPitch;
-        v[r][i] = !kCluster || r == s.rank ? LoadSums4((kCluster ? from : there) + step)
-                                           : LoadThere4(there + step);
-      }
-    }
-#pragma unroll
-    for (uint32_t i = 0; i < kAtOnce; ++i) {
-      sum[i] = v[0][i];
-#pragma unroll
-      for (uint32_t r = 1; r < kParts; ++r) {
-        if (!kCluster || r < s.splits) sum[i] = Plus(sum[i], v[r][i]);
-      }
-    }
-  };
   read_old();
   if constexpr (kCluster) {
     ClusterSync();
@@ -156,8 +159,8 @@ __device__ __forceinline__ void StoreSums(const LinearArgs& args, const GatedOut
     float4 sum[kAtOnce];
     float4 up[kAtOnce];
     const uint32_t from = at + 4 * col * G::kPitch;
-    total(from, sum);
-    if constexpr (kGated) total(from + 4 * 16 * of_part, up);
+    TotalOf<G, kCluster, kStep>(s, from, col, to, sum);
+    if constexpr (kGated) TotalOf<G, kCluster, kStep>(s, from + 4 * 16 * of_part, col, to, up);
 #pragma unroll
     for (uint32_t i = 0; i < kAtOnce; ++i) {
       const uint32_t c = col + i * kStep;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "kernels/cuda/linear_common.cuh"
-#include "kernels/cuda/lines.cuh"
 
 namespace wring::cuda {
 
@@ -11,22 +10,12 @@ __device__ __forceinline__ uint32_t XPiece(uint32_t row, uint32_t piece, uint32_
   return row * strips * 8 + (piece ^ ((row & 1) << 2));
 }
 
-// turn: of what is unsummed.
-__device__ __forceinline__ void NormInto(const LinearArgs& args, const UnsummedArgs& unsummed,
-                                         uint32_t turn, uint32_t strips, uint4* xs) {
+__device__ __forceinline__ void NormInto(const LinearArgs& args, uint32_t strips, uint4* xs) {
 #pragma unroll 1
   for (uint32_t r = 0; r < args.rows; ++r) {
-    const auto store = [&](uint32_t c, const float4& v) {
+    NormRow<kThreads>(args.norm, r, strips * kStrip, [&](uint32_t c, const float4& v) {
       reinterpret_cast<uint2*>(xs + XPiece(r, c / 8, strips))[c / 4 % 2] = Halves4(v);
-    };
-    if (unsummed.lines == nullptr) {
-      NormRow<kThreads>(args.norm, r, strips * kStrip, store,
-                        [](uint32_t, const float4& v) { return v; });
-    } else {
-      NormRow<kThreads>(args.norm, r, strips * kStrip, store, [&](uint32_t c, const float4& v) {
-        return SumUnsummed(unsummed, turn, (r * args.norm.ldx + c) / 4, v);
-      });
-    }
+    });
   }
 }
 
@@ -52,23 +41,6 @@ struct Ahead {
   static constexpr uint32_t kSlots = kWanted < 2 ? 2 : kWanted;
   static constexpr uint32_t kBytes = kWarps * kSlots * kSlotBytes;
 };
-// To the other ranks' lines for SumSmall(): 8 bytes are written whole, a number and its turn.
-__device__ __forceinline__ void SendLines(const SendArgs& send, const LinearArgs& args,
-                                          uint32_t turn, uint32_t row, uint32_t col, float v) {
-  const LinearArgs::Part& part = args.part[0];
-  if (row >= part.w.rows || col >= args.rows) return;
-  const uint32_t quads = args.rows * part.ld / 4;
-  const uint32_t at = col * part.ld + row;
-  const uint32_t line = at / 4 + (at % 4 / 2) * quads;
-  const uint64_t offset = turn % 2 * send.odd + line;
-  for (uint32_t r = 0; r < send.others; ++r) {
-    asm volatile("st.volatile.global.v2.u32 [%0], {%1, %2};" ::"l"(
-                     reinterpret_cast<uint2*>(send.lines[r] + offset) + at % 2),
-                 "r"(__float_as_uint(v)), "r"(turn)
-                 : "memory");
-  }
-}
-
 constexpr uint32_t kGemvBlocks =
     2;  // of a launch on a multiprocessor: the next launch's find room beside them
 
@@ -77,9 +49,7 @@ constexpr uint32_t kGemvBlocks =
 // same tile of gate and up. Columns of the product beyond the rows repeat row 0 and are not stored.
 template <FormatId kFormat, int kTiles, bool kSharedX>
 __global__ void __launch_bounds__(kThreads, kGemvBlocks + 1)
-    GemvKernel(const __grid_constant__ LinearArgs args, const GatedOut gated, uint32_t tiles,
-               const __grid_constant__ SendArgs send,
-               const __grid_constant__ UnsummedArgs unsummed) {
+    GemvKernel(const __grid_constant__ LinearArgs args, const GatedOut gated, uint32_t tiles) {
   using F = Fragments<kFormat>;
   using A = Ahead<kFormat, kTiles>;
   constexpr uint32_t kChunk = F::kChunkStrips;
@@ -130,11 +100,9 @@ __global__ void __launch_bounds__(kThreads, kGemvBlocks + 1)
 #pragma unroll
   for (uint32_t i = 0; i < A::kSlots; ++i) fill(ring + i * A::kSlotBytes);
   WaitForPrevious();
-  const uint32_t turn = kTiles > 1 || send.others == 0 ? 0 : *send.turn + 1 + send.ahead;
-  const uint32_t turn_before = unsummed.lines == nullptr ? 0 : *unsummed.turn + 1 + unsummed.ahead;
   if constexpr (kSharedX) {
     if (args.norm.x != nullptr) {
-      NormInto(args, unsummed, turn_before, strips, xs);
+      NormInto(args, strips, xs);
     } else {
 #pragma unroll 4
       for (uint32_t i = threadIdx.x; i < args.rows * strips * 8; i += kThreads) {
@@ -204,13 +172,7 @@ __global__ void __launch_bounds__(kThreads, kGemvBlocks + 1)
     } else {
       uint32_t of_part = tile;
       const LinearArgs::Part& part = PartOf(args, &of_part);
-      const uint32_t at = of_part * 16 + row;
-      const float v =
-          StoreOutput(args, part, at, col, SumSegments(to[0], row, col), [&](float old) {
-            if (unsummed.lines == nullptr) return old;
-            return AddUnsummed(unsummed, turn_before, col * part.ld + at, old);
-          });
-      if (send.others > 0) SendLines(send, args, turn, at, col, v);
+      StoreOutput(args, part, of_part * 16 + row, col, SumSegments(to[0], row, col));
     }
   }
 }

@@ -66,25 +66,14 @@ struct NormArgs {
 };
 
 inline constexpr uint32_t kMaxPeers = 8;
-// Where the outputs of a product go for the other ranks to add: into lines of their memory (exchange.h). A GEMV stores them as
-// well, a narrow product does not: it leaves them in `mine` as the float16 that it sends.
+// Where the sums of a narrow product go instead of to its part's output, as float16: to `mine`, and into lines of the other
+// ranks' memory (exchange.h), for all ranks to add.
 struct SendArgs {
   uint32_t others = 0;
   uint4* lines[kMaxPeers - 1] = {};  // in an even turn; in an odd one `odd` further
   uint64_t odd = 0;
   const uint32_t* turn = nullptr;  // of this rank: turns done
-  uint32_t ahead = 0;              // exchanges since that nobody has counted
-  Half* mine = nullptr;
-};
-// Rows of an exchange that nobody has summed: this rank's part is where the sum belongs, the others' are in its lines.
-struct UnsummedArgs {
-  const uint4* lines = nullptr;  // [2 turns][from rank][odd / ranks]; null: there are none
-  uint64_t odd = 0;
-  uint32_t rank = 0, ranks = 1;
-  uint32_t quads = 0;  // of four numbers, in all rows
-  const uint32_t* turn = nullptr;
-  uint32_t ahead = 0;          // as SendArgs
-  uint32_t* failed = nullptr;  // host memory: a rank did not answer
+  Half* mine = nullptr;            // laid out as the part's output
 };
 
 // out[row of x][row of w] = alpha * w x (+ bias) (+ out), for up to three matrices of one format over one input.
@@ -102,10 +91,8 @@ struct LinearArgs {
   bool add = false;
   // GEMV alone: x is the norm of these rows, where FusesNorm() says that it can be.
   NormArgs norm;
-  // GEMV and narrow products, of one part without a bias; in host memory.
+  // Narrow products of one part without a bias, of a multiple of 4 rows; in host memory.
   const SendArgs* send = nullptr;
-  // GEMV alone: what is normed, or added to, is still unsummed; in host memory.
-  const UnsummedArgs* unsummed = nullptr;
 };
 inline constexpr uint32_t kGemvShared =
     48 << 10;  // bytes of activations that a GEMV keeps in shared memory

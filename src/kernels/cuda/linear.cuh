@@ -46,9 +46,6 @@ __global__ void __launch_bounds__(kThreads) EmbedKernel(const __grid_constant__ 
 
 void ReduceSplit(Launcher&, const LinearArgs&, const float* workspace, uint32_t splits);
 
-inline UnsummedArgs UnsummedOf(const LinearArgs& args) {
-  return args.unsummed == nullptr ? UnsummedArgs() : *args.unsummed;
-}
 inline SendArgs SendOf(const LinearArgs& args) {
   return args.send == nullptr ? SendArgs() : *args.send;
 }
@@ -70,7 +67,7 @@ struct LinearLaunches {
     constexpr uint32_t kThird = (77 << 10) - 1024 - kSums;
     if (kTiles == 1 && tiles > most && shared < kThird) shared = kThird;
     Launch(l, shared_x ? GemvKernel<kFormat, kTiles, true> : GemvKernel<kFormat, kTiles, false>,
-           grid, kThreads, shared, args, gated, tiles, SendOf(args), UnsummedOf(args));
+           grid, kThreads, shared, args, gated, tiles);
   }
   static void GemvRows(Launcher& l, const LinearArgs& args) {
     Stream<1>(l, args, {}, AllTiles(args));

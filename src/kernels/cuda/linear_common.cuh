@@ -40,18 +40,12 @@ __device__ __forceinline__ float Biased(const LinearArgs::Part& part, uint32_t r
                               : __fmaf_rn(sum, part.w.alpha, part.bias[row]);
 }
 
-// old(what is there): what an output is added to.
-template <typename Old>
-__device__ __forceinline__ float StoreOutput(const LinearArgs& args, const LinearArgs::Part& part,
-                                             uint32_t row, uint32_t col, float sum, Old old) {
-  if (row >= part.w.rows || col >= args.rows) return 0;
-  float* out = part.out + uint64_t{col} * part.ld + row;
-  const float v = Biased(part, row, sum);
-  return *out = args.add ? __fadd_rn(old(*out), v) : v;
-}
 __device__ __forceinline__ void StoreOutput(const LinearArgs& args, const LinearArgs::Part& part,
                                             uint32_t row, uint32_t col, float sum) {
-  StoreOutput(args, part, row, col, sum, [](float v) { return v; });
+  if (row >= part.w.rows || col >= args.rows) return;
+  float* out = part.out + uint64_t{col} * part.ld + row;
+  const float v = Biased(part, row, sum);
+  *out = args.add ? __fadd_rn(*out, v) : v;
 }
 
 __device__ __forceinline__ void MultiplyBlock(const BlockWeights& w, uint4 x, float (&acc)[4]) {

@@ -11,15 +11,13 @@ __global__ void __launch_bounds__(kNormThreads) NormKernel(const __grid_constant
   LetNextStart();
   WaitForPrevious();
   const uint64_t at = uint64_t{blockIdx.x} * a.ld;
-  const auto store = [&](uint32_t c, const float4& v) {
+  NormRow<kNormThreads>(a, blockIdx.x, (a.cols + 3) / 4 * 4, [&](uint32_t c, const float4& v) {
     if (a.half_out != nullptr) {
       *reinterpret_cast<uint2*>(a.half_out + at + c) = Halves4(v);
     } else {
       *reinterpret_cast<float4*>(a.out + at + c) = v;
     }
-  };
-  NormRow<kNormThreads>(a, blockIdx.x, (a.cols + 3) / 4 * 4, store,
-                        [](uint32_t, const float4& v) { return v; });
+  });
 }
 
 __global__ void AddKernel(float* x, const float* y, uint64_t count) {

@@ -8,17 +8,16 @@
 namespace wring::cuda {
 
 // RMS norm of row `row` by a block of kThreadCount threads: store(c, values of columns c .. c + 3), zero beyond the
-// columns, for c below `width`, a multiple of 4 up to which x and the weight may be read. of(c, what is there): the values of
-// columns c .. c + 3.
-template <uint32_t kThreadCount, typename Store, typename Of>
+// columns, for c below `width`, a multiple of 4 up to which x and the weight may be read.
+template <uint32_t kThreadCount, typename Store>
 __device__ __forceinline__ void NormRow(const NormArgs& a, uint32_t row, uint32_t width,
-                                        Store store, Of of) {
+                                        Store store) {
   constexpr uint32_t kKept = 4;  // quadruples that stay in registers between the two passes
   constexpr uint32_t kStep = 4 * kThreadCount;
   const float* x = a.x + uint64_t{a.gather == nullptr ? row : a.gather[row]} * a.ldx;
   const auto load = [&](uint32_t c) {
     float4 v = {0, 0, 0, 0};
-    if (c < a.cols) v = of(c, *reinterpret_cast<const float4*>(x + c));
+    if (c < a.cols) v = *reinterpret_cast<const float4*>(x + c);
     if (c + 1 >= a.cols) v.y = 0;
     if (c + 2 >= a.cols) v.z = 0;
     if (c + 3 >= a.cols) v.w = 0;

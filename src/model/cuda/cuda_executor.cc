@@ -190,14 +190,6 @@ void CudaExecutor::FindJoins() {
     if (stages_[i + 1].work != Work::kMeet || stages_[i + 1].op->kind != OpKind::kReduce) continue;
     for (size_t s = i; s < i + 3; ++s) stages_[s].joins = true;
   }
-  hidden_is_joined_ = std::all_of(stages_.begin(), stages_.end(), [](const Stage& s) {
-    const Op& op = *s.op;
-    const bool writes =
-        op.out == Slot::kHidden || (!op.parts.empty() && op.parts[0].out == Slot::kHidden);
-    if (s.work == Work::kEmbed || s.joins || s.gather) return true;
-    if (s.work == Work::kNorm && s.feeds) return true;  // the first one
-    return !writes && op.in != Slot::kHidden && op.in2 != Slot::kHidden;
-  });
 }
 
 Status CudaExecutor::Reserve(Buffer& buffer, uint64_t bytes) {
@@ -372,7 +364,6 @@ Status CudaExecutor::Upload() {
 
 Status CudaExecutor::Launch() {
   launcher_.error = 0;
-  unsummed_ = 0;
   for (const RopeTable& t : ropes_) {
     cuda::RopeTable(launcher_, t.inverse.as<float>(), t.half, t.scale,
                     {table<uint32_t>(at_.position), table<uint32_t>(at_.sequence)}, rows_,

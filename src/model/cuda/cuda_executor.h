@@ -92,7 +92,7 @@ class CudaExecutor final : public Executor {
   Status Reserve(Buffer& buffer, uint64_t bytes);
 
   // cuda_stages.cc
-  // alone: nothing that other ranks would have to take part in, but for meetings.
+  // alone: nothing is sent to other ranks but by meetings.
   Status RunStage(const Stage& stage, bool alone = false);
 
   struct PlanAt {
@@ -127,8 +127,7 @@ class CudaExecutor final : public Executor {
   // Whether such a product computes the rows of other ranks' shares first and sends them while it computes its own.
   bool SendsEarly(const OneFormat& product) const;
   Status SendAndAdd(const OneFormat& product, bool alone);
-  bool SendsSums() const;
-  bool StaysUnsummed(const Stage& meet) const;
+  bool SendsSums() const;  // whether products send their sums to the other ranks as they store them
 
   // products.cc
   Status ReserveForProducts();
@@ -181,11 +180,7 @@ class CudaExecutor final : public Executor {
   uint64_t meeting_room_ = 0;
   bool joins_ = false;            // every sum of the residual stream may be normed on its way
   std::set<uint32_t> rehearsed_;  // numbers of rows
-  bool hidden_is_joined_ =
-      false;                 // nothing else reads or writes the residual stream, but the embedding
-  bool sent_early_ = false;  // the partials of the product before this exchange
-  uint32_t unsummed_ = 0;    // exchanges on end that were left to products
-  bool apart_ = false;       // ops are timed, each by itself
+  bool sent_ = false;             // by the product before this exchange
   std::vector<Stage> stages_;
   StepTables step_;
   uint32_t rows_ = 0, selected_ = 0;

@@ -1,6 +1,5 @@
 // CudaExecutor: the stages of a step as launches.
 #include <algorithm>
-#include <utility>
 
 #include "model/cuda/cuda_executor.h"
 #include "model/shard.h"
@@ -95,16 +94,8 @@ Status CudaExecutor::Meet(const Stage& stage) {
     // The last sum is normed with the selected rows.
     const float* weight = norm.gather ? nullptr : weights_.vector(norm.op->weight);
     const float eps = spec_.norm_eps;
-    if (!JoinsNorms())
-      return meeting_->SumRows(launcher_, weight, eps, rows, spec_.hidden, sent_early_);
-    return meeting_->SumNorm(launcher_, weight, eps, rows, spec_.hidden, sent_early_);
-  }
-  if (stage.joins && sent_early_) {
-    if (StaysUnsummed(stage)) {
-      ++unsummed_;
-      return {};
-    }
-    return meeting_->SumSent(launcher_, rows, spec_.hidden, std::exchange(unsummed_, 0));
+    if (!JoinsNorms()) return meeting_->SumRows(launcher_, weight, eps, rows, spec_.hidden, sent_);
+    return meeting_->SumNorm(launcher_, weight, eps, rows, spec_.hidden, sent_);
   }
   if (op.kind == OpKind::kReduce) return meeting_->Sum(launcher_, floats(op.out), rows * ld);
   Meeting::Slices s;
@@ -184,18 +175,7 @@ std::vector<CudaExecutor::OneFormat> CudaExecutor::ProductsOf(const Stage& stage
   return products;
 }
 
-// Whether products of few rows send their sums to the other ranks themselves.
-bool CudaExecutor::SendsSums() const {
-  return joins_ && meeting_->Sends(rows_) != nullptr && (gemv_ || rows_ > cuda::kGemvRows);
-}
-
-// Whether an exchange of one or two rows is left to the products that read its sum: one that norms it, then the next one that
-// adds to it. Ops that are timed apart sum by themselves.
-bool CudaExecutor::StaysUnsummed(const Stage& meet) const {
-  if (!hidden_is_joined_ || apart_ || rows_ > cuda::kGemvRows) return false;
-  const Stage& norm = stages_[static_cast<size_t>(&meet - stages_.data()) + 1];
-  return !norm.gather && norm.feeds && FusesNorm(*norm.op);
-}
+bool CudaExecutor::SendsSums() const { return joins_ && meeting_->Sends(rows_) != nullptr; }
 
 cuda::Gate CudaExecutor::GateOf(const Op& gated) {
   return gated.kind == OpKind::kSiluMul ? cuda::Gate::kSilu : cuda::Gate::kGeluTanh;
@@ -214,28 +194,15 @@ Status CudaExecutor::Linear(const Stage& stage, bool alone) {
     if (halves_of_qkv_) return QkvHalves(products);
   }
   if (stage.joins && JoinsNorms()) {
-    sent_early_ = SendsEarly(products[0]);
-    if (sent_early_) return SendAndAdd(products[0], alone);
+    sent_ = SendsEarly(products[0]);
+    if (sent_) return SendAndAdd(products[0], alone);
     cuda::LinearArgs args = products[0].args;
     args.add = false;
     return VendorProducts(args, products[0].format, {meeting_->partial()});
   }
-  cuda::SendArgs send;
-  cuda::UnsummedArgs unsummed;
   if (stage.joins && !JoinsNorms()) {
-    sent_early_ = !alone && SendsSums();
-    if (sent_early_) {
-      send = *meeting_->Sends(rows_);
-      send.ahead = unsummed_;
-      products[0].args.send = &send;
-    }
-  }
-  if (unsummed_ > 0) {
-    unsummed = meeting_->Unsummed(rows_);
-    unsummed.ahead = unsummed_ - 1;
-    for (OneFormat& p : products) {
-      if (stage.joins || p.args.norm.x != nullptr) p.args.unsummed = &unsummed;
-    }
+    sent_ = !alone && SendsSums();
+    if (sent_) products[0].args.send = meeting_->Sends(rows_);
   }
   if (stage.gated == nullptr) return all();
   const auto& [format, args] = products[0];

@@ -33,14 +33,6 @@ class Meeting {
   virtual Status Ready() { return {}; }
   // values = the ranks' sum.
   virtual Status Sum(cuda::Launcher& l, float* values, uint64_t count) = 0;
-  // The same of hidden rows that each rank's product has sent (Sends()), with `ahead` such exchanges before it that nobody
-  // summed.
-  virtual Status SumSent(cuda::Launcher& /*l*/, uint32_t /*rows*/, uint32_t /*cols*/,
-                         uint32_t /*ahead*/) {
-    return CannotNorm();
-  }
-  // Where hidden rows that were sent may stay unsummed, for products to add up what they read of them.
-  virtual cuda::UnsummedArgs Unsummed(uint32_t /*rows*/) const { return {}; }
 
   // Whether SumRows() is the way to sum so many rows of the residual stream.
   virtual bool SumsRows(uint32_t /*rows*/) const { return false; }

@@ -101,11 +101,6 @@ Result<std::vector<Executor::OpTime>> CudaExecutor::TimeOps(const Step& step, in
     WRING_TRY(Rehearse());
     WRING_TRY(meeting_->Ready());
   }
-  apart_ = true;
-  struct Until {
-    bool& apart;
-    ~Until() { apart = false; }
-  } until = {apart_};
   WRING_TRY(Launch());  // what is prepared on first use is prepared
   WRING_TRY(device_.Synchronize());
   struct Kind {
@@ -113,10 +108,7 @@ Result<std::vector<Executor::OpTime>> CudaExecutor::TimeOps(const Step& step, in
     std::vector<const Stage*> stages;
   };
   std::vector<Kind> kinds;
-  const auto sends = [this](const Stage& stage) {
-    if (stage.work != Work::kLinear || !stage.joins) return false;
-    return JoinsNorms() ? SendsEarly(ProductsOf(stage)[0]) : SendsSums();
-  };
+  const bool sends = SendsSums();
   const Stage* sending = nullptr;  // the product before, where it sends
   for (const Stage& stage : stages_) {
     if (stage.feeds && FusesNorm(*stage.op)) continue;
@@ -133,13 +125,13 @@ Result<std::vector<Executor::OpTime>> CudaExecutor::TimeOps(const Step& step, in
     // An exchange takes what a product before it has sent, so it is what the two take without what that takes alone.
     if (sending != nullptr) kind.stages.push_back(sending);
     kind.stages.push_back(&stage);
-    sending = sends(stage) ? &stage : nullptr;
+    sending = sends && stage.work == Work::kLinear && stage.joins ? &stage : nullptr;
   }
   std::map<const Stage*, double> alone;
   std::vector<OpTime> times;
   for (Kind& k : kinds) {
     const bool meets = k.stages.size() > k.time.count;
-    WRING_ASSIGN(double all, TimeStages(k.stages, repeat, !meets));
+    WRING_ASSIGN(double all, TimeStages(k.stages, repeat, sends && !meets));
     for (const Stage* s : k.stages) {
       if (meets && s->work == Work::kLinear) all -= alone[s];
     }

@@ -27,28 +27,11 @@ class PeerMeeting final : public Meeting {
     cuda::SumSmall(l, peers_, values, count);
     return {};
   }
-  Status SumSent(cuda::Launcher& l, uint32_t rows, uint32_t cols, uint32_t ahead) override {
-    cuda::SumSmall(l, peers_, memory_.hidden, uint64_t{rows} * memory_.ld,
-                   {cols, memory_.ld, ahead});
-    return {};
-  }
-  cuda::UnsummedArgs Unsummed(uint32_t rows) const override {
-    cuda::UnsummedArgs u;
-    u.lines = peers_.inbox[peers_.rank];
-    u.odd = sends_.odd;
-    u.rank = peers_.rank;
-    u.ranks = peers_.ranks;
-    u.quads = rows * memory_.ld / 4;
-    u.turn = peers_.turn;
-    u.failed = peers_.failed;
-    return u;
-  }
   bool SumsRows(uint32_t rows) const override {
     return memory_.partials && rows > cuda::kGemvRows && uint64_t{rows} * memory_.ld <= peers_.room;
   }
   const cuda::SendArgs* Sends(uint32_t rows) const override {
-    if (sends_.others == 0 || uint64_t{rows} * memory_.ld > peers_.room) return nullptr;
-    return rows <= cuda::kNarrowRows ? &sends_ : nullptr;
+    return sends_.others > 0 && rows <= cuda::kNarrowRows && SumsRows(rows) ? &sends_ : nullptr;
   }
   Status SumRows(cuda::Launcher& l, const float* weight, float eps, uint32_t rows, uint32_t cols,
                  bool sent) override {
