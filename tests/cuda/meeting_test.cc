@@ -131,7 +131,7 @@ class Rank {
     WRING_ASSIGN(Buffer x_there, Put(Halves(x)));
     cuda::LinearArgs args;
     args.part[0] = {{w_there.data(), 16 * kInputs * 2, kCols, kInputs, kCols / 16, kInputs / 64, 1},
-                    hidden(),
+                    hidden_.as<float>(),
                     kCols,
                     nullptr};
     args.parts = 1;
