@@ -5,8 +5,8 @@
 // A block computes tiles of 64 kGroups rows of matrices x kN of activations, one after another. One warp asks the copy engine
 // for weights, another for activations, which are arranged beforehand (ArrangeKernel), both as far ahead as there is room, over
 // the end of a tile; each warpgroup makes float16 of the weights of its 64 rows in the registers that the tensor cores read,
-// float16 weights too: lanes must hold the columns that GEMV's hold. What enters a multiprocessor is the limit (31 to 33
-// bytes a cycle), so tiles are as large as registers hold their sums twice, of a segment and of all before it.
+// float16 weights too: lanes must hold the columns that GEMV's hold. What enters a multiprocessor was the limit (31 to 33
+// bytes a cycle, with float16 weights in boxes of 16 rows; not measured since they come in boxes of all rows), so tiles are as large as registers hold their sums twice, of a segment and of all before it.
 #pragma once
 
 #include <type_traits>
@@ -86,7 +86,7 @@ __device__ __forceinline__ void FeedWeights(const LinearArgs& args, const Maps& 
   RingPlace<G::kWStages> at;
   b.ForTiles([&](uint32_t row_block, uint32_t /*col_block*/) {
     const RowBlock rows = RowBlockOf(args, gated, G::kTiles, row_block);
-    const uint8_t* tile_at = TileAt<G>(args, rows, lane);
+    const uint8_t* tile_at = TileAt(args, rows, lane);
     for (uint32_t segment = 0; segment < kSegments; ++segment) {
       const uint32_t end = SegmentBegin<kFormat>(segment + 1, strips);
       for (uint32_t s = SegmentBegin<kFormat>(segment, strips); s < end;

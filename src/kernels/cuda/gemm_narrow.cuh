@@ -77,7 +77,7 @@ __device__ __forceinline__ void FeedNarrow(const LinearArgs& args, const Maps& m
                                            const NarrowBlock& b, uint32_t lane) {
   constexpr uint32_t kChunk = G::kChunk;
   const uint32_t strips = args.part[0].w.strips;
-  const uint8_t* tile_at = TileAt<G>(args, b.rows, lane);
+  const uint8_t* tile_at = TileAt(args, b.rows, lane);
   const auto count_of = [&](uint32_t chunk) { return min(kChunk, strips - chunk * kChunk); };
   const auto weights = [&](uint32_t chunk, uint32_t slot) {
     const uint32_t count = count_of(chunk);

@@ -45,16 +45,16 @@ struct HalfMaps<FormatId::kF16> {
 
 #ifdef WRING_WGMMA
 
-// One warp asks for `count` strips from `strip` on of a block's tiles. float16: [strip][row] 128 bytes, kStep bytes from strip
-// to strip; others: [tile] G::kTileBytes. `tile_at`: where the lane's tile begins, TileAt(). What lies beyond a matrix is zero,
-// or its first tile once more.
-template <typename G>
+// Where the lane's tile of a block begins; of one beyond the last, the first of its matrix.
 __device__ __forceinline__ const uint8_t* TileAt(const LinearArgs& args, const RowBlock& b,
                                                  uint32_t lane) {
   uint32_t tile = 0;
   const MatrixArg& w = args.part[PartAt(b, lane, &tile)].w;
   return TileOf(w, lane < b.tiles && tile < w.tiles ? tile : 0);
 }
+// One warp asks for `count` strips from `strip` on of a block's tiles. float16: [strip][row] 128 bytes, kStep bytes from strip
+// to strip, zero beyond the matrix, in a box for all rows, or for those of each part: what a box costs the warp hardly depends on
+// its size. Others: [tile] G::kTileBytes; `tile_at`: TileAt().
 template <typename G, uint32_t kStep, typename Maps>
 __device__ __forceinline__ void CopyWeights(const Maps& maps, const RowBlock& b,
                                             const uint8_t* tile_at, uint32_t strip, uint32_t count,
