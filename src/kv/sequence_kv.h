@@ -59,8 +59,8 @@ class SequenceKv {
   uint32_t length_ = 0;
   uint32_t given_back_ = 0;  // columns before this were looked at by GiveBack
   std::vector<BlockColumn> columns_;
-  std::vector<uint64_t>
-      offsets_;  // of the columns' blocks, as a step names them: views are made at every step
+  // Of the columns' blocks, as a step names them: views are made at every step.
+  std::vector<uint64_t> offsets_;
 };
 
 // Columns [0, this) of a group with this window that no position >= length sees.

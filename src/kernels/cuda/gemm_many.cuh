@@ -6,7 +6,8 @@
 // for weights, another for activations, which are arranged beforehand (ArrangeKernel), both as far ahead as there is room, over
 // the end of a tile; each warpgroup makes float16 of the weights of its 64 rows in the registers that the tensor cores read,
 // float16 weights too: lanes must hold the columns that GEMV's hold. What enters a multiprocessor was the limit (31 to 33
-// bytes a cycle, with float16 weights in boxes of 16 rows; not measured since they come in boxes of all rows), so tiles are as large as registers hold their sums twice, of a segment and of all before it.
+// bytes a cycle, with float16 weights in boxes of 16 rows; not measured since they come in boxes of all rows), so tiles are as
+// large as registers hold their sums twice, of a segment and of all before it.
 #pragma once
 
 #include <type_traits>

@@ -21,13 +21,10 @@ __device__ __forceinline__ uint32_t SegmentBegin(uint32_t segment, uint32_t stri
 }
 
 // Which part a tile of a launch belongs to; `tile` becomes the part's.
-__device__ __forceinline__ uint32_t PartIndexOf(const LinearArgs& args, uint32_t* tile) {
+__device__ __forceinline__ const LinearArgs::Part& PartOf(const LinearArgs& args, uint32_t* tile) {
   uint32_t p = 0;
   while (p + 1 < args.parts && *tile >= args.part[p].w.tiles) *tile -= args.part[p++].w.tiles;
-  return p;
-}
-__device__ __forceinline__ const LinearArgs::Part& PartOf(const LinearArgs& args, uint32_t* tile) {
-  return args.part[PartIndexOf(args, tile)];
+  return args.part[p];
 }
 
 __device__ __forceinline__ const uint8_t* TileOf(const MatrixArg& w, uint32_t tile) {

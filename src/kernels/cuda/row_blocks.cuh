@@ -53,8 +53,8 @@ __device__ __forceinline__ const uint8_t* TileAt(const LinearArgs& args, const R
   return TileOf(w, lane < b.tiles && tile < w.tiles ? tile : 0);
 }
 // One warp asks for `count` strips from `strip` on of a block's tiles. float16: [strip][row] 128 bytes, kStep bytes from strip
-// to strip, zero beyond the matrix, in a box for all rows, or for those of each part: what a box costs the warp hardly depends on
-// its size. Others: [tile] G::kTileBytes; `tile_at`: TileAt().
+// to strip, zero beyond the matrix, in a box for all rows, or for those of each part: many small boxes are
+// slower. Others: [tile] G::kTileBytes; `tile_at`: TileAt().
 template <typename G, uint32_t kStep, typename Maps>
 __device__ __forceinline__ void CopyWeights(const Maps& maps, const RowBlock& b,
                                             const uint8_t* tile_at, uint32_t strip, uint32_t count,
