@@ -1,8 +1,9 @@
 #include "kernels/cuda/exchange.h"
 #include "kernels/cuda/launch.h"
-#include "kernels/cuda/lines.cuh"
 #include "kernels/cuda/mma.cuh"
 #include "kernels/cuda/reduce.cuh"
+#include "kernels/cuda/rows.cuh"
+#include "kernels/cuda/sent.cuh"
 
 namespace wring::cuda {
 namespace {
@@ -42,172 +43,216 @@ __device__ __forceinline__ uint32_t LoadAcquire(const uint32_t* from) {
 
 // Whether this is the last block of the turn; by one thread a block, after a fence.
 __device__ __forceinline__ bool IsLastBlock(const PeersArg& p) {
-  if (atomicAdd(p.turn + 1, 1U) + 1 != gridDim.x) return false;
+  if (atomicAdd(p.turn + 1, 1U) + 1 != gridDim.x * gridDim.y) return false;
   p.turn[1] = 0;
   return true;
 }
 
+// By the last block: all that this rank sent is there; waits until all is that the others send.
+__device__ __forceinline__ void FinishTurn(const PeersArg& p, uint32_t turn) {
+  __threadfence_system();
+  for (uint32_t r = 0; r < p.ranks; ++r) StoreRelease(p.flags[r] + kMaxPeers + p.rank, turn);
+  for (uint32_t r = 0; r < p.ranks; ++r) {
+    Await(p.failed, [&] {
+      return static_cast<int32_t>(LoadAcquire(p.flags[p.rank] + kMaxPeers + r) - turn) >= 0;
+    });
+  }
+  *p.turn = turn;
+}
+
+// In the memory of rank `of`: where the numbers of rank `from` are, or come.
+__device__ __forceinline__ uint32_t* Inbox(const PeersArg& p, uint32_t odd, uint32_t of,
+                                           uint32_t from) {
+  return p.inbox[of] + (odd * p.ranks + from) * p.room;
+}
+
+__device__ __forceinline__ float4 Floats4(const uint4& v) {
+  return {__uint_as_float(v.x), __uint_as_float(v.y), __uint_as_float(v.z), __uint_as_float(v.w)};
+}
+
+__device__ __forceinline__ float4 Floats4(const uint2& halves) {
+  const float2 low = __half22float2(AsHalf2(halves.x));
+  const float2 high = __half22float2(AsHalf2(halves.y));
+  return {low.x, low.y, high.x, high.y};
+}
+__device__ __forceinline__ float4 Sum4(const float4& a, const float4& b) {
+  return {a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w};
+}
+
 __global__ void __launch_bounds__(kSmallThreads)
-    SumSmallKernel(const __grid_constant__ PeersArg p, float* values, uint64_t quads) {
+    SumSmallKernel(const __grid_constant__ PeersArg p, uint32_t odd, float* values,
+                   uint64_t quads) {
   LetNextStart();
   WaitForPrevious();
-  const uint32_t turn = *p.turn + 1;
-  const uint64_t lines = p.room / 2;
-  const uint64_t half = turn % 2 * p.ranks * lines;  // a rank may be one turn ahead
   const uint64_t first = uint64_t{blockIdx.x} * kSmallThreads + threadIdx.x;
   const uint64_t stride = uint64_t{gridDim.x} * kSmallThreads;
   for (uint64_t i = first; i < quads; i += stride) {
-    const float4 v = reinterpret_cast<const float4*>(values)[i];
+    const uint4 v = reinterpret_cast<const uint4*>(values)[i];
     for (uint32_t r = 0; r < p.ranks; ++r) {
-      if (r == p.rank) continue;
-      uint4* to = p.inbox[r] + half + p.rank * lines + i;
-      StoreLine(to, __float_as_uint(v.x), __float_as_uint(v.y), turn);
-      StoreLine(to + quads, __float_as_uint(v.z), __float_as_uint(v.w), turn);
+      if (r != p.rank) StoreSent(reinterpret_cast<uint4*>(Inbox(p, odd, r, p.rank)) + i, v);
     }
   }
   for (uint64_t i = first; i < quads; i += stride) {
-    const float4 mine = reinterpret_cast<const float4*>(values)[i];
+    float4& mine = reinterpret_cast<float4*>(values)[i];
     float4 sum = {0, 0, 0, 0};
     for (uint32_t r = 0; r < p.ranks; ++r) {
       float4 v = mine;
       if (r != p.rank) {
-        const uint4* from = p.inbox[p.rank] + half + r * lines + i;
-        uint4 a;
-        uint4 b;
-        Await(p.failed, [&] {
-          a = LoadLine(from);
-          b = LoadLine(from + quads);
-          return IsOf(a, turn) && IsOf(b, turn);
-        });
-        v = {__uint_as_float(a.x), __uint_as_float(a.z), __uint_as_float(b.x),
-             __uint_as_float(b.z)};
+        uint4* from = reinterpret_cast<uint4*>(Inbox(p, odd, p.rank, r)) + i;
+        uint4 got;
+        Await(p.failed, [&] { return IsSent(got = LoadSent(from)); });
+        Unsend(from);
+        v = Floats4(got);
       }
-      sum = {sum.x + v.x, sum.y + v.y, sum.z + v.z, sum.w + v.w};
+      sum = Sum4(sum, v);
     }
-    reinterpret_cast<float4*>(values)[i] = sum;
+    mine = sum;
   }
-  __syncthreads();
-  if (threadIdx.x == 0 && IsLastBlock(p)) *p.turn = turn;
 }
 
-// A quadruple of the sum of the ranks' float16 numbers, on top of `old`; those of others are in lines.
-__device__ __forceinline__ float4 SumLines(const PeersArg& p, const Half* sent, const float4& old,
-                                           uint64_t quad, uint32_t turn) {
-  float4 sum = old;
-  for (uint32_t r = 0; r < p.ranks; ++r) {
-    uint2 part;
-    if (r == p.rank) {
-      part = reinterpret_cast<const uint2*>(sent)[quad];
-    } else {
-      const uint64_t lines = p.room / 2;
-      const uint4* from = p.inbox[p.rank] + turn % 2 * p.ranks * lines + r * lines + quad;
-      uint4 line;
-      Await(p.failed, [&] {
-        line = LoadLine(from);
-        return IsOf(line, turn);
-      });
-      part = {line.x, line.z};
-    }
-    const float2 low = __half22float2(AsHalf2(part.x));
-    const float2 high = __half22float2(AsHalf2(part.y));
-    sum = {sum.x + low.x, sum.y + low.y, sum.z + high.x, sum.w + high.y};
-  }
-  return sum;
-}
-
-// The sum of what SumRowsKernel() sends itself. Numbers go without their turn, which a flag a row tells once all of them are
-// there; kMost quadruples a thread.
-template <uint32_t kMost>
-__device__ __forceinline__ void ExchangeRow(const PeersArg& p, const SumRowsArgs& a, uint32_t turn,
-                                            uint32_t row, float4 (&sums)[kMost]) {
-  const uint32_t runs = a.cols / 4;
-  const uint64_t half = turn % 2 * p.ranks * p.room;
-  const uint64_t at = uint64_t{row} * a.ld;
+// Adds what kRanks ranks from `first` on sent of a row, runs of 8 numbers, as soon as it has come.
+template <bool kHalves, uint32_t kThreadCount, uint32_t kRuns, uint32_t kRanks>
+__device__ __forceinline__ void AddSent(const PeersArg& p, const SumRowsArgs& a, uint32_t row,
+                                        uint32_t first, float4 (&sums)[kRuns][2]) {
+  constexpr uint32_t kWords = kHalves ? 1 : 2;  // of 16 bytes, a run
+  const uint32_t runs = a.cols / 8;
+  uint4* from[kRanks];
+  uint4 got[kRanks][kRuns][kWords];
 #pragma unroll
-  for (uint32_t k = 0; k < kMost; ++k) {
-    const uint32_t c = k * kLargeThreads + threadIdx.x;
-    if (c >= runs) break;
+  for (uint32_t r = 0; r < kRanks; ++r) {
+    from[r] = reinterpret_cast<uint4*>(Inbox(p, a.odd, p.rank, first + r)) +
+              uint64_t{row} * a.ld / 8 * kWords;
+  }
+  const auto each = [&](const auto& work) {
+#pragma unroll
+    for (uint32_t k = 0; k < kRuns; ++k) {
+      const uint32_t run = k * kThreadCount + threadIdx.x;
+#pragma unroll
+      for (uint32_t i = 0; i < kRanks * kWords; ++i) {
+        const uint32_t r = i / kWords;
+        const uint32_t w = i % kWords;
+        if (run < runs) work(got[r][k][w], from[r] + run * kWords + w);
+      }
+    }
+  };
+  Await(p.failed, [&] {  // all are asked for before the first is there
+    bool all = true;
+    each([](uint4& v, const uint4* at) { v = LoadSent(at); });
+    each([&](const uint4& v, const uint4*) { all &= IsSent(v); });
+    return all;
+  });
+  each([](const uint4&, uint4* at) { Unsend(at); });
+#pragma unroll
+  for (uint32_t k = 0; k < kRuns; ++k) {
+    if (k * kThreadCount + threadIdx.x >= runs) break;
+#pragma unroll
+    for (uint32_t r = 0; r < kRanks; ++r) {
+      if constexpr (kHalves) {
+        const uint4& v = got[r][k][0];
+        sums[k][0] = Sum4(sums[k][0], Floats4(uint2{v.x, v.y}));
+        sums[k][1] = Sum4(sums[k][1], Floats4(uint2{v.z, v.w}));
+      } else {
+        sums[k][0] = Sum4(sums[k][0], Floats4(got[r][k][0]));
+        sums[k][1] = Sum4(sums[k][1], Floats4(got[r][k][1]));
+      }
+    }
+  }
+}
+
+// A block a row, a thread every kThreadCount-th run of 8 columns. Those of many rows have so few threads and registers that the
+// product behind finds room beside them, and reads its first weights.
+template <bool kHalves, uint32_t kThreadCount, uint32_t kRuns>
+__global__ void __launch_bounds__(kThreadCount, kHalves&& kThreadCount == 256 ? 5 : 1)
+    SumRowsKernel(const __grid_constant__ PeersArg p, const __grid_constant__ SumRowsArgs a) {
+  extern __shared__ float4 weights[];  // of the norm: a thread reads its own
+  LetNextStart();
+  const uint32_t row = blockIdx.x;
+  const uint32_t runs = a.cols / 8;
+  const uint64_t at = uint64_t{row} * a.ld;
+  const auto each = [&](const auto& work) {
+#pragma unroll
+    for (uint32_t k = 0; k < kRuns; ++k) {
+      const uint32_t run = k * kThreadCount + threadIdx.x;
+      if (run < runs) work(k, run);
+    }
+  };
+  if (a.weight != nullptr) {
+    each([&](uint32_t, uint32_t run) {
+      weights[2 * run] = reinterpret_cast<const float4*>(a.weight)[2 * run];
+      weights[2 * run + 1] = reinterpret_cast<const float4*>(a.weight)[2 * run + 1];
+    });
+  }
+  // One lane a warp asks while the product is at work; when its numbers come, so do the others'. All that was before the
+  // product has ended then.
+  if (threadIdx.x % 32 == 0 && threadIdx.x < runs) {
+    const uint4* from =
+        reinterpret_cast<const uint4*>(Inbox(p, a.odd, p.rank, p.rank == 0 ? p.ranks - 1 : 0)) +
+        (at / 8 + threadIdx.x) * (kHalves ? 1 : 2);
+    Await(p.failed, [&] { return IsSent(LoadSent(from)); });
+  }
+  __syncwarp();
+  auto* values = reinterpret_cast<float4*>(a.values + at);
+  float4 sums[kRuns][2];
+  each([&](uint32_t k, uint32_t run) {
+    sums[k][0] = __ldcg(values + 2 * run);
+    sums[k][1] = __ldcg(values + 2 * run + 1);
+  });
+  uint32_t first = 0;
+  for (; first + 2 <= p.ranks; first += 2)
+    AddSent<kHalves, kThreadCount, kRuns, 2>(p, a, row, first, sums);
+  if (first < p.ranks) AddSent<kHalves, kThreadCount, kRuns, 1>(p, a, row, first, sums);
+  float squares = 0;
+  each([&](uint32_t k, uint32_t run) {
+#pragma unroll
+    for (uint32_t i = 0; i < 2; ++i) {
+      const float4& v = sums[k][i];
+      values[2 * run + i] = v;
+      squares += v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w;
+    }
+  });
+  if (a.weight != nullptr) {
+    const float scale =
+        rsqrtf(BlockSum<kThreadCount>(squares) / static_cast<float>(a.cols) + a.eps);
+    each([&](uint32_t k, uint32_t run) {
+      uint2 halves[2];
+#pragma unroll
+      for (uint32_t i = 0; i < 2; ++i) {
+        const float4& v = sums[k][i];
+        const float4 w = weights[2 * run + i];
+        halves[i] =
+            Halves4({v.x * scale * w.x, v.y * scale * w.y, v.z * scale * w.z, v.w * scale * w.w});
+      }
+      reinterpret_cast<uint4*>(a.normed + at)[run] = {halves[0].x, halves[0].y, halves[1].x,
+                                                      halves[1].y};
+    });
+  }
+  WaitForPrevious();  // what follows this launch follows the product too
+}
+
+template <bool kHalves, uint32_t kThreadCount, uint32_t kRuns>
+void SumRowsBy(Launcher& l, const PeersArg& p, const SumRowsArgs& a) {
+  Launch(l, SumRowsKernel<kHalves, kThreadCount, kRuns>, a.rows, kThreadCount,
+         a.weight == nullptr ? 0 : a.cols * sizeof(float), p, a);
+}
+
+__global__ void __launch_bounds__(kLargeThreads)
+    GatherKernel(const __grid_constant__ PeersArg p, const __grid_constant__ GatherArgs a) {
+  LetNextStart();
+  WaitForPrevious();
+  const uint32_t turn = *p.turn + 1;
+  const uint64_t at = (blockIdx.y * a.ld + a.first) / 4;
+  const auto* mine = reinterpret_cast<const float4*>(a.all[p.rank]) + at;
+#pragma unroll 4
+  for (uint32_t i = blockIdx.x * kLargeThreads + threadIdx.x; i < a.count / 4;
+       i += gridDim.x * kLargeThreads) {
+    const float4 v = mine[i];
     for (uint32_t r = 0; r < p.ranks; ++r) {
-      if (r == p.rank) continue;
-      reinterpret_cast<float4*>(p.rows_inbox[r] + half + p.rank * p.room + at)[c] = sums[k];
+      if (r != p.rank) (reinterpret_cast<float4*>(a.all[r]) + at)[i] = v;
     }
   }
   __threadfence_system();
   __syncthreads();
-  if (threadIdx.x < p.ranks && threadIdx.x != p.rank) {
-    StoreRelease(p.row_flags[threadIdx.x] + p.rank * kMostSumRows + row, turn);
-    const uint32_t* flag = p.row_flags[p.rank] + threadIdx.x * kMostSumRows + row;
-    // A rank may be one turn ahead.
-    Await(p.failed, [&] { return static_cast<int32_t>(LoadAcquire(flag) - turn) >= 0; });
-  }
-  __syncthreads();
-#pragma unroll
-  for (uint32_t k = 0; k < kMost; ++k) {
-    const uint32_t c = k * kLargeThreads + threadIdx.x;
-    if (c >= runs) break;
-    const float4 mine = sums[k];
-    sums[k] = {0, 0, 0, 0};
-    for (uint32_t r = 0; r < p.ranks; ++r) {
-      const float4 v = r == p.rank ? mine
-                                   : __ldcg(reinterpret_cast<const float4*>(
-                                                p.rows_inbox[p.rank] + half + r * p.room + at) +
-                                            c);
-      sums[k] = {sums[k].x + v.x, sums[k].y + v.y, sums[k].z + v.z, sums[k].w + v.w};
-    }
-  }
-}
-
-// A block a row.
-__global__ void __launch_bounds__(kLargeThreads)
-    SumRowsKernel(const __grid_constant__ PeersArg p, const __grid_constant__ SumRowsArgs a) {
-  constexpr uint32_t kMost = kSumNormCols / 4 / kLargeThreads;  // quadruples a thread
-  LetNextStart();
-  WaitForPrevious();
-  const uint32_t turn = *p.turn + 1;
-  const uint32_t row = blockIdx.x;
-  const uint32_t runs = a.cols / 4;
-  const uint64_t at = uint64_t{row} * a.ld;
-  auto* values = reinterpret_cast<float4*>(a.values + at);
-  float4 sums[kMost];
-#pragma unroll
-  for (uint32_t k = 0; k < kMost; ++k) {
-    const uint32_t c = k * kLargeThreads + threadIdx.x;
-    if (c < runs) sums[k] = values[c];
-  }
-  if (a.sent == nullptr) {
-    ExchangeRow(p, a, turn, row, sums);
-  } else {
-#pragma unroll
-    for (uint32_t k = 0; k < kMost; ++k) {
-      const uint32_t c = k * kLargeThreads + threadIdx.x;
-      if (c < runs) sums[k] = SumLines(p, a.sent, sums[k], at / 4 + c, turn);
-    }
-  }
-  float squares = 0;
-#pragma unroll
-  for (uint32_t k = 0; k < kMost; ++k) {
-    const uint32_t c = k * kLargeThreads + threadIdx.x;
-    if (c >= runs) break;
-    const float4 sum = sums[k];
-    values[c] = sum;
-    squares += sum.x * sum.x + sum.y * sum.y + sum.z * sum.z + sum.w * sum.w;
-  }
-  if (a.weight != nullptr) {
-    const float scale =
-        rsqrtf(BlockSum<kLargeThreads>(squares) / static_cast<float>(a.cols) + a.eps);
-#pragma unroll
-    for (uint32_t k = 0; k < kMost; ++k) {
-      const uint32_t c = k * kLargeThreads + threadIdx.x;
-      if (c >= runs) break;
-      const float4 w = reinterpret_cast<const float4*>(a.weight)[c];
-      const float4 v = sums[k];
-      reinterpret_cast<uint2*>(a.normed + at)[c] = {
-          AsWord(__halves2half2(Saturated(v.x * scale * w.x), Saturated(v.y * scale * w.y))),
-          AsWord(__halves2half2(Saturated(v.z * scale * w.z), Saturated(v.w * scale * w.w)))};
-    }
-  }
-  __syncthreads();
-  if (threadIdx.x == 0 && IsLastBlock(p)) *p.turn = turn;
+  if (threadIdx.x == 0 && IsLastBlock(p)) FinishTurn(p, turn);
 }
 
 __global__ void TellSentKernel(const __grid_constant__ PeersArg p, uint32_t sent) {
@@ -301,30 +346,30 @@ __global__ void __launch_bounds__(kLargeThreads)
   }
   __threadfence_system();
   __syncthreads();
-  if (threadIdx.x != 0) return;
-  if (!IsLastBlock(p)) return;
-  // All that this rank sent is there; now all that the others send.
-  __threadfence_system();
-  for (uint32_t r = 0; r < p.ranks; ++r) StoreRelease(p.flags[r] + kMaxPeers + p.rank, turn);
-  for (uint32_t r = 0; r < p.ranks; ++r) {
-    Await(p.failed, [&] {
-      return static_cast<int32_t>(LoadAcquire(p.flags[p.rank] + kMaxPeers + r) - turn) >= 0;
-    });
-  }
-  *p.turn = turn;
+  if (threadIdx.x == 0 && IsLastBlock(p)) FinishTurn(p, turn);
 }
 
 }  // namespace
 
-void SumSmall(Launcher& l, const PeersArg& p, float* values, uint64_t count) {
+void SumSmall(Launcher& l, const PeersArg& p, uint32_t odd, float* values, uint64_t count) {
   const uint64_t quads = count / 4;
   const auto blocks = static_cast<uint32_t>((quads + kSmallThreads - 1) / kSmallThreads);
-  Launch(l, SumSmallKernel, blocks < kSmallBlocks ? blocks : kSmallBlocks, kSmallThreads, 0, p,
+  Launch(l, SumSmallKernel, blocks < kSmallBlocks ? blocks : kSmallBlocks, kSmallThreads, 0, p, odd,
          values, quads);
 }
 
 void SumRows(Launcher& l, const PeersArg& p, const SumRowsArgs& a) {
-  Launch(l, SumRowsKernel, a.rows, kLargeThreads, 0, p, a);
+  const bool wide = a.cols > 4096;
+  if (a.halves) {
+    return wide ? SumRowsBy<true, kLargeThreads, 4>(l, p, a)
+                : SumRowsBy<true, kLargeThreads / 2, 2>(l, p, a);
+  }
+  wide ? SumRowsBy<false, kLargeThreads, 4>(l, p, a) : SumRowsBy<false, kLargeThreads, 1>(l, p, a);
+}
+
+void GatherColumns(Launcher& l, const PeersArg& p, const GatherArgs& a) {
+  const uint32_t blocks = (a.count / 4 + 2 * kLargeThreads - 1) / (2 * kLargeThreads);
+  Launch(l, GatherKernel, dim3(blocks < 8 ? blocks : 8, a.rows), kLargeThreads, 0, p, a);
 }
 
 void TellSent(Launcher& l, const PeersArg& p, uint32_t sent) {

@@ -1,6 +1,5 @@
 // Sums over the GPUs of one process that reach each other's memory. Every rank launches the same kernels in the same order;
-// a kernel ends when this rank has what it needs and the others have what they need of it. Sums are added in the order of
-// ranks, so all ranks have the same bits.
+// a kernel ends when this rank has what it needs. Sums are added in the order of ranks, so all ranks have the same bits.
 #pragma once
 
 #include "kernels/cuda/kernels.h"
@@ -10,41 +9,46 @@ namespace wring::cuda {
 // Memory that ranks write to and read from; pointers by rank.
 struct PeersArg {
   uint32_t rank = 0, ranks = 1;
-  // Where the others put their numbers for SumSmall(), and products theirs (SendArgs): [2 turns][from rank][room / 2] lines
-  // (lines.cuh) of two numbers, or of four float16.
-  uint4* inbox[kMaxPeers] = {};
-  uint64_t room = 0;  // floats
-  // The same for SumRows(): [2 turns][from rank][room] numbers, and the turn that those of a row belong to, [from rank]
-  // [kMostSumRows].
-  float* rows_inbox[kMaxPeers] = {};
-  uint32_t* row_flags[kMaxPeers] = {};
+  // Where ranks put numbers for SumSmall() and SumRows(): [2 turns][from rank][room] words (sent.cuh), since a rank may be a
+  // turn ahead. All kUnsent between turns.
+  uint32_t* inbox[kMaxPeers] = {};
+  uint64_t room = 0;
   // [from rank]: the turn that this rank has reached; [kMaxPeers + from rank]: has finished; [2 * kMaxPeers + from rank]: how
   // many partials it has sent (TellSent).
   uint32_t* flags[kMaxPeers] = {};
-  uint32_t* turn = nullptr;    // of this rank: turns done, and blocks that are done in this one
+  uint32_t* turn =
+      nullptr;  // of this rank: SumNorm()s and GatherColumns() done, and blocks that are done in this one
   uint32_t* failed = nullptr;  // of this rank, host memory
 };
 
-// values = the ranks' sum; count: a multiple of 4, at most `room`. Each rank sends all its numbers to all.
-void SumSmall(Launcher&, const PeersArg&, float* values, uint64_t count);
+// values = the ranks' sum; count: a multiple of 4, at most `room`. Each rank sends all its numbers to all. odd: the turn is.
+void SumSmall(Launcher&, const PeersArg&, uint32_t odd, float* values, uint64_t count);
 
 inline constexpr uint32_t kExchangeSeconds =
     20;  // without an answer of another rank: *failed is set
 inline constexpr uint32_t kPeerFlags = 3 * kMaxPeers;
 
-// The same for more rows, `rows` of `cols` numbers at distances of `ld`, a multiple of 4; and, where a weight is given, the
-// norm of each. All ranks have all of both.
+// values += the sum of what the launch before, a product, sends from all ranks (SendArgs), `rows` of `cols` numbers at distances of
+// `ld`; and, where a weight is given, the norm of each. All ranks have all of both. It waits for the numbers alone and not for the
+// product to end, so nothing else that the product writes is read.
 struct SumRowsArgs {
   float* values = nullptr;
   const float* weight = nullptr;
   Half* normed = nullptr;
   float eps = 0;
   uint32_t rows = 0, cols = 0, ld = 0;  // cols: as for SumNormArgs
-  // What this rank's product has sent (SendArgs), [rows][ld], for `values` to be added to; null: values are the parts.
-  const Half* sent = nullptr;
+  bool halves = false;                  // float16 was sent
+  uint32_t odd = 0;                     // the turn is
 };
-inline constexpr uint32_t kMostSumRows = 128;
 void SumRows(Launcher&, const PeersArg&, const SumRowsArgs&);
+
+// This rank's columns of `rows` rows to all ranks: first, count and ld are multiples of 4.
+struct GatherArgs {
+  float* all[kMaxPeers] = {};  // by rank; row 0
+  uint64_t ld = 0;
+  uint32_t rows = 0, first = 0, count = 0;
+};
+void GatherColumns(Launcher&, const PeersArg&, const GatherArgs&);
 
 // Tells the other ranks that they have the partials of this rank's product number `sent`.
 void TellSent(Launcher&, const PeersArg&, uint32_t sent);

@@ -4,8 +4,8 @@
 
 #include "kernels/cuda/cluster.cuh"
 #include "kernels/cuda/gemv.cuh"
-#include "kernels/cuda/lines.cuh"
 #include "kernels/cuda/row_blocks.cuh"
+#include "kernels/cuda/sent.cuh"
 
 namespace wring::cuda {
 
@@ -134,8 +134,7 @@ __device__ __forceinline__ void StoreSums(const LinearArgs& args, const GatedOut
     rows.Read(args.part[s.rows.part], row);
     if constexpr (kGated) ups.Read(args.part[1], row);
   }
-  const bool sends = !kGated && send.others > 0;
-  const uint32_t turn = sends ? *send.turn + 1 : 0;
+  const bool sends = !kGated && send.ranks > 0;
   const bool add = !kGated && args.add && !sends;
   const uint32_t at = s.at + 4 * quad;
   const uint32_t to =
@@ -173,12 +172,10 @@ __device__ __forceinline__ void StoreSums(const LinearArgs& args, const GatedOut
         // Columns of activations are padded to whole strips.
         *reinterpret_cast<uint2*>(gated.out + uint64_t{c} * gated.ld + row) = Halves4(v);
       } else if (sends) {
-        const uint64_t at_output = uint64_t{c} * rows.ld + row;
+        const uint64_t pair = (uint64_t{c} * rows.ld + row) / 2;
         const uint2 halves = Halves4(v);
-        *reinterpret_cast<uint2*>(send.mine + at_output) = halves;
-        const uint64_t line = turn % 2 * send.odd + at_output / 4;
-        for (uint32_t r = 0; r < send.others; ++r)
-          StoreLine(send.lines[r] + line, halves.x, halves.y, turn);
+        for (uint32_t r = 0; r < send.ranks; ++r)
+          StoreSent(reinterpret_cast<uint2*>(send.to[r] + pair), halves);
       } else if (rows.whole) {
         rows.Store(c, add ? Plus(old[i], v) : v);
       } else {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/cuda/linear_common.cuh"
+#include "kernels/cuda/sent.cuh"
 
 namespace wring::cuda {
 
@@ -46,10 +47,11 @@ constexpr uint32_t kGemvBlocks =
 
 // Few rows: a warp a segment, the blocks of a launch share out the row tiles. Each warp reads its weights as one stream
 // into shared memory; it begins before the launch before this one ended, since weights do not depend on it. kTiles 2: the
-// same tile of gate and up. Columns of the product beyond the rows repeat row 0 and are not stored.
+// same tile of gate and up, of which nothing is sent. Columns of the product beyond the rows repeat row 0 and are not stored.
 template <FormatId kFormat, int kTiles, bool kSharedX>
 __global__ void __launch_bounds__(kThreads, kGemvBlocks + 1)
-    GemvKernel(const __grid_constant__ LinearArgs args, const GatedOut gated, uint32_t tiles) {
+    GemvKernel(const __grid_constant__ LinearArgs args, const GatedOut gated, uint32_t tiles,
+               const __grid_constant__ SendArgs send) {
   using F = Fragments<kFormat>;
   using A = Ahead<kFormat, kTiles>;
   constexpr uint32_t kChunk = F::kChunkStrips;
@@ -172,7 +174,15 @@ __global__ void __launch_bounds__(kThreads, kGemvBlocks + 1)
     } else {
       uint32_t of_part = tile;
       const LinearArgs::Part& part = PartOf(args, &of_part);
-      StoreOutput(args, part, of_part * 16 + row, col, SumSegments(to[0], row, col));
+      const uint32_t at = of_part * 16 + row;
+      const float sum = SumSegments(to[0], row, col);
+      if (send.ranks == 0) {
+        StoreOutput(args, part, at, col, sum);
+      } else if (at < part.w.rows) {
+        const uint32_t v = __float_as_uint(Biased(part, at, sum));
+        for (uint32_t r = 0; r < send.ranks; ++r)
+          StoreSent(send.to[r] + uint64_t{col} * part.ld + at, v);
+      }
     }
   }
 }

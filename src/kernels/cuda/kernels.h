@@ -66,14 +66,11 @@ struct NormArgs {
 };
 
 inline constexpr uint32_t kMaxPeers = 8;
-// Where the sums of a narrow product go instead of to its part's output, as float16: to `mine`, and into lines of the other
-// ranks' memory (exchange.h), for all ranks to add.
+// Where the sums of a product go instead of to its part's output, laid out as that is: into the memory of every rank (exchange.h),
+// for all to add. As float32 those of GEMV, as float16 those of the narrow product.
 struct SendArgs {
-  uint32_t others = 0;
-  uint4* lines[kMaxPeers - 1] = {};  // in an even turn; in an odd one `odd` further
-  uint64_t odd = 0;
-  const uint32_t* turn = nullptr;  // of this rank: turns done
-  Half* mine = nullptr;            // laid out as the part's output
+  uint32_t ranks = 0;
+  uint32_t* to[kMaxPeers] = {};
 };
 
 // out[row of x][row of w] = alpha * w x (+ bias) (+ out), for up to three matrices of one format over one input.
@@ -91,7 +88,7 @@ struct LinearArgs {
   bool add = false;
   // GEMV alone: x is the norm of these rows, where FusesNorm() says that it can be.
   NormArgs norm;
-  // Narrow products of one part without a bias, of a multiple of 4 rows; in host memory.
+  // GEMV and narrow products of one part without a bias, of a multiple of 4 rows; in host memory.
   const SendArgs* send = nullptr;
 };
 inline constexpr uint32_t kGemvShared =

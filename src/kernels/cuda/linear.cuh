@@ -67,7 +67,7 @@ struct LinearLaunches {
     constexpr uint32_t kThird = (77 << 10) - 1024 - kSums;
     if (kTiles == 1 && tiles > most && shared < kThird) shared = kThird;
     Launch(l, shared_x ? GemvKernel<kFormat, kTiles, true> : GemvKernel<kFormat, kTiles, false>,
-           grid, kThreads, shared, args, gated, tiles);
+           grid, kThreads, shared, args, gated, tiles, SendOf(args));
   }
   static void GemvRows(Launcher& l, const LinearArgs& args) {
     Stream<1>(l, args, {}, AllTiles(args));

@@ -296,11 +296,13 @@ Status CudaExecutor::ReserveMeeting() {
     if (op.kind == OpKind::kGather)
       bytes = std::max(bytes, uint64_t{RowsOf(op.out)} * SlotWidth(spec_, op.out) * sizeof(float));
   }
-  if (bytes <= meeting_room_) return {};
+  float* logits = floats(Slot::kLogits);
+  if (bytes <= meeting_room_ && logits == meeting_logits_) return {};
   WRING_TRY(device_.Synchronize());
   DropGraphs();
-  meeting_room_ = bytes;
-  return meeting_->Reserve(bytes);
+  meeting_room_ = std::max(meeting_room_, bytes);
+  meeting_logits_ = logits;
+  return meeting_->Reserve(meeting_room_, logits);
 }
 
 // Lays all tables out one after another and copies them at once. Sizes that graphs must not depend on are rounded up.
@@ -373,6 +375,7 @@ Status CudaExecutor::Launch() {
     if (selected_ == 0 && stage.gather) break;  // nobody wants logits
     WRING_TRY(RunStage(stage));
   }
+  if (meeting_ != nullptr) WRING_TRY(meeting_->Finish(launcher_));
   return launcher_.status();
 }
 

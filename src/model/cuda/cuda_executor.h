@@ -110,7 +110,7 @@ class CudaExecutor final : public Executor {
     FormatId format;
     cuda::LinearArgs args;
   };
-  bool FusesNorm(const Op& norm) const;
+  bool FusesNorm(const Stage& norm) const;
   cuda::EmbedArgs EmbedOf(const Op& op);
   cuda::NormArgs NormOf(const Stage& stage);
   std::vector<OneFormat> ProductsOf(const Stage& stage);
@@ -123,7 +123,8 @@ class CudaExecutor final : public Executor {
   void FindJoins();
   // Whether the ranks sum and norm many rows at once (Meeting::SumNorm).
   bool JoinsNorms() const;
-  bool NormsInMeeting() const;  // that, or all ranks norm what they sum
+  bool NormsInMeeting() const;  // that, or all ranks norm what products sent
+  bool NormsInMeeting(const Stage& norm) const;
   // Whether such a product computes the rows of other ranks' shares first and sends them while it computes its own.
   bool SendsEarly(const OneFormat& product) const;
   Status SendAndAdd(const OneFormat& product, bool alone);
@@ -177,10 +178,11 @@ class CudaExecutor final : public Executor {
   bool clusters_ = false;  // of blocks: the same
   std::unique_ptr<cuda::VendorGemm> vendor_;
   std::unique_ptr<Meeting> meeting_;  // of a divided model
-  uint64_t meeting_room_ = 0;
-  bool joins_ = false;            // every sum of the residual stream may be normed on its way
-  std::set<uint32_t> rehearsed_;  // numbers of rows
-  bool sent_ = false;             // by the product before this exchange
+  uint64_t meeting_room_ = 0;         // it knows of so many bytes,
+  float* meeting_logits_ = nullptr;   // and that logits are there
+  bool joins_ = false;                // every sum of the residual stream may be normed on its way
+  std::set<uint32_t> rehearsed_;      // numbers of rows
+  bool sent_ = false;                 // by the product before this exchange
   std::vector<Stage> stages_;
   StepTables step_;
   uint32_t rows_ = 0, selected_ = 0;

@@ -39,8 +39,8 @@ Status CudaExecutor::RunStage(const Stage& stage, bool alone) {
       cuda::LinearOf(weights_.fragments(op.weight).format).embed(launcher_, EmbedOf(op));
       return {};
     case Work::kNorm:
-      if (stage.joins && !stage.gather && NormsInMeeting()) return {};
-      if (!(stage.feeds && FusesNorm(op))) cuda::RmsNorm(launcher_, NormOf(stage));
+      if (NormsInMeeting(stage)) return {};
+      if (!(stage.feeds && FusesNorm(stage))) cuda::RmsNorm(launcher_, NormOf(stage));
       return {};
     case Work::kLinear: return Linear(stage, alone);
     case Work::kAppend:
@@ -79,8 +79,10 @@ bool CudaExecutor::JoinsNorms() const {
   return joins_ && vendor_ != nullptr && rows_ > cuda::kWideRows && meeting_->partial() != nullptr;
 }
 
-bool CudaExecutor::NormsInMeeting() const {
-  return joins_ && (JoinsNorms() || meeting_->SumsRows(rows_));
+bool CudaExecutor::NormsInMeeting() const { return JoinsNorms() || SendsSums(); }
+// The last sum is normed with the selected rows.
+bool CudaExecutor::NormsInMeeting(const Stage& norm) const {
+  return norm.joins && !norm.gather && NormsInMeeting();
 }
 
 // What a matrix reads travels as float16, what joins the residual stream and the logits as float32.
@@ -91,10 +93,9 @@ Status CudaExecutor::Meet(const Stage& stage) {
   const uint64_t ld = logits ? logits_stride() : stride(op.out);
   if (stage.joins && NormsInMeeting()) {
     const Stage& norm = stages_[static_cast<size_t>(&stage - stages_.data()) + 1];
-    // The last sum is normed with the selected rows.
     const float* weight = norm.gather ? nullptr : weights_.vector(norm.op->weight);
     const float eps = spec_.norm_eps;
-    if (!JoinsNorms()) return meeting_->SumRows(launcher_, weight, eps, rows, spec_.hidden, sent_);
+    if (!JoinsNorms()) return meeting_->SumRows(launcher_, weight, eps, rows, spec_.hidden);
     return meeting_->SumNorm(launcher_, weight, eps, rows, spec_.hidden, sent_);
   }
   if (op.kind == OpKind::kReduce) return meeting_->Sum(launcher_, floats(op.out), rows * ld);
@@ -113,7 +114,7 @@ Status CudaExecutor::Meet(const Stage& stage) {
     s.mine = reinterpret_cast<const std::byte*>(halves(op.in));
     s.ld = stride(op.in);
   }
-  return meeting_->Gather(s);
+  return meeting_->Gather(launcher_, s);
 }
 
 cuda::EmbedArgs CudaExecutor::EmbedOf(const Op& op) {
@@ -130,8 +131,9 @@ cuda::EmbedArgs CudaExecutor::EmbedOf(const Op& op) {
 }
 
 // Whether the product after a norm norms its input itself.
-bool CudaExecutor::FusesNorm(const Op& norm) const {
-  return gemv_ && cuda::FusesNorm(RowsOf(norm.out), stride(norm.out) / kStripCols);
+bool CudaExecutor::FusesNorm(const Stage& norm) const {
+  const Slot out = norm.op->out;
+  return gemv_ && !NormsInMeeting(norm) && cuda::FusesNorm(RowsOf(out), stride(out) / kStripCols);
 }
 
 cuda::NormArgs CudaExecutor::NormOf(const Stage& stage) {
@@ -158,7 +160,7 @@ std::vector<CudaExecutor::OneFormat> CudaExecutor::ProductsOf(const Stage& stage
   args.ldx = stride(op.in);
   args.rows = RowsOf(op.in);
   args.add = op.add_to_out;
-  if (stage.norm != kNoStage && FusesNorm(*stages_[stage.norm].op))
+  if (stage.norm != kNoStage && FusesNorm(stages_[stage.norm]))
     args.norm = NormOf(stages_[stage.norm]);
   std::vector<OneFormat> products;
   for (const LinearPart& p : op.parts) {
@@ -200,10 +202,7 @@ Status CudaExecutor::Linear(const Stage& stage, bool alone) {
     args.add = false;
     return VendorProducts(args, products[0].format, {meeting_->partial()});
   }
-  if (stage.joins && !JoinsNorms()) {
-    sent_ = !alone && SendsSums();
-    if (sent_) products[0].args.send = meeting_->Sends(rows_);
-  }
+  if (stage.joins && !alone && SendsSums()) products[0].args.send = meeting_->Sends(rows_);
   if (stage.gated == nullptr) return all();
   const auto& [format, args] = products[0];
   const bool one_format = products.size() == 1;

@@ -58,7 +58,7 @@ class NcclMeeting final : public Meeting {
   Status Sum(cuda::Launcher& /*l*/, float* values, uint64_t count) override {
     return communicator_->Sum(values, count, device_.stream());
   }
-  Status Gather(const Slices& s) override {
+  Status Gather(cuda::Launcher& /*l*/, const Slices& s) override {
     const auto sizes = SizesOf(s);
     const uint64_t width = sizes[rank_] / s.rows;
     std::byte* mine = s.all + uint64_t{s.ranges[rank_].first} * s.bytes;
@@ -77,7 +77,7 @@ class NcclMeeting final : public Meeting {
     WRING_TRY(communicator_->Gather(packed_.data(), sizes, device_.stream()));
     return Spread(s, packed_.data(), s.mine == mine ? rank_ : -1, device_.stream());
   }
-  Status Reserve(uint64_t bytes) override {
+  Status Reserve(uint64_t bytes, float* /*logits*/) override {
     if (packed_.size() >= bytes) return {};
     WRING_ASSIGN(packed_, device_.Allocate(bytes));
     return {};
@@ -108,7 +108,7 @@ class HostMeeting final : public Meeting {
         "moving activations"));
     return device_.Synchronize();
   }
-  Status Gather(const Slices& s) override {
+  Status Gather(cuda::Launcher& /*l*/, const Slices& s) override {
     const auto sizes = SizesOf(s);
     const uint64_t width = sizes[link_.rank()] / s.rows;
     std::vector<std::byte> mine(sizes[link_.rank()]);
@@ -119,7 +119,7 @@ class HostMeeting final : public Meeting {
     WRING_TRY(Spread(s, all.data(), -1, device_.stream()));
     return device_.Synchronize();
   }
-  Status Reserve(uint64_t /*bytes*/) override { return {}; }
+  Status Reserve(uint64_t /*bytes*/, float* /*logits*/) override { return {}; }
 
  private:
   CudaDevice& device_;

@@ -34,15 +34,16 @@ class Meeting {
   // values = the ranks' sum.
   virtual Status Sum(cuda::Launcher& l, float* values, uint64_t count) = 0;
 
-  // Whether SumRows() is the way to sum so many rows of the residual stream.
-  virtual bool SumsRows(uint32_t /*rows*/) const { return false; }
-  // What has a product of so many rows send its sums as it stores them, on all ranks; null: it cannot.
+  // What has a product of so many rows send its sums to all ranks, on all ranks, for the SumRows() behind it to add; null: it
+  // cannot.
   virtual const cuda::SendArgs* Sends(uint32_t /*rows*/) const { return nullptr; }
-  // hidden = the ranks' sum; and the norm of each row, where a weight is given. All ranks have both. `sent`: by the product.
+  // hidden += the sum of what products sent; and the norm of each row, where a weight is given. All ranks have both.
   virtual Status SumRows(cuda::Launcher& /*l*/, const float* /*weight*/, float /*eps*/,
-                         uint32_t /*rows*/, uint32_t /*cols*/, bool /*sent*/) {
+                         uint32_t /*rows*/, uint32_t /*cols*/) {
     return CannotNorm();
   }
+  // Behind the last of what is launched together, a step.
+  virtual Status Finish(cuda::Launcher& /*l*/) { return {}; }
 
   // Columns that each rank computed of `rows` rows, to all ranks; elements of `bytes` bytes.
   struct Slices {
@@ -53,9 +54,10 @@ class Meeting {
     uint32_t rows = 0, bytes = 0;
     std::vector<Range> ranges;  // by rank
   };
-  virtual Status Gather(const Slices& slices) = 0;
-  // Room for gathers of so many bytes; a graph that holds smaller ones is void when it grows.
-  virtual Status Reserve(uint64_t bytes) = 0;
+  virtual Status Gather(cuda::Launcher& l, const Slices& slices) = 0;
+  // Room for gathers of so many bytes, and where this rank's logits are from now on; by all ranks together. A graph that holds
+  // gathers is void then.
+  virtual Status Reserve(uint64_t bytes, float* logits) = 0;
 
   // Where a product of many rows may leave its sums for SumNorm(), [rows][ld]; null: SumNorm() is not for this meeting.
   virtual cuda::Half* partial() { return nullptr; }

@@ -41,7 +41,7 @@ Executor::OpTime CudaExecutor::Describe(const Stage& stage, const Step& step) co
         t.name += MatrixName(p.weight.role);
         t.bytes += static_cast<double>(weights_.fragments(p.weight).bytes());
       }
-      if (stage.norm != kNoStage && FusesNorm(*stages_[stage.norm].op)) t.name = "norm, " + t.name;
+      if (stage.norm != kNoStage && FusesNorm(stages_[stage.norm])) t.name = "norm, " + t.name;
       if (stage.gated != nullptr) t.name += ", gate";
       break;
   }
@@ -58,6 +58,7 @@ Result<double> CudaExecutor::TimeStages(const std::vector<const Stage*>& stages,
                  for (size_t i = 0; i < rounds; ++i) {
                    for (const Stage* s : stages) WRING_TRY(RunStage(*s, alone));
                  }
+                 if (meeting_ != nullptr) WRING_TRY(meeting_->Finish(launcher_));
                  return launcher_.status();
                }));
   if (meeting_ != nullptr) WRING_TRY(meeting_->Ready());
@@ -111,8 +112,8 @@ Result<std::vector<Executor::OpTime>> CudaExecutor::TimeOps(const Step& step, in
   const bool sends = SendsSums();
   const Stage* sending = nullptr;  // the product before, where it sends
   for (const Stage& stage : stages_) {
-    if (stage.feeds && FusesNorm(*stage.op)) continue;
-    if (stage.work == Work::kNorm && stage.joins && !stage.gather && NormsInMeeting()) continue;
+    if (stage.feeds && FusesNorm(stage)) continue;
+    if (stage.work == Work::kNorm && NormsInMeeting(stage)) continue;
     if (stage.work == Work::kAppend && step_.fused) continue;
     const OpTime t = Describe(stage, step);
     const auto same = [&](const Kind& k) {

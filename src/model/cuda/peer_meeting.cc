@@ -15,33 +15,55 @@ class PeerMeeting final : public Meeting {
   static Result<std::unique_ptr<Meeting>> Create(CudaDevice& device, Link& link,
                                                  const Memory& memory,
                                                  std::unique_ptr<Meeting> gathers) {
-    std::unique_ptr<PeerMeeting> m(new PeerMeeting(memory, std::move(gathers)));
-    WRING_TRY(link.Agree(m->Allocate(device, link)));
-    WRING_TRY(m->Exchange(link));
+    std::unique_ptr<PeerMeeting> m(new PeerMeeting(link, memory, std::move(gathers)));
+    WRING_TRY(link.Agree(m->Allocate(device)));
+    WRING_TRY(m->Exchange());
     return std::unique_ptr<Meeting>(std::move(m));
   }
   bool on_stream() const override { return true; }
   Status Ready() override { return gathers_->Ready(); }
   Status Sum(cuda::Launcher& l, float* values, uint64_t count) override {
     if (count > peers_.room) return gathers_->Sum(l, values, count);
-    cuda::SumSmall(l, peers_, values, count);
+    cuda::SumSmall(l, peers_, turns_++ % 2, values, count);
     return {};
-  }
-  bool SumsRows(uint32_t rows) const override {
-    return memory_.partials && rows > cuda::kGemvRows && uint64_t{rows} * memory_.ld <= peers_.room;
   }
   const cuda::SendArgs* Sends(uint32_t rows) const override {
-    return sends_.others > 0 && rows <= cuda::kNarrowRows && SumsRows(rows) ? &sends_ : nullptr;
+    return sends_ && rows <= std::min(SmallRows(), cuda::kNarrowRows) ? &to_[turns_ % 2] : nullptr;
   }
-  Status SumRows(cuda::Launcher& l, const float* weight, float eps, uint32_t rows, uint32_t cols,
-                 bool sent) override {
-    cuda::SumRowsArgs a = {memory_.hidden, weight, memory_.normed, eps, rows, cols, memory_.ld};
-    if (sent) a.sent = sends_.mine;
-    cuda::SumRows(l, peers_, a);
+  Status SumRows(cuda::Launcher& l, const float* weight, float eps, uint32_t rows,
+                 uint32_t cols) override {
+    cuda::SumRows(l, peers_,
+                  {memory_.hidden, weight, memory_.normed, eps, rows, cols, memory_.ld,
+                   /*halves=*/rows > cuda::kGemvRows, turns_++ % 2});
     return {};
   }
-  Status Gather(const Slices& s) override { return gathers_->Gather(s); }
-  Status Reserve(uint64_t bytes) override { return gathers_->Reserve(bytes); }
+  // A graph knows its turns as odd or even.
+  Status Finish(cuda::Launcher& l) override {
+    return turns_ % 2 == 0 ? Status() : Sum(l, nothing_.as<float>(), 4);
+  }
+  Status Gather(cuda::Launcher& l, const Slices& s) override {
+    const auto whole = [](uint64_t columns) { return columns % 4 == 0; };
+    const bool own = s.mine == s.all + uint64_t{s.ranges[peers_.rank].first} * s.bytes &&
+                     s.bytes == sizeof(float) && whole(s.ld_all) &&
+                     s.all == reinterpret_cast<std::byte*>(logits_[peers_.rank]) &&
+                     std::all_of(s.ranges.begin(), s.ranges.end(),
+                                 [&](Range r) { return whole(r.first) && whole(r.count); });
+    if (!own) return gathers_->Gather(l, s);
+    cuda::GatherArgs a;
+    std::copy_n(logits_, peers_.ranks, a.all);
+    a.ld = s.ld_all;
+    a.rows = s.rows;
+    a.first = s.ranges[peers_.rank].first;
+    a.count = s.ranges[peers_.rank].count;
+    cuda::GatherColumns(l, peers_, a);
+    return {};
+  }
+  Status Reserve(uint64_t bytes, float* logits) override {
+    WRING_TRY(gathers_->Reserve(bytes, logits));
+    const std::vector<uint64_t> sizes(peers_.ranks, sizeof(logits));
+    return link_.Gather(std::as_bytes(std::span(&logits, 1)), sizes,
+                        std::as_writable_bytes(std::span(logits_, peers_.ranks)));
+  }
   cuda::Half* partial() override { return partial_.as<cuda::Half>(); }
   Range Share(uint32_t rows) const override { return ShareOf(rows, peers_.rank); }
   Status Send(cuda::Launcher& l, uint32_t rows) override {
@@ -94,8 +116,8 @@ class PeerMeeting final : public Meeting {
   }
 
  private:
-  // Sums of more rows than this are a matter of bandwidth: sending all to all costs more than NCCL's ring.
-  // Two H200 take 2.6 us for one row of 4,096 (NCCL 6.6) and as long as NCCL for 64; four 3.7 (10.2) and as long for 12.
+  // Sums of more rows than this are a matter of bandwidth: sending all to all costs more than NCCL's ring. With two H200 as much
+  // for 64 rows of 4,096, with four for 12.
   uint32_t SmallRows() const {
     return std::max(1U, 72 / ((peers_.ranks - 1) * (peers_.ranks - 1)));
   }
@@ -108,10 +130,8 @@ class PeerMeeting final : public Meeting {
     return all + rank * CeilDiv<uint64_t>(memory_.rows, peers_.ranks) * memory_.ld;
   }
   struct Pointers {
-    uint4* inbox = nullptr;
+    uint32_t* inbox = nullptr;
     uint32_t* flags = nullptr;
-    float* rows_inbox = nullptr;
-    uint32_t* row_flags = nullptr;
     const cuda::Half* partial = nullptr;
     cuda::Half* received = nullptr;
     cuda::Half* normed = nullptr;
@@ -119,21 +139,22 @@ class PeerMeeting final : public Meeting {
     bool sends = false;
   };
 
-  PeerMeeting(const Memory& memory, std::unique_ptr<Meeting> gathers)
-      : memory_(memory), gathers_(std::move(gathers)) {}
+  PeerMeeting(Link& link, const Memory& memory, std::unique_ptr<Meeting> gathers)
+      : link_(link), memory_(memory), gathers_(std::move(gathers)) {}
 
-  Status Allocate(CudaDevice& device, const Link& link) {
-    peers_.rank = link.rank();
-    peers_.ranks = link.ranks();
+  Status Allocate(CudaDevice& device) {
+    peers_.rank = link_.rank();
+    peers_.ranks = link_.ranks();
     peers_.room = uint64_t{std::min(memory_.rows, SmallRows())} * memory_.ld;
-    WRING_ASSIGN(inbox_, device.Allocate(2 * peers_.ranks * peers_.room / 2 * sizeof(uint4)));
+    const uint64_t inbox_bytes = 2 * peers_.ranks * peers_.room * sizeof(uint32_t);
+    WRING_ASSIGN(inbox_, device.Allocate(inbox_bytes));
+    WRING_TRY(CudaStatus(cudaMemsetAsync(inbox_.data(), 0xff, inbox_bytes, device.stream()),
+                         "clearing memory"));  // kUnsent
+    WRING_ASSIGN(nothing_, device.Allocate(4 * sizeof(float)));
     WRING_ASSIGN(flags_, device.Allocate(cuda::kPeerFlags * sizeof(uint32_t)));
     WRING_ASSIGN(turn_, device.Allocate(2 * sizeof(uint32_t)));
     WRING_ASSIGN(failed_, PinnedHost().Allocate(sizeof(uint32_t)));
     if (memory_.partials) {
-      WRING_ASSIGN(rows_inbox_, device.Allocate(2 * peers_.ranks * peers_.room * sizeof(float)));
-      WRING_ASSIGN(row_flags_,
-                   device.Allocate(peers_.ranks * cuda::kMostSumRows * sizeof(uint32_t)));
       const uint64_t row = memory_.ld * sizeof(cuda::Half);
       WRING_ASSIGN(partial_, device.Allocate(memory_.rows * row));
       const uint64_t share = CeilDiv(memory_.rows, peers_.ranks);
@@ -157,49 +178,47 @@ class PeerMeeting final : public Meeting {
     }
     return {};
   }
-  Status Exchange(Link& link) {
+  Status Exchange() {
     Pointers mine;
-    mine.inbox = inbox_.as<uint4>();
+    mine.inbox = inbox_.as<uint32_t>();
     mine.flags = flags_.as<uint32_t>();
-    mine.rows_inbox = rows_inbox_.as<float>();
-    mine.row_flags = row_flags_.as<uint32_t>();
     mine.partial = partial_.as<cuda::Half>();
     mine.received = received_.as<cuda::Half>();
     mine.normed = memory_.normed;
     mine.hidden = memory_.hidden;
     mine.sends = memory_.sends && memory_.partials;
-    std::vector<Pointers> all(link.ranks());
-    const std::vector<uint64_t> sizes(link.ranks(), sizeof(Pointers));
-    WRING_TRY(link.Gather(std::as_bytes(std::span(&mine, 1)), sizes,
-                          std::as_writable_bytes(std::span(all))));
-    for (uint32_t r = 0; r < link.ranks(); ++r) {
+    std::vector<Pointers> all(peers_.ranks);
+    const std::vector<uint64_t> sizes(peers_.ranks, sizeof(Pointers));
+    WRING_TRY(link_.Gather(std::as_bytes(std::span(&mine, 1)), sizes,
+                           std::as_writable_bytes(std::span(all))));
+    for (uint32_t r = 0; r < peers_.ranks; ++r) {
       peers_.inbox[r] = all[r].inbox;
       peers_.flags[r] = all[r].flags;
-      peers_.rows_inbox[r] = all[r].rows_inbox;
-      peers_.row_flags[r] = all[r].row_flags;
       pointers_.partial[r] = all[r].partial;
       received_at_[r] = all[r].received;
       pointers_.normed[r] = all[r].normed;
       pointers_.hidden[r] = all[r].hidden;
     }
-    if (!std::all_of(all.begin(), all.end(), [](const Pointers& p) { return p.sends; })) return {};
-    for (uint32_t r = 0; r < link.ranks(); ++r) {
-      if (r == peers_.rank) continue;
-      sends_.lines[sends_.others++] = peers_.inbox[r] + peers_.rank * (peers_.room / 2);
+    sends_ = std::all_of(all.begin(), all.end(), [](const Pointers& p) { return p.sends; });
+    for (uint32_t odd = 0; odd < 2; ++odd) {
+      to_[odd].ranks = peers_.ranks;
+      for (uint32_t r = 0; r < peers_.ranks; ++r)
+        to_[odd].to[r] = peers_.inbox[r] + (odd * peers_.ranks + peers_.rank) * peers_.room;
     }
-    sends_.odd = peers_.ranks * (peers_.room / 2);
-    sends_.turn = peers_.turn;
-    sends_.mine = partial_.as<cuda::Half>();
     return {};
   }
 
+  Link& link_;
   const Memory memory_;
   const std::unique_ptr<Meeting> gathers_;
+  uint64_t turns_ = 0;  // sums of few rows that were launched
   cuda::PeersArg peers_;
   cuda::SumNormArgs pointers_;
-  cuda::SendArgs sends_;
+  bool sends_ = false;
+  cuda::SendArgs to_[2];                           // in an even turn, and in an odd one
+  float* logits_[cuda::kMaxPeers] = {};            // by rank
   cuda::Half* received_at_[cuda::kMaxPeers] = {};  // by rank
-  Buffer inbox_, flags_, rows_inbox_, row_flags_, turn_, failed_, partial_, received_;
+  Buffer inbox_, flags_, turn_, failed_, nothing_, partial_, received_;
   // What is sent while a product goes on.
   struct Destroy {
     void operator()(cudaStream_t s) const { cudaStreamDestroy(s); }
