@@ -66,7 +66,8 @@ TEST_F(TeamGpuTest, RanksGiveTheBitsOfOneInTheInvariantGradeAndAreNearItOtherwis
           error += std::pow(sums[i] - plain[i], 2);
           norm += std::pow(plain[i], 2);
         }
-        EXPECT_LE(std::sqrt(error / norm), 3e-3) << text << ", " << ranks << " ranks";
+        EXPECT_LE(std::sqrt(error / norm), 3e-3)
+            << text << ", " << ranks << " ranks, steps of " << chunk;
       }
     }
   }

@@ -87,7 +87,7 @@ __device__ __forceinline__ void FinishCluster(const A& a, const Folding<kDim, kV
       StoreOutputs<A, kDim>(a, n, c, whole);
     });
   }
-  ClusterSync();  // the first may still read here
+  ClusterPart();  // the first may still read here
 }
 
 // One item and KV head by a block of threads. ring: kRingBytes; shared: memory for queries, then for what warps leave of

@@ -16,6 +16,14 @@ __device__ __forceinline__ void ClusterSync() {
                    : "memory");
 #endif
 }
+// The same where nothing that was written is for the others, so that what is still on its way is not waited for.
+__device__ __forceinline__ void ClusterPart() {
+#if __CUDA_ARCH__ >= 900
+  __syncwarp();
+  asm volatile("barrier.cluster.arrive.relaxed.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::
+                   : "memory");
+#endif
+}
 // Where `address` is in the memory of block `rank` of the cluster.
 __device__ __forceinline__ uint32_t AddressOf(uint32_t rank, uint32_t address) {
   uint32_t there = address;

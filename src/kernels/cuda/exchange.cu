@@ -12,12 +12,6 @@ constexpr uint32_t kSmallThreads = 256;
 constexpr uint32_t kSmallBlocks = 128;
 constexpr uint32_t kLargeThreads = 512;
 
-__device__ __forceinline__ uint64_t Nanoseconds() {
-  uint64_t t;
-  asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(t));
-  return t;
-}
-
 // Waits until `ready` or, when another rank never answers, for kExchangeSeconds.
 template <typename Ready>
 __device__ __forceinline__ void Await(uint32_t* failed, const Ready& ready) {
@@ -165,7 +159,6 @@ template <bool kHalves, uint32_t kThreadCount, uint32_t kRuns>
 __global__ void __launch_bounds__(kThreadCount, kHalves&& kThreadCount == 256 ? 5 : 1)
     SumRowsKernel(const __grid_constant__ PeersArg p, const __grid_constant__ SumRowsArgs a) {
   extern __shared__ float4 weights[];  // of the norm: a thread reads its own
-  LetNextStart();
   const uint32_t row = blockIdx.x;
   const uint32_t runs = a.cols / 8;
   const uint64_t at = uint64_t{row} * a.ld;
@@ -182,15 +175,13 @@ __global__ void __launch_bounds__(kThreadCount, kHalves&& kThreadCount == 256 ? 
       weights[2 * run + 1] = reinterpret_cast<const float4*>(a.weight)[2 * run + 1];
     });
   }
-  // One lane a warp asks while the product is at work; when its numbers come, so do the others'. All that was before the
-  // product has ended then.
-  if (threadIdx.x % 32 == 0 && threadIdx.x < runs) {
-    const uint4* from =
-        reinterpret_cast<const uint4*>(Inbox(p, a.odd, p.rank, p.rank == 0 ? p.ranks - 1 : 0)) +
-        (at / 8 + threadIdx.x) * (kHalves ? 1 : 2);
-    Await(p.failed, [&] { return IsSent(LoadSent(from)); });
+  if (threadIdx.x == 0) {
+    uint32_t* begun = p.begun + a.odd * kNarrowRows + row;
+    Await(p.failed, [&] { return LoadSent(begun) != kUnsent; });
+    *begun = kUnsent;
+    LetNextStart();
   }
-  __syncwarp();
+  __syncthreads();
   auto* values = reinterpret_cast<float4*>(a.values + at);
   float4 sums[kRuns][2];
   each([&](uint32_t k, uint32_t run) {
@@ -231,6 +222,9 @@ __global__ void __launch_bounds__(kThreadCount, kHalves&& kThreadCount == 256 ? 
 
 template <bool kHalves, uint32_t kThreadCount, uint32_t kRuns>
 void SumRowsBy(Launcher& l, const PeersArg& p, const SumRowsArgs& a) {
+  // Set up as the products beside it are (AllowShared).
+  AllowShared(l, reinterpret_cast<const void*>(SumRowsKernel<kHalves, kThreadCount, kRuns>),
+              kThreadCount * kRuns * 8 * sizeof(float));
   Launch(l, SumRowsKernel<kHalves, kThreadCount, kRuns>, a.rows, kThreadCount,
          a.weight == nullptr ? 0 : a.cols * sizeof(float), p, a);
 }

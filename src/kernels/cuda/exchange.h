@@ -13,6 +13,7 @@ struct PeersArg {
   // turn ahead. All kUnsent between turns.
   uint32_t* inbox[kMaxPeers] = {};
   uint64_t room = 0;
+  uint32_t* begun = nullptr;  // of this rank, the same for SendArgs: [2 turns][kNarrowRows]
   // [from rank]: the turn that this rank has reached; [kMaxPeers + from rank]: has finished; [2 * kMaxPeers + from rank]: how
   // many partials it has sent (TellSent).
   uint32_t* flags[kMaxPeers] = {};
@@ -29,8 +30,9 @@ inline constexpr uint32_t kExchangeSeconds =
 inline constexpr uint32_t kPeerFlags = 3 * kMaxPeers;
 
 // values += the sum of what the launch before, a product, sends from all ranks (SendArgs), `rows` of `cols` numbers at distances of
-// `ld`; and, where a weight is given, the norm of each. All ranks have all of both. It waits for the numbers alone and not for the
-// product to end, so nothing else that the product writes is read.
+// `ld`; and, where a weight is given, the norm of each. All ranks have all of both. It waits for words and not for launches:
+// launches behind it may start when the product says that all before it has ended, so when this starts, the turn before the
+// last, of which it has the memory, is over. The sums of a step are of this kind, or of the other.
 struct SumRowsArgs {
   float* values = nullptr;
   const float* weight = nullptr;

@@ -71,16 +71,37 @@ struct NarrowBlock {
   uint32_t begin, end;  // chunks of strips
 };
 
-// One warp asks for weights and activations, chunk after chunk.
+// Asks for the activations of a chunk, by one thread.
+template <typename G, typename Maps>
+__device__ __forceinline__ void FeedActivations(const Maps& maps, const uint4* x,
+                                                const NarrowBlock& b, uint32_t strips,
+                                                uint32_t chunk, uint32_t slot) {
+  const uint32_t count = min(G::kChunk, strips - chunk * G::kChunk);
+  const uint32_t to = b.stages + slot * G::kStage;
+  const uint32_t barrier = b.full + 8 * slot;
+  if constexpr (G::kHalves) {
+    for (uint32_t s = 0; s < count; ++s)
+      CopyBox(to + s * G::kN * 128, &maps.x, barrier, (chunk * G::kChunk + s) * kStrip, 0);
+  } else {
+    CopyBulk(to, x + chunk * G::kChunk * G::kN * 8, count * G::kN * 128, barrier);
+  }
+}
+template <typename G>
+__device__ __forceinline__ uint32_t FirstChunks(const NarrowBlock& b) {
+  return min(b.end, b.begin + G::kStages);
+}
+
+// One warp asks for weights and activations, chunk after chunk; activations of the first chunks are asked for by a thread that
+// has waited for the launch before.
 template <typename G, typename Maps>
 __device__ __forceinline__ void FeedNarrow(const LinearArgs& args, const Maps& maps, const uint4* x,
                                            const NarrowBlock& b, uint32_t lane) {
   constexpr uint32_t kChunk = G::kChunk;
+  constexpr uint32_t kCalmBytes = 32;  // a nanosecond: a multiprocessor's part of the memory's
   const uint32_t strips = args.part[0].w.strips;
   const uint8_t* tile_at = TileAt(args, b.rows, lane);
-  const auto count_of = [&](uint32_t chunk) { return min(kChunk, strips - chunk * kChunk); };
   const auto weights = [&](uint32_t chunk, uint32_t slot) {
-    const uint32_t count = count_of(chunk);
+    const uint32_t count = min(kChunk, strips - chunk * kChunk);
     const uint32_t bytes = G::kTileBytes / kChunk * count;
     const uint32_t barrier = b.full + 8 * slot;
     const uint32_t to = b.stages + slot * G::kStage + G::kXBytes;
@@ -89,28 +110,21 @@ __device__ __forceinline__ void FeedNarrow(const LinearArgs& args, const Maps& m
     CopyWeights<G, G::kTiles * 2048>(maps, b.rows, tile_at, chunk * kChunk, count, to, barrier,
                                      lane);
   };
-  const auto activations = [&](uint32_t chunk, uint32_t slot) {
-    if (lane != 0) return;
-    const uint32_t count = count_of(chunk);
-    const uint32_t to = b.stages + slot * G::kStage;
-    const uint32_t barrier = b.full + 8 * slot;
-    if constexpr (G::kHalves) {
-      for (uint32_t s = 0; s < count; ++s)
-        CopyBox(to + s * G::kN * 128, &maps.x, barrier, (chunk * kChunk + s) * kStrip, 0);
-    } else {
-      CopyBulk(to, x + chunk * kChunk * G::kN * 8, count * G::kN * 128, barrier);
+  const uint32_t first = FirstChunks<G>(b);
+  const uint64_t start = Nanoseconds();
+  for (uint32_t c = b.begin; c < first; ++c) {
+    const uint64_t asked = uint64_t{c - b.begin} * b.rows.tiles * G::kTileBytes;
+    while (args.calm && (Nanoseconds() - start) * kCalmBytes < asked) {
     }
-  };
-  const uint32_t first = min(b.end, b.begin + G::kStages);
-  for (uint32_t c = b.begin; c < first; ++c) weights(c, c - b.begin);
-  WaitForPrevious();
-  for (uint32_t c = b.begin; c < first; ++c) activations(c, c - b.begin);
+    weights(c, c - b.begin);
+  }
   uint32_t slot = 0;
   uint32_t parity = 0;
+  WaitForPrevious();
   for (uint32_t c = first; c < b.end; ++c) {
     BarrierWait(b.empty + 8 * slot, parity);
     weights(c, slot);
-    activations(c, slot);
+    if (lane == 0) FeedActivations<G>(maps, x, b, strips, c, slot);
     if (++slot == G::kStages) {
       slot = 0;
       parity ^= 1;
@@ -213,17 +227,23 @@ __global__ void __launch_bounds__(NarrowGemm<kFormat, kN, kGroups>::kThreads, 1)
     FeedNarrow<G>(args, maps, x, b, lane);
     if (splits > 1) {
       ClusterSync();
-      ClusterSync();
+      ClusterPart();
     }
     return;
   }
 
   WaitForPrevious();
+  if (threadIdx.x == 0) {
+    for (uint32_t c = b.begin; c < FirstChunks<G>(b); ++c)
+      FeedActivations<G>(maps, x, b, strips, c, c - b.begin);
+  }
   const uint32_t group = warp / 4 % kGroups;
   const uint32_t k_part = warp / 4 / kGroups;
   const uint32_t in_block = group * 4 + warp % 4;  // tile
   float acc[kN / 2] = {};
   MultiplyNarrow<kFormat, G>(acc, b, strips, group, k_part, in_block, lane);
+  // So late that the exchange does not ask for sums all the while.
+  if (blockIdx.x == 0) SayBegun(send, args.rows);
   SyncThreads(1, G::kConsumers);  // nobody reads weights any more: sums take their place
 #pragma unroll
   for (uint32_t j = 0; j < kN / 2; ++j) {

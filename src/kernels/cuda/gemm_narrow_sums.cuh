@@ -212,7 +212,7 @@ __device__ __forceinline__ void StoreNarrow(const LinearArgs& args, const GatedO
   } else {
     StoreSums<G, true, true>(args, gated, send, s);
   }
-  ClusterSync();  // others may still read here
+  ClusterPart();  // others may still read here
 }
 
 #endif  // WRING_WGMMA

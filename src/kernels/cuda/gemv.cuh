@@ -100,8 +100,12 @@ __global__ void __launch_bounds__(kThreads, kGemvBlocks + 1)
   };
   if (ahead_tile < tiles) point();
 #pragma unroll
-  for (uint32_t i = 0; i < A::kSlots; ++i) fill(ring + i * A::kSlotBytes);
+  for (uint32_t i = 0; i < A::kSlots; ++i) {
+    if (i > 0 && args.calm) WaitCopies<0>();
+    fill(ring + i * A::kSlotBytes);
+  }
   WaitForPrevious();
+  if (blockIdx.x == 0) SayBegun(send, args.rows);
   if constexpr (kSharedX) {
     if (args.norm.x != nullptr) {
       NormInto(args, strips, xs);

@@ -71,6 +71,8 @@ inline constexpr uint32_t kMaxPeers = 8;
 struct SendArgs {
   uint32_t ranks = 0;
   uint32_t* to[kMaxPeers] = {};
+  uint32_t* begun =
+      nullptr;  // of this rank: a word a row says that all before the product has ended
 };
 
 // out[row of x][row of w] = alpha * w x (+ bias) (+ out), for up to three matrices of one format over one input.
@@ -90,6 +92,9 @@ struct LinearArgs {
   NormArgs norm;
   // GEMV and narrow products of one part without a bias, of a multiple of 4 rows; in host memory.
   const SendArgs* send = nullptr;
+  // The launch before is an exchange, whose few numbers must not queue behind all the weights that this can ask for while it
+  // waits: they are asked for a little at a time.
+  bool calm = false;
 };
 inline constexpr uint32_t kGemvShared =
     48 << 10;  // bytes of activations that a GEMV keeps in shared memory

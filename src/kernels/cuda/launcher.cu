@@ -36,6 +36,9 @@ void AllowShared(Launcher& l, const void* kernel, size_t shared) {
   most = shared;
   l.Check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                static_cast<int>(shared)));
+  // Else a multiprocessor may be set up for no more than this kernel, and small blocks of the next one find no room beside it.
+  l.Check(cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout,
+                               cudaSharedmemCarveoutMaxShared));
 }
 
 }  // namespace wring::cuda

@@ -102,6 +102,12 @@ __device__ __forceinline__ __half Saturated(float v) {
   return __float2half_rn(fminf(fmaxf(v, -65504.F), 65504.F));
 }
 
+__device__ __forceinline__ uint64_t Nanoseconds() {
+  uint64_t t;
+  asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(t));
+  return t;
+}
+
 // Programmatic dependent launch (CUDA guide, "Programmatic Dependent Launch"): a kernel lets the next one start while it
 // runs, and waits for the one before it only when it needs its results. Every kernel here calls both, so that waiting for
 // the last kernel means waiting for all before it.

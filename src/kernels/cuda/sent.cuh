@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/kernels.h"
+
 namespace wring::cuda {
 
 // All bits set: a NaN, also of two float16, that no arithmetic of a GPU gives (its NaNs have no sign).
@@ -23,6 +25,11 @@ __device__ __forceinline__ void StoreSent(uint4* to, uint4 v) {
                "r"(v.z), "r"(v.w)
                : "memory");
 }
+__device__ __forceinline__ uint32_t LoadSent(const uint32_t* from) {
+  uint32_t v;
+  asm volatile("ld.volatile.global.u32 %0, [%1];" : "=r"(v) : "l"(from) : "memory");
+  return v;
+}
 __device__ __forceinline__ uint4 LoadSent(const uint4* from) {
   uint4 v;
   asm volatile("ld.volatile.global.v4.u32 {%0, %1, %2, %3}, [%4];"
@@ -35,5 +42,10 @@ __device__ __forceinline__ bool IsSent(const uint4& v) {
   return v.x != kUnsent && v.y != kUnsent && v.z != kUnsent && v.w != kUnsent;
 }
 __device__ __forceinline__ void Unsend(uint4* at) { *at = {kUnsent, kUnsent, kUnsent, kUnsent}; }
+
+// By the threads of a product's first block, after WaitForPrevious().
+__device__ __forceinline__ void SayBegun(const SendArgs& send, uint32_t rows) {
+  if (send.ranks > 0 && threadIdx.x < rows) StoreSent(send.begun + threadIdx.x, 0);
+}
 
 }  // namespace wring::cuda

@@ -1,5 +1,6 @@
 // CudaExecutor: the stages of a step as launches.
 #include <algorithm>
+#include <cstdlib>
 
 #include "model/cuda/cuda_executor.h"
 #include "model/shard.h"
@@ -160,8 +161,11 @@ std::vector<CudaExecutor::OneFormat> CudaExecutor::ProductsOf(const Stage& stage
   args.ldx = stride(op.in);
   args.rows = RowsOf(op.in);
   args.add = op.add_to_out;
-  if (stage.norm != kNoStage && FusesNorm(stages_[stage.norm]))
-    args.norm = NormOf(stages_[stage.norm]);
+  if (stage.norm != kNoStage) {
+    const Stage& norm = stages_[stage.norm];
+    if (FusesNorm(norm)) args.norm = NormOf(norm);
+    args.calm = NormsInMeeting(norm) && SendsSums() && std::getenv("WRING_CALM") != nullptr;
+  }
   std::vector<OneFormat> products;
   for (const LinearPart& p : op.parts) {
     FormatId format = weights_.fragments(p.weight).format;

@@ -146,10 +146,12 @@ class PeerMeeting final : public Meeting {
     peers_.rank = link_.rank();
     peers_.ranks = link_.ranks();
     peers_.room = uint64_t{std::min(memory_.rows, SmallRows())} * memory_.ld;
-    const uint64_t inbox_bytes = 2 * peers_.ranks * peers_.room * sizeof(uint32_t);
-    WRING_ASSIGN(inbox_, device.Allocate(inbox_bytes));
-    WRING_TRY(CudaStatus(cudaMemsetAsync(inbox_.data(), 0xff, inbox_bytes, device.stream()),
-                         "clearing memory"));  // kUnsent
+    const uint64_t words = 2 * (peers_.ranks * peers_.room + cuda::kNarrowRows);
+    WRING_ASSIGN(inbox_, device.Allocate(words * sizeof(uint32_t)));
+    WRING_TRY(
+        CudaStatus(cudaMemsetAsync(inbox_.data(), 0xff, words * sizeof(uint32_t), device.stream()),
+                   "clearing memory"));  // kUnsent
+    peers_.begun = inbox_.as<uint32_t>() + 2 * peers_.ranks * peers_.room;
     WRING_ASSIGN(nothing_, device.Allocate(4 * sizeof(float)));
     WRING_ASSIGN(flags_, device.Allocate(cuda::kPeerFlags * sizeof(uint32_t)));
     WRING_ASSIGN(turn_, device.Allocate(2 * sizeof(uint32_t)));
@@ -202,6 +204,7 @@ class PeerMeeting final : public Meeting {
     sends_ = std::all_of(all.begin(), all.end(), [](const Pointers& p) { return p.sends; });
     for (uint32_t odd = 0; odd < 2; ++odd) {
       to_[odd].ranks = peers_.ranks;
+      to_[odd].begun = peers_.begun + odd * cuda::kNarrowRows;
       for (uint32_t r = 0; r < peers_.ranks; ++r)
         to_[odd].to[r] = peers_.inbox[r] + (odd * peers_.ranks + peers_.rank) * peers_.room;
     }
@@ -211,7 +214,7 @@ class PeerMeeting final : public Meeting {
   Link& link_;
   const Memory memory_;
   const std::unique_ptr<Meeting> gathers_;
-  uint64_t turns_ = 0;  // sums of few rows that were launched
+  uint32_t turns_ = 0;  // sums of few rows that were launched
   cuda::PeersArg peers_;
   cuda::SumNormArgs pointers_;
   bool sends_ = false;
