@@ -44,7 +44,7 @@ struct NarrowGemm {
   static constexpr uint32_t kRows = 64 * kGroups;
   static constexpr uint32_t kTiles = kRows / 16;
   // Warpgroups that share the strips of a chunk: two times two are worth it where they make float16 of weights.
-  static constexpr uint32_t kSplit = kHalves && kGroups == 2 ? 1 : NarrowSplit(kGroups);
+  static constexpr uint32_t kSplit = !kHalves ? NarrowSplit(kGroups) : kGroups == 1 ? 2 : 1;
   static constexpr uint32_t kConsumers = 128 * kGroups * kSplit;
   static constexpr uint32_t kThreads = kConsumers + 32;
   static constexpr uint32_t kLeast = !kHalves ? F::kChunkStrips : kGroups > 3 ? 1 : 2;
@@ -97,7 +97,6 @@ template <typename G, typename Maps>
 __device__ __forceinline__ void FeedNarrow(const LinearArgs& args, const Maps& maps, const uint4* x,
                                            const NarrowBlock& b, uint32_t lane) {
   constexpr uint32_t kChunk = G::kChunk;
-  constexpr uint32_t kCalmBytes = 32;  // a nanosecond: a multiprocessor's part of the memory's
   const uint32_t strips = args.part[0].w.strips;
   const uint8_t* tile_at = TileAt(args, b.rows, lane);
   const auto weights = [&](uint32_t chunk, uint32_t slot) {
@@ -113,9 +112,7 @@ __device__ __forceinline__ void FeedNarrow(const LinearArgs& args, const Maps& m
   const uint32_t first = FirstChunks<G>(b);
   const uint64_t start = Nanoseconds();
   for (uint32_t c = b.begin; c < first; ++c) {
-    const uint64_t asked = uint64_t{c - b.begin} * b.rows.tiles * G::kTileBytes;
-    while (args.calm && (Nanoseconds() - start) * kCalmBytes < asked) {
-    }
+    Pace(args.calm, start, (c - b.begin) * b.rows.tiles * G::kTileBytes);
     weights(c, c - b.begin);
   }
   uint32_t slot = 0;

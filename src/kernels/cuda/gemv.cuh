@@ -99,9 +99,10 @@ __global__ void __launch_bounds__(kThreads, kGemvBlocks + 1)
     CommitCopies();
   };
   if (ahead_tile < tiles) point();
+  const uint64_t start = Nanoseconds();
 #pragma unroll
   for (uint32_t i = 0; i < A::kSlots; ++i) {
-    if (i > 0 && args.calm) WaitCopies<0>();
+    Pace(args.calm, start, kGemvBlocks * A::kSlotBytes * (kWarps * i + warp));
     fill(ring + i * A::kSlotBytes);
   }
   WaitForPrevious();

@@ -92,9 +92,9 @@ struct LinearArgs {
   NormArgs norm;
   // GEMV and narrow products of one part without a bias, of a multiple of 4 rows; in host memory.
   const SendArgs* send = nullptr;
-  // The launch before is an exchange, whose few numbers must not queue behind all the weights that this can ask for while it
-  // waits: they are asked for a little at a time.
-  bool calm = false;
+  // Where the launch before is an exchange, whose few numbers must not queue behind all the weights that GEMV and narrow products
+  // can ask for while they wait for it: so many bytes a nanosecond a multiprocessor; 0: at once.
+  uint32_t calm = 0;
 };
 inline constexpr uint32_t kGemvShared =
     48 << 10;  // bytes of activations that a GEMV keeps in shared memory

@@ -20,6 +20,13 @@ __device__ __forceinline__ uint32_t SegmentBegin(uint32_t segment, uint32_t stri
   return segment * (strips / kRecord) / kSegments * kRecord;
 }
 
+// Waits until `asked` bytes, of all that a multiprocessor asks for since `start`, are due at so many bytes a nanosecond (0: at
+// once).
+__device__ __forceinline__ void Pace(uint32_t rate, uint64_t start, uint32_t asked) {
+  while (rate > 0 && (Nanoseconds() - start) * rate < asked) {
+  }
+}
+
 // Which part a tile of a launch belongs to; `tile` becomes the part's.
 __device__ __forceinline__ const LinearArgs::Part& PartOf(const LinearArgs& args, uint32_t* tile) {
   uint32_t p = 0;

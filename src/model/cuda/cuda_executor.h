@@ -176,6 +176,7 @@ class CudaExecutor final : public Executor {
   bool gemv_ = false;  // the GPU has the shared memory for it
   bool wgmma_ = false;
   bool clusters_ = false;  // of blocks: the same
+  uint32_t calm_ = 0;      // LinearArgs::calm behind an exchange
   std::unique_ptr<cuda::VendorGemm> vendor_;
   std::unique_ptr<Meeting> meeting_;  // of a divided model
   uint64_t meeting_room_ = 0;         // it knows of so many bytes,

@@ -1,6 +1,5 @@
 // CudaExecutor: the stages of a step as launches.
 #include <algorithm>
-#include <cstdlib>
 
 #include "model/cuda/cuda_executor.h"
 #include "model/shard.h"
@@ -164,7 +163,7 @@ std::vector<CudaExecutor::OneFormat> CudaExecutor::ProductsOf(const Stage& stage
   if (stage.norm != kNoStage) {
     const Stage& norm = stages_[stage.norm];
     if (FusesNorm(norm)) args.norm = NormOf(norm);
-    args.calm = NormsInMeeting(norm) && SendsSums() && std::getenv("WRING_CALM") != nullptr;
+    if (NormsInMeeting(norm)) args.calm = calm_;
   }
   std::vector<OneFormat> products;
   for (const LinearPart& p : op.parts) {

@@ -65,6 +65,11 @@ Status CudaDevice::Open(int index) {
   name_ = p.name;
   multiprocessors_ = static_cast<uint32_t>(p.multiProcessorCount);
   shared_bytes_ = static_cast<uint32_t>(p.sharedMemPerBlockOptin);
+  int kilohertz = 0;
+  int bits = 0;
+  cudaDeviceGetAttribute(&kilohertz, cudaDevAttrMemoryClockRate, index);
+  cudaDeviceGetAttribute(&bits, cudaDevAttrGlobalMemoryBusWidth, index);
+  memory_rate_ = static_cast<uint32_t>(2.0 * kilohertz / 1e6 * bits / 8);
   WRING_TRY(CudaStatus(cudaSetDevice(index), "opening it"));
   return CudaStatus(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "opening it");
 }

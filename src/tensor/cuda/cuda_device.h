@@ -32,6 +32,9 @@ class CudaDevice final : public Device {
   CUstream_st* stream() const { return stream_; }
   uint32_t multiprocessors() const { return multiprocessors_; }
   uint32_t shared_bytes() const { return shared_bytes_; }  // that a block may have
+  uint32_t memory_rate() const {
+    return memory_rate_;
+  }  // bytes a nanosecond, by its clock; 0: unknown
   uint64_t peak_bytes() const { return peak_; }
   // Makes it the calling thread's device.
   void Use() const;
@@ -46,6 +49,7 @@ class CudaDevice final : public Device {
   CUstream_st* stream_ = nullptr;
   uint32_t multiprocessors_ = 0;
   uint32_t shared_bytes_ = 0;
+  uint32_t memory_rate_ = 0;
   uint64_t used_ = 0, peak_ = 0;  // by this process's buffers
 };
 
