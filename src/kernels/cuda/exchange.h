@@ -17,8 +17,8 @@ struct PeersArg {
   // [from rank]: the turn that this rank has reached; [kMaxPeers + from rank]: has finished; [2 * kMaxPeers + from rank]: how
   // many partials it has sent (TellSent).
   uint32_t* flags[kMaxPeers] = {};
-  uint32_t* turn =
-      nullptr;  // of this rank: SumNorm()s and GatherColumns() done, and blocks that are done in this one
+  // Of this rank: calls of SumNorm() and GatherColumns() done, and blocks that are done in this one.
+  uint32_t* turn = nullptr;
   uint32_t* failed = nullptr;  // of this rank, host memory
 };
 
@@ -29,10 +29,11 @@ inline constexpr uint32_t kExchangeSeconds =
     20;  // without an answer of another rank: *failed is set
 inline constexpr uint32_t kPeerFlags = 3 * kMaxPeers;
 
-// values += the sum of what the launch before, a product, sends from all ranks (SendArgs), `rows` of `cols` numbers at distances of
-// `ld`; and, where a weight is given, the norm of each. All ranks have all of both. It waits for words and not for launches:
-// launches behind it may start when the product says that all before it has ended, so when this starts, the turn before the
-// last, of which it has the memory, is over. The sums of a step are of this kind, or of the other.
+// values += the sum of what the launch before, a product, sends from all ranks (SendArgs), `rows` of `cols` numbers at
+// distances of `ld`; and, where a weight is given, the norm of each. All ranks have all of both. It waits for words and not for
+// the product to end. Launches behind it may start once the product says that all before it has ended (begun), so when an
+// exchange starts, the one two turns before is over, whose part of the inbox it takes. That holds where all sums that are
+// launched together are of this kind; one of the other kind may come last.
 struct SumRowsArgs {
   float* values = nullptr;
   const float* weight = nullptr;
@@ -44,7 +45,8 @@ struct SumRowsArgs {
 };
 void SumRows(Launcher&, const PeersArg&, const SumRowsArgs&);
 
-// This rank's columns of `rows` rows to all ranks: first, count and ld are multiples of 4.
+// This rank's columns of `rows` rows to all ranks: first, count and ld are multiples of 4. The others must be done with what is
+// there: they are where the ranks have summed something since.
 struct GatherArgs {
   float* all[kMaxPeers] = {};  // by rank; row 0
   uint64_t ld = 0;

@@ -3,7 +3,7 @@
 //
 // A block computes 64 kGroups rows of matrices x kN of activations, or a part of the strips of them: then the blocks of a
 // cluster have the parts, and each gives the sums of some columns. One warp asks the copy engine for weights, which do not
-// depend on the launch before, and for activations once that has ended; the other warps make float16 of the weights in the
+// depend on the launch before, and for activations, for the first once that has ended; the others make float16 of weights in the
 // registers that the tensor cores read, for which activations are arranged beforehand (ArrangeKernel), so that a strip of them
 // is one copy. float16 weights are read from shared memory as they come, and activations from where they are.
 //

@@ -43,18 +43,18 @@ class PeerMeeting final : public Meeting {
   }
   Status Gather(cuda::Launcher& l, const Slices& s) override {
     const auto whole = [](uint64_t columns) { return columns % 4 == 0; };
-    const bool own = s.mine == s.all + uint64_t{s.ranges[peers_.rank].first} * s.bytes &&
-                     s.bytes == sizeof(float) && whole(s.ld_all) &&
-                     s.all == reinterpret_cast<std::byte*>(logits_[peers_.rank]) &&
-                     std::all_of(s.ranges.begin(), s.ranges.end(),
-                                 [&](Range r) { return whole(r.first) && whole(r.count); });
+    const Range mine = s.ranges[peers_.rank];
+    const std::byte* logits = reinterpret_cast<const std::byte*>(logits_[peers_.rank]);
+    bool own = s.bytes == sizeof(float) && s.all == logits && whole(s.ld_all);
+    own = own && s.mine == logits + mine.first * sizeof(float);
+    for (const Range r : s.ranges) own = own && whole(r.first) && whole(r.count);
     if (!own) return gathers_->Gather(l, s);
     cuda::GatherArgs a;
     std::copy_n(logits_, peers_.ranks, a.all);
     a.ld = s.ld_all;
     a.rows = s.rows;
-    a.first = s.ranges[peers_.rank].first;
-    a.count = s.ranges[peers_.rank].count;
+    a.first = mine.first;
+    a.count = mine.count;
     cuda::GatherColumns(l, peers_, a);
     return {};
   }

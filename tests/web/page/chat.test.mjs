@@ -142,9 +142,16 @@ test('conversations survive a reload, an unfinished answer as far as it came; th
 
 test('settings are sent and kept; what is empty is left to the server', needsMock, () => withPage({}, async (page, { seen }) => {
   const open = () => page.getByRole('button', { name: 'Settings' }).click();
+  await page.locator('select.model:not([disabled])').waitFor();
+  let answer;
+  const late = new Promise((resolve) => (answer = resolve));
+  await page.route('**/v1/models', (route) => late.then(() => route.continue()));
   await open();
   const dialog = page.getByRole('dialog', { name: 'Settings' });
   await dialog.getByLabel('Model').selectOption('qwen2.5-coder-1.5b');
+  const answered = page.waitForResponse('**/v1/models');
+  answer();
+  await answered;
   await dialog.getByLabel('System prompt').fill('Be brief.');
   await dialog.getByLabel('Temperature').fill('0.3');
   await dialog.getByLabel('Top p').fill('0.9');

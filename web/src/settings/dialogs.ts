@@ -72,7 +72,9 @@ export async function showSettings(changed: () => void): Promise<void> {
   const modelNote = h('small', { role: 'status' });
   const listModels = () => {
     const names = modelNames();
-    model.replaceChildren(...names.map((name) => h('option', { value: name, selected: name === currentModel() }, name)));
+    // What was chosen before the list came stays chosen.
+    const chosen = names.includes(model.value) ? model.value : currentModel();
+    model.replaceChildren(...names.map((name) => h('option', { value: name, selected: name === chosen }, name)));
     model.disabled = names.length === 0;
   };
   listModels();
