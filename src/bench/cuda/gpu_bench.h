@@ -29,9 +29,10 @@ struct GpuRow {
   double milliseconds = 0;  // a step (or the whole prompt)
   double bytes = 0;         // that a step must read: weights and cache
   double gb_per_s = 0;
-  double roof = 0;           // share of the copy bandwidth
-  double tflops = 0;         // prefill
-  double communication = 0;  // share of the time in which ranks exchange
+  double roof = 0;    // share of the copy bandwidth
+  double tflops = 0;  // prefill
+  double communication =
+      0;  // share of the time in which ranks exchange: timed alone, but no more than other ops leave
 };
 
 struct GpuOpRow {
