@@ -31,8 +31,8 @@ struct GpuRow {
   double gb_per_s = 0;
   double roof = 0;    // share of the copy bandwidth
   double tflops = 0;  // prefill
-  double communication =
-      0;  // share of the time in which ranks exchange: timed alone, but no more than other ops leave
+  // Share of the time in which ranks exchange: timed alone, but no more than other ops leave.
+  double communication = 0;
 };
 
 struct GpuOpRow {

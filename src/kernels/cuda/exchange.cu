@@ -57,7 +57,7 @@ __device__ __forceinline__ void FinishTurn(const PeersArg& p, uint32_t turn) {
 // In the memory of rank `of`: where the numbers of rank `from` are, or come.
 __device__ __forceinline__ uint32_t* Inbox(const PeersArg& p, uint32_t odd, uint32_t of,
                                            uint32_t from) {
-  return p.inbox[of] + (odd * p.ranks + from) * p.room;
+  return p.inbox[of] + InboxAt(odd, p.ranks, from, p.room);
 }
 
 __device__ __forceinline__ float4 Floats4(const uint4& v) {

@@ -22,6 +22,11 @@ struct PeersArg {
   uint32_t* failed = nullptr;  // of this rank, host memory
 };
 
+// Words before those from rank `from` in an inbox.
+constexpr uint64_t InboxAt(uint32_t odd, uint32_t ranks, uint32_t from, uint64_t room) {
+  return (odd * ranks + from) * room;
+}
+
 // values = the ranks' sum; count: a multiple of 4, at most `room`. Each rank sends all its numbers to all. odd: the turn is.
 void SumSmall(Launcher&, const PeersArg&, uint32_t odd, float* values, uint64_t count);
 

@@ -71,8 +71,8 @@ inline constexpr uint32_t kMaxPeers = 8;
 struct SendArgs {
   uint32_t ranks = 0;
   uint32_t* to[kMaxPeers] = {};
-  uint32_t* begun =
-      nullptr;  // of this rank: a word a row says that all before the product has ended
+  // Of this rank: a word a row says that all before the product has ended.
+  uint32_t* begun = nullptr;
 };
 
 // out[row of x][row of w] = alpha * w x (+ bias) (+ out), for up to three matrices of one format over one input.

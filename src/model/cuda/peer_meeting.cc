@@ -23,12 +23,13 @@ class PeerMeeting final : public Meeting {
   bool on_stream() const override { return true; }
   Status Ready() override { return gathers_->Ready(); }
   Status Sum(cuda::Launcher& l, float* values, uint64_t count) override {
-    if (count > peers_.room) return gathers_->Sum(l, values, count);
+    const uint64_t most = uint64_t{std::min(memory_.rows, SmallRows())} * memory_.ld;
+    if (count > most) return gathers_->Sum(l, values, count);
     cuda::SumSmall(l, peers_, turns_++ % 2, values, count);
     return {};
   }
   const cuda::SendArgs* Sends(uint32_t rows) const override {
-    return sends_ && rows <= std::min(SmallRows(), cuda::kNarrowRows) ? &to_[turns_ % 2] : nullptr;
+    return sends_ && rows <= SentRows() ? &to_[turns_ % 2] : nullptr;
   }
   Status SumRows(cuda::Launcher& l, const float* weight, float eps, uint32_t rows,
                  uint32_t cols) override {
@@ -116,11 +117,15 @@ class PeerMeeting final : public Meeting {
   }
 
  private:
-  // Sums of more rows than this are a matter of bandwidth: sending all to all costs more than NCCL's ring. With two H200 as much
-  // for 64 rows of 4,096, with four for 12.
+  // Each rank sends all its numbers to all, which NCCL's ring does not: up to so many rows of 4,096 NCCL takes at least 1.3 times
+  // as long, by what H200 took for an op of its own: two of them for 16 rows 5.0 us (NCCL 8.1), for 32 7.9 (9.6); four for 4
+  // rows 5.5 (10.4), for 8 8.4 (10.6). Between, estimated.
   uint32_t SmallRows() const {
-    return std::max(1U, 72 / ((peers_.ranks - 1) * (peers_.ranks - 1)));
+    return peers_.ranks == 2 ? 24 : std::max(1U, 16 / (peers_.ranks - 1));
   }
+  // The same where products send their sums: less than half of NCCL's time up to 64, by what steps of two H200 leave for it; not
+  // measured for more ranks.
+  uint32_t SentRows() const { return peers_.ranks == 2 ? cuda::kNarrowRows : SmallRows(); }
   Range ShareOf(uint32_t rows, uint32_t rank) const {
     const uint32_t first = cuda::FirstOfShare(rows, rank, peers_.ranks);
     return {first, cuda::FirstOfShare(rows, rank + 1, peers_.ranks) - first};
@@ -145,7 +150,7 @@ class PeerMeeting final : public Meeting {
   Status Allocate(CudaDevice& device) {
     peers_.rank = link_.rank();
     peers_.ranks = link_.ranks();
-    peers_.room = uint64_t{std::min(memory_.rows, SmallRows())} * memory_.ld;
+    peers_.room = uint64_t{std::min(memory_.rows, SentRows())} * memory_.ld;
     const uint64_t words = 2 * (peers_.ranks * peers_.room + cuda::kNarrowRows);
     WRING_ASSIGN(inbox_, device.Allocate(words * sizeof(uint32_t)));
     WRING_TRY(
@@ -206,7 +211,8 @@ class PeerMeeting final : public Meeting {
       to_[odd].ranks = peers_.ranks;
       to_[odd].begun = peers_.begun + odd * cuda::kNarrowRows;
       for (uint32_t r = 0; r < peers_.ranks; ++r)
-        to_[odd].to[r] = peers_.inbox[r] + (odd * peers_.ranks + peers_.rank) * peers_.room;
+        to_[odd].to[r] =
+            peers_.inbox[r] + cuda::InboxAt(odd, peers_.ranks, peers_.rank, peers_.room);
     }
     return {};
   }

@@ -32,9 +32,8 @@ class CudaDevice final : public Device {
   CUstream_st* stream() const { return stream_; }
   uint32_t multiprocessors() const { return multiprocessors_; }
   uint32_t shared_bytes() const { return shared_bytes_; }  // that a block may have
-  uint32_t memory_rate() const {
-    return memory_rate_;
-  }  // bytes a nanosecond, by its clock; 0: unknown
+  // Bytes a nanosecond, by the memory's clock; 0: unknown.
+  uint32_t memory_rate() const { return memory_rate_; }
   uint64_t peak_bytes() const { return peak_; }
   // Makes it the calling thread's device.
   void Use() const;
