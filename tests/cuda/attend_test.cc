@@ -25,9 +25,9 @@ class AttendGpuTest : public testing::GpuTest {
   std::vector<uint16_t> out_;                // of the last Distance()
 
   // Relative distance to float64.
-  // clustered: the one tile of vectors is cut into small chunks, which a cluster folds.
+  // unit: of so many blocks the tiles are cut into parts, `each` of them an item; 0: an item is all of its tile.
   double Distance(const Case& c, Kernel kernel, uint32_t chunk_blocks = cuda::kChunkBlocks,
-                  bool clustered = false) {
+                  uint32_t unit = 0, uint32_t each = 1) {
     const uint32_t padded = KvCodec::PaddedHead(c.head_dim);
     const uint32_t blocks = CeilDiv(c.context, kBlockTokens);
     const uint64_t head_halves = uint64_t{kBlockTokens} * padded;
@@ -80,20 +80,32 @@ class AttendGpuTest : public testing::GpuTest {
       item.blocks = position[(first + item.count - 1) / group] / kBlockTokens + 1 - item.block;
       items.push_back(item);
     }
-    if (clustered) {
-      constexpr uint32_t kUnit = cuda::kSmallChunkBlocks;
-      cuda::AttendItem item = items.at(0);
-      item.unit = kUnit;
-      item.origin = item.block;
-      const uint32_t end = item.block + item.blocks;
-      item.parts = (end - 1) / kUnit - item.block / kUnit + 1;
-      items.clear();
-      for (; item.block < end; ++item.part) {
-        item.blocks = std::min(end, (item.block / kUnit + 1) * kUnit) - item.block;
-        items.push_back(item);
-        item.block += item.blocks;
+    uint32_t vectors_in_parts = 0;
+    if (unit != 0) {
+      std::vector<cuda::AttendItem> tiles;
+      tiles.swap(items);
+      for (cuda::AttendItem item : tiles) {
+        item.unit = unit;
+        item.origin = item.block;
+        item.partial = vectors_in_parts;
+        const uint32_t first = item.block / unit;
+        const uint32_t end = item.block + item.blocks;
+        item.parts = (end - 1) / unit - first + 1;
+        if (item.parts > 1) vectors_in_parts += item.parts * item.count;
+        while (item.block < end) {
+          item.part = item.block / unit - first;
+          item.blocks = item.parts == 1
+                            ? end - item.block
+                            : std::min(end, (item.block / unit + each) * unit) - item.block;
+          items.push_back(item);
+          item.block += item.blocks;
+        }
       }
     }
+    const uint64_t partial_words =
+        uint64_t{vectors_in_parts} * c.kv_heads * cuda::PartialFloats(padded);
+    const std::vector<uint32_t> unsent(partial_words, UINT32_MAX);
+    const Buffer partials = Put(unsent);
     const std::vector<uint32_t> count = {static_cast<uint32_t>(items.size())};
     const Buffer on_pool = Put(pool), on_q = Put(q), on_position = Put(position);
     const Buffer on_items = Put(items), on_count = Put(count), on_offsets = Put(offsets);
@@ -120,8 +132,8 @@ class AttendGpuTest : public testing::GpuTest {
     a.cache.kv_heads = a.kv_heads;
     a.items = on_items.as<cuda::AttendItem>();
     a.item_count = on_count.as<uint32_t>();
-    a.grid_items = clustered ? std::bit_ceil(count[0]) : count[0];
-    a.cluster = clustered ? a.grid_items : 1;
+    a.grid_items = std::bit_ceil(count[0]);
+    a.partials = const_cast<float*>(partials.as<float>());
     a.most = tile;
     a.chunk_blocks = chunk_blocks;
     switch (kernel) {
@@ -131,6 +143,7 @@ class AttendGpuTest : public testing::GpuTest {
     }
     const auto got = Get<uint16_t>(out, uint64_t{c.rows} * ld_out);
     out_ = got;
+    EXPECT_EQ(Get<uint32_t>(partials, partial_words), unsent) << "not left as it was found";
 
     double error = 0;
     double norm = 0;
@@ -177,14 +190,34 @@ TEST_F(AttendGpuTest, IsNearFloat64ForEveryHeadSize) {
   }
 }
 
-TEST_F(AttendGpuTest, AClusterFoldsTheChunksOfAShortContext) {
-  if (!cuda::HasClusters()) GTEST_SKIP() << "needs a Hopper GPU, or a later one";
+TEST_F(AttendGpuTest, TheLastPartFoldsTheChunksOfAShortContext) {
   for (const uint32_t dim : {16U, 64U, 100U, 128U, 256U}) {
     for (const Case& c :
          {Case{dim, 4, 2, 1, 600}, Case{dim, 3, 3, 4, 129}, Case{dim, 2, 1, 2, 1024},
           Case{dim, 4, 2, 1, 900, 500}, Case{dim, 4, 2, 3, 260, 0, 3.F}}) {
-      EXPECT_LE(Distance(c, Kernel::kFew, cuda::kSmallChunkBlocks, true), 2e-3)
+      EXPECT_LE(Distance(c, Kernel::kFew, cuda::kSmallChunkBlocks, cuda::kSmallChunkBlocks), 2e-3)
           << dim << ", " << c.rows << " rows of " << c.context;
+    }
+  }
+}
+
+// Chunks or spans, one an item or several, few or many of them: always the same sum.
+TEST_F(AttendGpuTest, PartsHaveTheBitsOfTheWhole) {
+  for (const uint32_t dim : {64U, 128U, 192U}) {
+    for (const Case& c :
+         {Case{dim, 4, 2, 1, 600}, Case{dim, 8, 1, 1, 9000}, Case{dim, 2, 2, 5, 4700},
+          Case{dim, 6, 2, 1, 12000, 7000}, Case{dim, 4, 1, 20, 2300}}) {
+      Distance(c, Kernel::kFew);
+      const auto whole = out_;
+      for (const auto& [unit, each] : {std::pair{cuda::kChunkBlocks, 1U},
+                                       {cuda::kChunkBlocks, 3U},
+                                       {cuda::kChunkBlocks, 20U},
+                                       {cuda::kSpanBlocks, 1U},
+                                       {cuda::kSpanBlocks, 2U}}) {
+        EXPECT_LE(Distance(c, Kernel::kFew, cuda::kChunkBlocks, unit, each), 2e-3);
+        EXPECT_EQ(out_, whole) << dim << ", " << c.rows << " rows of " << c.context << ", " << each
+                               << " of " << unit << " blocks";
+      }
     }
   }
 }

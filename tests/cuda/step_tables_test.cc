@@ -88,7 +88,6 @@ class StepTablesTest : public ::testing::Test {
         EXPECT_EQ(item.block, next);
         EXPECT_EQ(item.part, part);
         EXPECT_EQ(item.partial, front.partial);
-        EXPECT_EQ(item.tile, front.tile);
         EXPECT_EQ(item.unit, front.unit);
         EXPECT_TRUE(item.block == front.origin || item.block % item.unit == 0);
         next = item.block + item.blocks;
@@ -97,7 +96,6 @@ class StepTablesTest : public ::testing::Test {
       EXPECT_EQ(next, last / kBlockTokens + 1);
       if (front.parts == 1) continue;
       EXPECT_EQ(part, front.parts);
-      EXPECT_LT(front.tile, plan.tiles);
       partials.emplace_back(front.partial, front.partial + front.parts * front.count);
     }
     EXPECT_EQ(vectors.size(), step.rows.size() * group);
@@ -106,9 +104,6 @@ class StepTablesTest : public ::testing::Test {
       EXPECT_LE(partials[i].second, i + 1 < partials.size() ? partials[i + 1].first : plan.vectors);
     }
     EXPECT_TRUE(!tables.fused || plan.wide.empty());
-    if (!plan.one_tile) return;
-    EXPECT_EQ(tiles.size(), 1U);
-    EXPECT_EQ(plan.items.size(), plan.items[0].parts) << "a part each";
   }
 
   ModelSpec spec_;
@@ -148,24 +143,20 @@ TEST_F(StepTablesTest, AFewRowsASequenceAreFusedAndManyRowsGoWide) {
   EXPECT_FALSE(tables.plans[0].items.empty());
 }
 
-TEST_F(StepTablesTest, OneSequenceOfAShortContextIsOneTileUnlessSumsAreFixed) {
-  Step short_one, long_one, two;
+TEST_F(StepTablesTest, AShortContextHasSmallChunksUnlessSumsAreFixed) {
+  Step short_one, long_one;
   Add(&short_one, 1, 600);
   Add(&long_one, 1, 60000);
-  Add(&two, 1, 600);
-  Add(&two, 1, 500);
   std::bitset<kCodecCount> none;
   StepTables tables(spec_, kMultiprocessors, none, false);
   ASSERT_TRUE(tables.Build(short_one).ok());
-  EXPECT_TRUE(tables.plans[0].one_tile);
+  EXPECT_EQ(tables.plans[0].chunk_blocks, cuda::kSmallChunkBlocks);
   EXPECT_EQ(tables.plans[0].items.size(), 5U);  // chunks of 128
   ASSERT_TRUE(tables.Build(long_one).ok());
-  EXPECT_FALSE(tables.plans[0].one_tile);
-  ASSERT_TRUE(tables.Build(two).ok());
-  EXPECT_FALSE(tables.plans[0].one_tile);
+  EXPECT_EQ(tables.plans[0].chunk_blocks, cuda::kChunkBlocks);
   StepTables fixed(spec_, kMultiprocessors, none, true);
   ASSERT_TRUE(fixed.Build(short_one).ok());
-  EXPECT_FALSE(fixed.plans[0].one_tile);
+  EXPECT_EQ(fixed.plans[0].chunk_blocks, cuda::kChunkBlocks);
 }
 
 TEST_F(StepTablesTest, ALongContextFillsTheGpu) {

@@ -1,8 +1,8 @@
 // attend(q, segments) for one codec and padded head size a source file, for up to 16 query vectors of one KV head an item,
 // on tensor cores. A block of threads goes over the chunks of its item; each of its four warps computes one of a chunk's
 // four pieces on its own, from a ring in shared memory that nobody else uses, so that copies never wait for another warp.
-// Then all fold the chunk (attend_fold.cuh). Where an item is only a part of its vectors' positions, who is last to finish
-// folds all parts.
+// Then all fold the chunk (attend_fold.cuh). Where an item is only a part of its vectors' positions, the one that has the
+// last of them folds all parts.
 #pragma once
 
 #include <algorithm>
@@ -45,59 +45,46 @@ __device__ __forceinline__ void StoreOutputs(const A& a, uint32_t n, uint32_t c,
   }
 }
 
-// This item's parts are stored; who is last folds all of the tile. last: a word of shared memory.
-template <typename A, uint32_t kDim>
-__device__ __forceinline__ void FinishShared(const A& a, const Parts<kDim>& parts, uint32_t mine,
-                                             uint8_t* ring, uint32_t* last) {
-  const AttendItem& item = a.item;
-  __threadfence();
-  __syncthreads();
-  uint32_t* counter = a.args.counters + item.tile * a.args.kv_heads + a.kv_head;
-  if (threadIdx.x == 0) {
-    *last = atomicAdd(counter, mine) + mine == item.parts ? 1 : 0;
-    if (*last != 0) *counter = 0;
-  }
-  __syncthreads();
-  if (*last == 0) return;
-  __threadfence();
-  // Parts that are spans are folded at once.
-  const bool spans = item.unit == kSpanBlocks;
-  const uint32_t span_parts = spans ? item.parts : kSpanBlocks / item.unit;
-  const uint32_t before = spans ? 0 : item.origin / item.unit % span_parts;
-  FoldParts<kDim>(
-      parts, item.count, item.parts, span_parts, before, ring,
-      [&](uint32_t n, uint32_t c, const Partial& whole) { StoreOutputs<A, kDim>(a, n, c, whole); });
-}
+// How the parts of an item's tile become the whole; parts that are spans are folded at once.
+struct PartsShape {
+  uint32_t span_parts, before;
+  __device__ __forceinline__ explicit PartsShape(const AttendItem& item)
+      : span_parts(item.unit == kSpanBlocks ? item.parts : kSpanBlocks / item.unit),
+        before(item.unit == kSpanBlocks ? 0 : item.origin / item.unit % span_parts) {}
+};
 
-// The same where the blocks of a cluster have a part each: the first folds them.
+// All parts of the tile, of which this block has the last one, and not in memory.
 template <typename A, uint32_t kDim, uint32_t kVectors>
-__device__ __forceinline__ void FinishCluster(const A& a, const Folding<kDim, kVectors>& fold,
-                                              uint8_t* ring) {
-  const AttendItem& item = a.item;
-  auto* mine = reinterpret_cast<Partial*>(ring);
-  Folding<kDim, kVectors>::ForUnits(item.count, [&](uint32_t k, uint32_t n, uint32_t c) {
-    mine[n * (kDim / 4) + c] = fold.span[k];
+__device__ __forceinline__ void FoldWithLast(const A& a, const Parts<kDim>& parts,
+                                             const Folding<kDim, kVectors>& fold) {
+  const PartsShape shape(a.item);
+  const uint32_t last = a.item.parts - 1;
+  Folding<kDim, kVectors>::ForUnits(a.item.count, [&](uint32_t k, uint32_t n, uint32_t c) {
+    Spans spans = {shape.span_parts, shape.before, {}, {}};
+    parts.ForParts(0, last, n, c,
+                   [&](uint32_t part, const Partial& x) { spans.Add(part, x); });
+    spans.Add(last, fold.span[k]);
+    spans.whole.Add(spans.span);
+    StoreOutputs<A, kDim>(a, n, c, spans.whole);
   });
-  ClusterSync();
-  if (item.part == 0) {
-    const uint32_t span_parts = kSpanBlocks / item.unit;
-    Folding<kDim, kVectors>::ForUnits(item.count, [&](uint32_t /*k*/, uint32_t n, uint32_t c) {
-      const Partial whole = FoldCluster(SharedAddress(mine + n * (kDim / 4) + c), item.parts,
-                                        span_parts, item.origin / item.unit % span_parts);
-      StoreOutputs<A, kDim>(a, n, c, whole);
-    });
-  }
-  ClusterPart();  // the first may still read here
 }
+// More parts than one is quick with.
+constexpr uint32_t kFewParts = 16;
+
+// The position that a launch writes on its way, where its block was asked for before: `position` of a sequence, its key and its
+// value [2][kDim]. kNone: there is none.
+struct Fresh {
+  static constexpr uint32_t kNone = UINT32_MAX;
+  uint32_t position;
+  const uint16_t* halves;
+};
 
 // One item and KV head by a block of threads. ring: kRingBytes; shared: memory for queries, then for what warps leave of
-// their pieces. prepare() puts the queries there; blocks before `known` may be asked for before that. last: a word. few: the
-// next launch starts when this item's parts are done, not before.
+// their pieces. prepare() puts the queries there; blocks before `known` may be asked for before that.
 template <CodecId kCodec, uint32_t kDim, uint32_t kVectors, uint32_t kTokens, typename Prepare>
 __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendItem& item,
                                            uint32_t kv_head, uint8_t* ring, uint8_t* shared,
-                                           uint32_t* last, uint32_t known, bool few,
-                                           Prepare prepare) {
+                                           uint32_t known, const Fresh& fresh, Prepare prepare) {
   using A = Attention<kCodec, kDim, kVectors, kTokens>;
   using F = Folding<kDim, kVectors>;
   const A a = {args, item, kv_head};
@@ -107,7 +94,10 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
   constexpr uint32_t kChunks = kSpanBlocks / kChunk;      // of a span
   const uint32_t first_chunk = item.block / kChunk;
   const uint32_t last_chunk = (item.block + item.blocks - 1) / kChunk;
-  const bool clustered = args.cluster > 1 && item.parts > 1;  // then an item is one chunk
+  const uint32_t units = item.unit / kChunk;  // chunks a part
+  const uint32_t own_parts = last_chunk / units - first_chunk / units + 1;
+  const bool folds = item.parts > 1 && item.part + own_parts == item.parts;
+  const bool keeps = folds && own_parts == 1 && item.parts <= kFewParts;  // its part for the end
   const Parts<kDim> parts = {
       args.partials + (uint64_t{item.partial} * args.kv_heads + uint64_t{kv_head} * item.count) *
                           Parts<kDim>::kFloats,
@@ -167,7 +157,12 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
       constexpr uint32_t j = decltype(number)::value;
       WaitCopies<A::kStages - 1>();
       __syncwarp();
-      if (mine) consume(stages + j % A::kStages * A::kStageBytes);
+      uint8_t* from = stages + j % A::kStages * A::kStageBytes;
+      if constexpr (kCodec == CodecId::kF16) {
+        const uint32_t at = fresh.position - b.first;
+        if (at < kTokens) a.template Renew<j>(from, at, fresh.halves);
+      }
+      if (mine) consume(from);
       __syncwarp();
       ask(Number<j + A::kStages>());
     };
@@ -204,7 +199,7 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
     const bool begins = chunk % kChunks == 0 || chunk == first_chunk;
     F::ForUnits(item.count, [&](uint32_t k, uint32_t n, uint32_t c) {
       const Partial x = left.Fold(n, c, [&](uint32_t w) { return has(kAttendWarps * chunk + w); });
-      if (item.parts > 1 && item.unit == kChunk && !clustered) {
+      if (item.parts > 1 && item.unit == kChunk && !keeps) {
         return parts.Store(item.part + chunk - first_chunk, n, c, x);
       }
       if (begins) {
@@ -212,7 +207,7 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
       } else {
         fold.span[k].Add(x);
       }
-      if (!ends || clustered) return;
+      if (!ends || keeps) return;
       if (item.parts > 1) {
         parts.Store(item.part + chunk / kChunks - first_chunk / kChunks, n, c, fold.span[k]);
       } else {
@@ -220,23 +215,26 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
       }
     });
   }
-  if (few) LetNextStart();
-  if (clustered) return FinishCluster<A, kDim, kVectors>(a, fold, ring);
-  if (item.parts > 1) {
-    const uint32_t units = item.unit / kChunk;
-    return FinishShared<A, kDim>(a, parts, last_chunk / units - first_chunk / units + 1, ring,
-                                 last);
+  if (keeps) return FoldWithLast<A, kDim, kVectors>(a, parts, fold);
+  if (folds) {
+    const PartsShape shape(item);
+    FoldParts<kDim>(parts, item.count, item.parts, shape.span_parts, shape.before, ring,
+                    [&](uint32_t n, uint32_t c, const Partial& whole) {
+                      StoreOutputs<A, kDim>(a, n, c, whole);
+                    });
   }
+  if (item.parts > 1) return;
   F::ForUnits(item.count, [&](uint32_t k, uint32_t n, uint32_t c) {
     StoreOutputs<A, kDim>(a, n, c, fold.whole[k]);
   });
 }
 
-// Shared memory beside the ring: queries and a vector a warp, later what is left of pieces.
+// Shared memory beside the ring: the key and the value that are written, then queries and a vector a warp, later what is left
+// of pieces.
 template <uint32_t kDim>
 constexpr uint32_t AttendShared(uint32_t count) {
   const uint32_t queries = count * QueryPitch(kDim) * 2 + kAttendWarps * kDim * sizeof(float);
-  return std::max<uint32_t>(queries, ChunkPieces<kDim>::Bytes(count));
+  return 4 * kDim + std::max<uint32_t>(queries, ChunkPieces<kDim>::Bytes(count));
 }
 template <CodecId kCodec, uint32_t kDim, uint32_t kVectors, uint32_t kTokens>
 constexpr uint32_t AttendMemory(uint32_t count) {
@@ -247,8 +245,8 @@ constexpr uint32_t AttendMost() {
   return AttendMemory<kCodec, kDim, AttendVectors(kDim), kBlockTokens>(AttendVectors(kDim));
 }
 
-// A launch of fewer blocks lets the next one start late: that would find room everywhere at once, and its weights would come
-// before this one's keys and values.
+// A launch of fewer blocks lets the next one start only when it has what the launch before it makes: that would find room
+// everywhere at once, and its weights would come before this one's keys and values.
 constexpr uint32_t kFewBlocks = 64;
 
 // Blocks of threads that a multiprocessor should have room for.
@@ -263,7 +261,6 @@ __global__ void __launch_bounds__(kAttendThreads, AttendResident(kVectors, kDim)
     AttendKernel(const __grid_constant__ AttendArgs args, const __grid_constant__ AppendArgs append,
                  bool fused) {
   extern __shared__ __align__(128) uint8_t attend_shared[];
-  __shared__ uint32_t last;
   const bool few = gridDim.x * gridDim.y < kFewBlocks;
   if (!few) LetNextStart();
   if (blockIdx.x >= *args.item_count) return WaitForPrevious();
@@ -271,7 +268,11 @@ __global__ void __launch_bounds__(kAttendThreads, AttendResident(kVectors, kDim)
   const uint32_t kv_head = blockIdx.y;
   using A = Attention<kCodec, kDim, kVectors, kTokens>;
   const A a = {args, item, kv_head};
-  uint8_t* shared = attend_shared + A::kRingBytes;
+  auto* fresh = reinterpret_cast<uint16_t*>(attend_shared + A::kRingBytes);
+  uint8_t* shared = attend_shared + A::kRingBytes + 4 * kDim;
+  // One row: its block, too, is asked for before, and what it writes is put there where it is used.
+  const bool renews = kCodec == CodecId::kF16 && fused && item.rows == 1;
+  const uint32_t first_position = args.row.position[item.first_row];
   auto* queries = reinterpret_cast<__half*>(shared);
   const auto place = [&](uint32_t n, uint32_t channel) { return n * QueryPitch(kDim) + channel; };
   const auto copy = [&] {
@@ -296,7 +297,8 @@ __global__ void __launch_bounds__(kAttendThreads, AttendResident(kVectors, kDim)
       const uint32_t r = (i - item.count) / 2;
       const bool key = (i - item.count) % 2 == 0;
       const uint32_t row = query ? a.Row(i) : item.first_row + r;
-      const uint32_t position = args.row.position[row];
+      const uint32_t position =
+          item.rows == 1 ? first_position : args.row.position[row];
       const uint32_t block = position / kBlockTokens;
       if (!query && block - item.block >= item.blocks) continue;
       PrepareHead<kDim>(append, row, query ? a.Head(i) : kv_head,
@@ -312,13 +314,20 @@ __global__ void __launch_bounds__(kAttendThreads, AttendResident(kVectors, kDim)
                           HeadOf(args.cache, BlockAt(args.cache, item.sequence, block),
                                  key ? kv_head : args.cache.kv_heads + kv_head),
                           position % kBlockTokens, key, vector, lane);
+        if (renews) {
+          for (uint32_t c = lane; c < kDim; c += 32) {
+            fresh[(key ? 0 : kDim) + c] =
+                c < args.head_dim ? __half_as_ushort(Saturated(vector[c])) : 0;
+          }
+        }
       }
       __syncwarp();
     }
   };
-  const uint32_t known = fused ? args.row.position[item.first_row] / kBlockTokens : 0;
+  const uint32_t known = renews ? UINT32_MAX : fused ? first_position / kBlockTokens : 0;
   const auto prepare = [&] {
     WaitForPrevious();
+    if (few) LetNextStart();
     if (fused) {
       append_and_turn();
     } else {
@@ -326,19 +335,18 @@ __global__ void __launch_bounds__(kAttendThreads, AttendResident(kVectors, kDim)
     }
     __syncthreads();
   };
-  AttendUnit<kCodec, kDim, kVectors, kTokens>(args, item, kv_head, attend_shared, shared, &last,
-                                              known, few, prepare);
+  AttendUnit<kCodec, kDim, kVectors, kTokens>(args, item, kv_head, attend_shared, shared, known,
+                                              {renews ? first_position : Fresh::kNone, fresh},
+                                              prepare);
 }
 
 template <CodecId kCodec, uint32_t kDim>
 void LaunchAttend(Launcher& l, AttendArgs args, const AppendArgs* append) {
   args.group = args.heads / args.kv_heads;
   args.inverse_group = ((1U << 31) + args.group - 1) / args.group;
-  // A cluster begins when there is room for all of it, so many of them begin late.
-  if (args.grid_items * args.kv_heads >= kFewBlocks) args.cluster = 1;
   const auto launch = [&](auto kernel, uint32_t memory) {
-    LaunchClusters(l, args.cluster, kernel, dim3(args.grid_items, args.kv_heads), kAttendThreads,
-                   memory, args, append != nullptr ? *append : AppendArgs{}, append != nullptr);
+    Launch(l, kernel, dim3(args.grid_items, args.kv_heads), kAttendThreads, memory, args,
+           append != nullptr ? *append : AppendArgs{}, append != nullptr);
   };
   const auto launch_of = [&](auto tokens) {
     constexpr uint32_t kTokens = decltype(tokens)::value;

@@ -134,6 +134,26 @@ struct Attention {
     }
   }
 
+  // What a launch writes of position `at` of a piece, key and value, stands in `fresh` as well: the piece was asked for before,
+  // so half j of it, which stage j holds, is renewed.
+  template <uint32_t j>
+  __device__ __forceinline__ void Renew(uint8_t* stage, uint32_t at, const uint16_t* fresh) const {
+    if constexpr (j < 2) {
+      const uint32_t row = at - kHalfTokens * j;
+      if (row >= kHalfTokens) return;
+      for (uint32_t piece = lane(); piece < kDim / 8; piece += 32)
+        *reinterpret_cast<uint4*>(stage + S::At(row, piece, kKeyPitch)) =
+            reinterpret_cast<const uint4*>(fresh)[piece];
+    } else {
+      constexpr uint32_t kFirst = 16 * kHalfTiles * (j - 2);
+      constexpr uint32_t kRows = j == 2 ? 16 * kHalfTiles : kDim - kFirst;
+      for (uint32_t r = lane(); r < kRows; r += 32)
+        reinterpret_cast<uint16_t*>(stage + S::At(r, at / 8, kValuePitch))[at % 8] =
+            fresh[kDim + kFirst + r];
+    }
+    __syncwarp();
+  }
+
   // A lane's part of queries: pairs of channels of vector 8 n + g.
   using Queries = uint2[kGroups][kSteps];
   __device__ __forceinline__ void LoadQueries(const uint8_t* shared, Queries* queries) const {

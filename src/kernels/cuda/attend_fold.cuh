@@ -2,10 +2,8 @@
 // common maximum, chunks to a span and spans to the whole in order. So a vector's bits depend on no cut.
 #pragma once
 
-#include <cstddef>
-
 #include "kernels/cuda/attend_block.cuh"
-#include "kernels/cuda/cluster.cuh"
+#include "kernels/cuda/sent.cuh"
 
 namespace wring::cuda {
 
@@ -72,71 +70,84 @@ struct ChunkPieces {
   }
 };
 
-// Parts in device memory: [part][vector] of so many floats, outputs first, then maximum and sum.
+// Parts in device memory: [part][vector] of outputs, then maximum and sum for every four of them. Whoever has the last part
+// of a tile folds them all; a number that has not come is kUnsent, and is that again once it is read.
 template <uint32_t kDim>
 struct Parts {
-  static constexpr uint32_t kFloats = kDim + kPartialFloats;
+  static constexpr uint32_t kFloats = PartialFloats(kDim);
   float* first;
   uint64_t stride;  // floats between parts
+  struct Words {
+    uint4 out;
+    uint2 both;
+  };
+  __device__ __forceinline__ float* Out(uint32_t part, uint32_t n, uint32_t c) const {
+    return first + part * stride + n * kFloats + 4 * c;
+  }
+  // From where those outputs are.
+  __device__ static __forceinline__ float* Both(float* out, uint32_t c) {
+    return out + kDim - 2 * c;
+  }
   __device__ __forceinline__ void Store(uint32_t part, uint32_t n, uint32_t c,
                                         const Partial& p) const {
-    float* to = first + part * stride + n * kFloats;
-    *reinterpret_cast<float4*>(to + 4 * c) = p.out;
-    if (c == 0) *reinterpret_cast<float2*>(to + kDim) = {p.max, p.sum};
+    float* to = Out(part, n, c);
+    StoreSent(reinterpret_cast<uint4*>(to), {__float_as_uint(p.out.x), __float_as_uint(p.out.y),
+                                             __float_as_uint(p.out.z), __float_as_uint(p.out.w)});
+    StoreSent(reinterpret_cast<uint2*>(Both(to, c)),
+              {__float_as_uint(p.max), __float_as_uint(p.sum)});
   }
-  __device__ __forceinline__ Partial Load(uint32_t part, uint32_t n, uint32_t c) const {
-    const float* from = first + part * stride + n * kFloats;
-    const float2 both = __ldcg(reinterpret_cast<const float2*>(from + kDim));
-    return {both.x, both.y, __ldcg(reinterpret_cast<const float4*>(from + 4 * c))};
+  // Asks once.
+  __device__ __forceinline__ Words Ask(uint32_t part, uint32_t n, uint32_t c) const {
+    float* from = Out(part, n, c);
+    return {LoadSent(reinterpret_cast<const uint4*>(from)),
+            LoadSent(reinterpret_cast<const uint2*>(Both(from, c)))};
+  }
+  // What was asked for, once it has come.
+  __device__ __forceinline__ Partial Take(Words w, uint32_t part, uint32_t n, uint32_t c) const {
+    while (!IsSent(w.out) || !IsSent(w.both)) w = Ask(part, n, c);
+    float* at = Out(part, n, c);
+    Unsend(reinterpret_cast<uint4*>(at));
+    Unsend(reinterpret_cast<uint2*>(Both(at, c)));
+    return {__uint_as_float(w.both.x),
+            __uint_as_float(w.both.y),
+            {__uint_as_float(w.out.x), __uint_as_float(w.out.y), __uint_as_float(w.out.z),
+             __uint_as_float(w.out.w)}};
   }
 
-  // Parts first .. end - 1, in order.
-  __device__ __forceinline__ Partial Fold(uint32_t first, uint32_t end, uint32_t n,
-                                          uint32_t c) const {
-    Partial all;
-    constexpr uint32_t kBatch = 8;  // asked for at once
+  // each(part, partial) of parts first .. end - 1, in order.
+  template <typename Each>
+  __device__ __forceinline__ void ForParts(uint32_t first, uint32_t end, uint32_t n, uint32_t c,
+                                           Each each) const {
+    constexpr uint32_t kBatch = 4;  // asked for at once
+#pragma unroll 1
     for (uint32_t at = first; at < end; at += kBatch) {
-      Partial x[kBatch];
-#pragma unroll
-      for (uint32_t k = 0; k < kBatch; ++k) x[k] = Load(min(at + k, end - 1), n, c);
+      Words w[kBatch];
 #pragma unroll
       for (uint32_t k = 0; k < kBatch; ++k) {
-        if (at + k < end) all.Add(x[k]);
+        if (at + k < end) w[k] = Ask(at + k, n, c);
+      }
+#pragma unroll
+      for (uint32_t k = 0; k < kBatch; ++k) {
+        if (at + k < end) each(at + k, Take(w[k], at + k, n, c));
       }
     }
-    return all;
   }
 };
 
-// The parts that the blocks of a cluster have of one value, each at `mine` in its own shared memory, in order.
-__device__ __forceinline__ Partial FoldCluster(uint32_t mine, uint32_t parts, uint32_t span_parts,
-                                               uint32_t before) {
-  Partial whole;
-  Partial span;
-  constexpr uint32_t kBatch = 4;  // asked for at once
-#pragma unroll 1
-  for (uint32_t at = 0; at < parts; at += kBatch) {
-    Partial x[kBatch];
-#pragma unroll
-    for (uint32_t k = 0; k < kBatch; ++k) {
-      const uint32_t there = AddressOf(min(at + k, parts - 1), mine);
-      const float2 both = LoadThere2(there);
-      x[k] = {both.x, both.y, LoadThere4(there + offsetof(Partial, out))};
-    }
-#pragma unroll
-    for (uint32_t k = 0; k < kBatch; ++k) {
-      if (at + k >= parts) continue;
-      if (at + k > 0 && (before + at + k) % span_parts == 0) {
-        whole.Add(span);
-        span = x[k];
-      } else {
-        span.Add(x[k]);
-      }
+// Parts in order become spans of `span_parts`, of which the first lacks `before`, and those the whole.
+struct Spans {
+  uint32_t span_parts, before;
+  Partial whole, span;
+
+  __device__ __forceinline__ void Add(uint32_t part, const Partial& x) {
+    if (part > 0 && (before + part) % span_parts == 0) {
+      whole.Add(span);
+      span = x;
+    } else {
+      span.Add(x);
     }
   }
-  whole.Add(span);
-  return whole;
-}
+};
 
 // All parts of an item's vectors by a block of threads: spans of `span_parts`, of which the first lacks `before`, then those
 // in order. Where there are more threads than values they share out spans. shared: kAttendThreads Partial.
@@ -163,7 +174,8 @@ __device__ __forceinline__ void FoldParts(const Parts<kDim>& parts, uint32_t cou
       Partial x;
       if (unit < units && mine < sharers && span < spans) {
         const uint32_t begin = span == 0 ? 0 : span * span_parts - before;
-        x = parts.Fold(begin, min(all, (span + 1) * span_parts - before), n, c);
+        parts.ForParts(begin, min(all, (span + 1) * span_parts - before), n, c,
+                       [&](uint32_t /*part*/, const Partial& p) { x.Add(p); });
       }
       if (sharers == 1) {
         whole.Add(x);

@@ -32,16 +32,6 @@ __device__ __forceinline__ uint32_t AddressOf(uint32_t rank, uint32_t address) {
 #endif
   return there;
 }
-__device__ __forceinline__ float2 LoadThere2(uint32_t there) {
-  float2 v = {0, 0};
-#if __CUDA_ARCH__ >= 900
-  asm volatile("ld.shared::cluster.v2.f32 {%0, %1}, [%2];"
-               : "=f"(v.x), "=f"(v.y)
-               : "r"(there)
-               : "memory");
-#endif
-  return v;
-}
 __device__ __forceinline__ float4 LoadThere4(uint32_t there) {
   float4 v = {0, 0, 0, 0};
 #if __CUDA_ARCH__ >= 900

@@ -6,22 +6,9 @@
 
 namespace wring::cuda {
 
-// The activations of a GEMV in shared memory: [row][strip][8] pieces of 8 columns, piece c of row r at c ^ 4 (r & 1).
-__device__ __forceinline__ uint32_t XPiece(uint32_t row, uint32_t piece, uint32_t strips) {
-  return row * strips * 8 + (piece ^ ((row & 1) << 2));
-}
-
-__device__ __forceinline__ void NormInto(const LinearArgs& args, uint32_t strips, uint4* xs) {
-#pragma unroll 1
-  for (uint32_t r = 0; r < args.rows; ++r) {
-    NormRow<kThreads>(args.norm, r, strips * kStrip, [&](uint32_t c, const float4& v) {
-      reinterpret_cast<uint2*>(xs + XPiece(r, c / 8, strips))[c / 4 % 2] = Halves4(v);
-    });
-  }
-}
-
-__device__ __forceinline__ float SumSegments(const float (&sums)[kWarps][16][8], uint32_t row,
-                                             uint32_t col) {
+template <uint32_t kColumns>
+__device__ __forceinline__ float SumSegments(const float (&sums)[kWarps][16][kColumns],
+                                             uint32_t row, uint32_t col) {
   float sum = sums[0][row][col];
 #pragma unroll
   for (uint32_t w = 1; w < kWarps; ++w) sum += sums[w][row][col];
@@ -47,26 +34,27 @@ constexpr uint32_t kGemvBlocks =
 
 // Few rows: a warp a segment, the blocks of a launch share out the row tiles. Each warp reads its weights as one stream
 // into shared memory; it begins before the launch before this one ended, since weights do not depend on it. kTiles 2: the
-// same tile of gate and up, of which nothing is sent. Columns of the product beyond the rows repeat row 0 and are not stored.
-template <FormatId kFormat, int kTiles, bool kSharedX>
+// same tile of gate and up, of which nothing is sent. Product (gemv_half.cuh, gemv_codes.cuh) says how activations stand in
+// shared memory and what a warp does with a chunk of its weights.
+template <typename Product, int kTiles>
 __global__ void __launch_bounds__(kThreads, kGemvBlocks + 1)
     GemvKernel(const __grid_constant__ LinearArgs args, const GatedOut gated, uint32_t tiles,
                const __grid_constant__ SendArgs send) {
+  constexpr FormatId kFormat = Product::kFormat;
   using F = Fragments<kFormat>;
   using A = Ahead<kFormat, kTiles>;
   constexpr uint32_t kChunk = F::kChunkStrips;
+  constexpr uint32_t kColumns = Product::kColumns;
   extern __shared__ __align__(16) uint8_t ring_and_x[];
-  __shared__ float sums[2][kTiles][kWarps][16][8];
+  __shared__ float sums[2][kTiles][kWarps][16][kColumns];
   LetNextStart();
   const uint32_t warp = threadIdx.x / 32;
   const uint32_t lane = threadIdx.x % 32;
-  const uint32_t g = lane / 4;
-  const uint32_t t = lane % 4;
   const uint32_t strips = args.part[0].w.strips;
   const uint32_t begin = SegmentBegin<kFormat>(warp, strips);
   const uint32_t width = SegmentBegin<kFormat>(warp + 1, strips) - begin;
   uint8_t* ring = ring_and_x + warp * (A::kSlots * A::kSlotBytes);
-  uint4* xs = reinterpret_cast<uint4*>(ring_and_x + A::kBytes);
+  uint8_t* xs = ring_and_x + A::kBytes;
 
   // What is asked for next: strip `ahead` of the segment of tile `ahead_tile`.
   uint32_t ahead_tile = blockIdx.x;
@@ -107,63 +95,27 @@ __global__ void __launch_bounds__(kThreads, kGemvBlocks + 1)
   }
   WaitForPrevious();
   if (blockIdx.x == 0) SayBegun(send, args.rows);
-  if constexpr (kSharedX) {
-    if (args.norm.x != nullptr) {
-      NormInto(args, strips, xs);
-    } else {
-#pragma unroll 4
-      for (uint32_t i = threadIdx.x; i < args.rows * strips * 8; i += kThreads) {
-        const uint32_t r = i / (strips * 8);
-        const uint32_t piece = i % (strips * 8);
-        xs[XPiece(r, piece, strips)] =
-            *reinterpret_cast<const uint4*>(args.x + uint64_t{r} * args.ldx + 8 * piece);
-      }
-    }
-    __syncthreads();
-  }
-  const uint32_t x_row = g < args.rows ? g : 0;
-  // Of blocks 0 and 1 of the segment's first strip.
-  const uint32_t x_shared[2] = {Kept(SharedAddress(xs + XPiece(x_row, begin * 8 + t, strips))),
-                                Kept(SharedAddress(xs + XPiece(x_row, begin * 8 + 4 + t, strips)))};
-  const uint4* x_global =
-      Kept(reinterpret_cast<const uint4*>(args.x + uint64_t{x_row} * args.ldx) + begin * 8 + t);
+  Product::Prepare(args, strips, xs);
+  Product product(args, strips, begin, xs);
 
   uint32_t buffer = 0;
   uint32_t slot = 0;
   for (uint32_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
-    float acc[kTiles][4] = {};
+    product.Clear();
     for (uint32_t s = 0; s < width; s += kChunk) {
       uint8_t* chunk = ring + slot * A::kSlotBytes;
       slot = slot + 1 == A::kSlots ? 0 : slot + 1;
       WaitCopies<A::kSlots - 1>();
       __syncwarp();
-#pragma unroll
-      for (uint32_t i = 0; i < kChunk; ++i) {
-        if (kChunk > 1 && FragmentPartsOf(kFormat).strips == 1 && s + i >= width) break;
-        typename F::Raw raw[kTiles];
-#pragma unroll
-        for (int k = 0; k < kTiles; ++k) {
-          raw[k] = F::ReadChunk(SharedAddress(chunk) + k * F::kChunkBytes, i, lane);
-        }
-#pragma unroll
-        for (uint32_t b = 0; b < 2; ++b) {
-          const uint4 x =
-              kSharedX ? LoadShared(x_shared[b] + (s + i) * 128) : x_global[(s + i) * 8 + 4 * b];
-#pragma unroll
-          for (int k = 0; k < kTiles; ++k) MultiplyBlock(F::Dequant(raw[k], b, lane), x, acc[k]);
-        }
-      }
+      product.Multiply(SharedAddress(chunk), s, width);
       __syncwarp();
       fill(chunk);
     }
 
-    float(*to)[kWarps][16][8] = sums[buffer];
+    float(*to)[kWarps][16][kColumns] = sums[buffer];
     buffer ^= 1;
 #pragma unroll
-    for (int k = 0; k < kTiles; ++k) {
-      *reinterpret_cast<float2*>(&to[k][warp][g][2 * t]) = {acc[k][0], acc[k][1]};
-      *reinterpret_cast<float2*>(&to[k][warp][g + 8][2 * t]) = {acc[k][2], acc[k][3]};
-    }
+    for (int k = 0; k < kTiles; ++k) product.Leave(k, to[k][warp]);
     __syncthreads();
     const uint32_t row = threadIdx.x % 16;
     const uint32_t col = threadIdx.x / 16;

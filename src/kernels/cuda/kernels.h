@@ -100,6 +100,14 @@ inline constexpr uint32_t kGemvShared =
     48 << 10;  // bytes of activations that a GEMV keeps in shared memory
 // Shared memory that GPUs must give a block for GEMV; others compute these rows with GEMM.
 inline constexpr uint32_t kGemvNeeds = 172 << 10;
+// Rows that a GEMV of codes takes, what they take of shared memory, and whether there is room.
+inline constexpr uint32_t kCodeRows = 4;
+constexpr uint32_t CodedBytes(uint32_t rows, uint32_t strips) {
+  return rows * (strips * 136 + (strips + 3) / 4 * 4);
+}
+constexpr bool TakesCodes(uint32_t rows, uint32_t strips) {
+  return rows <= kCodeRows && CodedBytes(rows, strips) <= kGemvShared;
+}
 constexpr bool FusesNorm(uint32_t rows, uint32_t strips) {
   return rows <= 2 && rows * strips * 128 <= kGemvShared;
 }
@@ -122,6 +130,9 @@ struct LinearKernels {
   void (*gemv)(Launcher&, const LinearArgs&) = nullptr;
   // The same with gate(w0 x) * (w1 x), float16, as its one output; rows <= kGemvRows.
   void (*gated_gemv)(Launcher&, const LinearArgs&, Gate gate, Half* out, uint32_t ld) = nullptr;
+  // The same in whole numbers (gemv_codes.cuh), not of the invariant grade, where TakesCodes(): null where a format has none.
+  void (*code_gemv)(Launcher&, const LinearArgs&) = nullptr;
+  void (*gated_codes)(Launcher&, const LinearArgs&, Gate gate, Half* out, uint32_t ld) = nullptr;
   // Any rows; `workspace`: SplitFloats().
   void (*gemm)(Launcher&, const LinearArgs&, float* workspace) = nullptr;
   // The same bits where HasWgmma(), faster but for matrices that ManyFills() says are small, also as gate and up.
@@ -142,7 +153,6 @@ struct LinearKernels {
 
 const LinearKernels& LinearOf(FormatId format);  // all null where there is none
 bool HasWgmma();                                 // on the current GPU: Hopper alone
-bool HasClusters();                              // the same: Hopper and later
 uint32_t AllTiles(const LinearArgs& args);       // of 16 rows, of all parts
 // Blocks of up to `tiles` of them that each have tiles of one part, or as many of gate as of up.
 uint32_t RowBlocks(const LinearArgs& args, bool gated, uint32_t tiles);
@@ -284,7 +294,6 @@ struct AttendItem {
   uint32_t count = 0;      // vectors
   uint32_t block = 0;      // first block of positions
   uint32_t blocks = 0;
-  uint32_t tile = 0;             // which tile of vectors: its counter
   uint32_t part = 0;             // the item's first, among those of this tile
   uint32_t parts = 1;            // of this tile: its chunks, or its spans; 1: the item is all of it
   uint32_t origin = 0;           // the tile's first block
@@ -308,17 +317,15 @@ struct AttendArgs {
   uint32_t grid_items = 0;
   uint32_t most = 8;  // vectors that an item has at most
   uint32_t chunk_blocks = kChunkBlocks;
-  uint32_t cluster = 1;  // so many items each are the parts of one tile, one chunk each
   // Filled in by the launch: heads a KV head, and 2^31 over that, rounded up.
   uint32_t group = 1, inverse_group = 1U << 31;
-  float* partials =
-      nullptr;  // of `vectors` x kv_heads vectors, kPartialFloats more than the padded head each
-  uint32_t* counters = nullptr;  // [tile][kv head], zero between launches
+  // Of `vectors` x kv_heads vectors, PartialFloats() each, with all bits set between launches.
+  float* partials = nullptr;
 };
 // Most vectors an item, of heads padded to `head_dim`: large ones leave room for eight.
 constexpr uint32_t AttendVectors(uint32_t head_dim) { return head_dim <= 128 ? 16 : 8; }
-inline constexpr uint32_t kPartialFloats = 4;
-inline constexpr uint32_t kMostCluster = 8;
+// Of a vector: outputs, and the maximum and the sum beside every four of them.
+constexpr uint32_t PartialFloats(uint32_t padded_head) { return padded_head / 2 * 3; }
 void Attend(Launcher&, const AttendArgs&);
 // With Append() on the way, q of `args` unused: for sequences of few rows.
 inline constexpr uint32_t kFusedRows = 8;

@@ -18,13 +18,6 @@ bool HasWgmma() {
   return attributes.binaryVersion == 90 && attributes.ptxVersion == 90;
 }
 
-// The same for blocks in clusters, which need compute capability 9.0.
-bool HasClusters() {
-  cudaFuncAttributes attributes = {};
-  return cudaFuncGetAttributes(&attributes, ProbeKernel) == cudaSuccess &&
-         attributes.ptxVersion >= 90;
-}
-
 void AllowShared(Launcher& l, const void* kernel, size_t shared) {
   static std::mutex mutex;
   static std::map<std::pair<int, const void*>, size_t> allowed;

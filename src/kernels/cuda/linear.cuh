@@ -7,6 +7,8 @@
 #include "kernels/cuda/gemm_many.cuh"
 #include "kernels/cuda/gemm_wide.cuh"
 #include "kernels/cuda/gemv.cuh"
+#include "kernels/cuda/gemv_codes.cuh"
+#include "kernels/cuda/gemv_half.cuh"
 
 namespace wring::cuda {
 
@@ -52,28 +54,39 @@ inline SendArgs SendOf(const LinearArgs& args) {
 
 template <FormatId kFormat>
 struct LinearLaunches {
-  template <int kTiles>
-  static void Stream(Launcher& l, const LinearArgs& args, const GatedOut& gated, uint32_t tiles) {
+  template <typename Product, int kTiles>
+  static void Stream(Launcher& l, const LinearArgs& args, const GatedOut& gated) {
     constexpr uint32_t kRing = Ahead<kFormat, kTiles>::kBytes;
-    constexpr uint32_t kSums = 2 * kTiles * kWarps * 16 * 8 * sizeof(float);
+    constexpr uint32_t kSums = 2 * kTiles * kWarps * 16 * Product::kColumns * sizeof(float);
     static_assert(kRing + kGemvShared + kSums <= kGemvNeeds);
-    const uint32_t bytes = args.rows * args.part[0].w.strips * 128;
+    const uint32_t tiles = kTiles == 2 ? args.part[0].w.tiles : AllTiles(args);
     const uint32_t most = kGemvBlocks * l.multiprocessors;
     const uint32_t grid = tiles < most ? tiles : most;
-    const bool shared_x = bytes <= kGemvShared;
-    uint32_t shared = kRing + (shared_x ? bytes : 0);
+    uint32_t shared = kRing + Product::Bytes(args.rows, args.part[0].w.strips);
     // A multiprocessor that is done early may get a third block of the next launch while another has one: with several
     // tiles a block the third takes longer than its early start is worth, and so much memory lets none in.
     constexpr uint32_t kThird = (77 << 10) - 1024 - kSums;
     if (kTiles == 1 && tiles > most && shared < kThird) shared = kThird;
-    Launch(l, shared_x ? GemvKernel<kFormat, kTiles, true> : GemvKernel<kFormat, kTiles, false>,
-           grid, kThreads, shared, args, gated, tiles, SendOf(args));
+    Launch(l, GemvKernel<Product, kTiles>, grid, kThreads, shared, args, gated, tiles,
+           SendOf(args));
   }
-  static void GemvRows(Launcher& l, const LinearArgs& args) {
-    Stream<1>(l, args, {}, AllTiles(args));
+  template <int kTiles>
+  static void HalfRows(Launcher& l, const LinearArgs& args, const GatedOut& gated) {
+    using Shared = HalfProduct<kFormat, kTiles, true>;
+    if (Shared::Bytes(args.rows, args.part[0].w.strips) <= kGemvShared)
+      return Stream<Shared, kTiles>(l, args, gated);
+    Stream<HalfProduct<kFormat, kTiles, false>, kTiles>(l, args, gated);
   }
+  static void GemvRows(Launcher& l, const LinearArgs& args) { HalfRows<1>(l, args, {}); }
   static void GatedRows(Launcher& l, const LinearArgs& args, Gate gate, Half* out, uint32_t ld) {
-    Stream<2>(l, args, {gate, out, ld}, args.part[0].w.tiles);
+    HalfRows<2>(l, args, {gate, out, ld});
+  }
+  static void CodeRows(Launcher& l, const LinearArgs& args) {
+    if constexpr (Codes<kFormat>::kHas) Stream<CodeProduct<kFormat, 1>, 1>(l, args, {});
+  }
+  static void GatedCodes(Launcher& l, const LinearArgs& args, Gate gate, Half* out, uint32_t ld) {
+    if constexpr (Codes<kFormat>::kHas)
+      Stream<CodeProduct<kFormat, 2>, 2>(l, args, {gate, out, ld});
   }
   static void Gemm(Launcher& l, const LinearArgs& args, float* workspace) {
     const uint32_t tiles = AllTiles(args);
@@ -190,8 +203,19 @@ struct LinearLaunches {
     const uint32_t blocks = args.rows * ((args.w.strips + kWarps - 1) / kWarps);
     Launch(l, EmbedKernel<kFormat>, blocks, kThreads, 0, args);
   }
-  static constexpr LinearKernels kAll = {GemvRows,   GatedRows,   Gemm,       ManyRows, GatedMany,
-                                         NarrowRows, GatedNarrow, FindWide(), Expand,   Embed};
+  static constexpr bool kCodes = Codes<kFormat>::kHas;
+  static constexpr LinearKernels kAll = {GemvRows,
+                                         GatedRows,
+                                         kCodes ? CodeRows : nullptr,
+                                         kCodes ? GatedCodes : nullptr,
+                                         Gemm,
+                                         ManyRows,
+                                         GatedMany,
+                                         NarrowRows,
+                                         GatedNarrow,
+                                         FindWide(),
+                                         Expand,
+                                         Embed};
 };
 
 }  // namespace wring::cuda

@@ -8,10 +8,11 @@
 namespace wring::cuda {
 
 // RMS norm of row `row` by a block of kThreadCount threads: store(c, values of columns c .. c + 3), zero beyond the
-// columns, for c below `width`, a multiple of 4 up to which x and the weight may be read.
-template <uint32_t kThreadCount, typename Store>
-__device__ __forceinline__ void NormRow(const NormArgs& a, uint32_t row, uint32_t width,
-                                        Store store) {
+// columns, for c below `width`, a multiple of 4 up to which x and the weight may be read. kMost: begin(magnitude of the
+// largest) is called before; between two rows the block must meet.
+template <uint32_t kThreadCount, bool kMost, typename Begin, typename Store>
+__device__ __forceinline__ void NormRowFrom(const NormArgs& a, uint32_t row, uint32_t width,
+                                            Begin begin, Store store) {
   constexpr uint32_t kKept = 4;  // quadruples that stay in registers between the two passes
   constexpr uint32_t kStep = 4 * kThreadCount;
   const float* x = a.x + uint64_t{a.gather == nullptr ? row : a.gather[row]} * a.ldx;
@@ -45,8 +46,24 @@ __device__ __forceinline__ void NormRow(const NormArgs& a, uint32_t row, uint32_
   for (uint32_t i = 0; i < kKept; ++i) add(kept[i]);
 #pragma unroll 1
   for (uint32_t c = first + kKept * kStep; c < a.cols; c += kStep) add(load(c));
-  squares = BlockSum<kThreadCount>(squares);
+  float most = 0;
+  if constexpr (kMost) {
+    const auto meet = [&](const float4& v, const float4& w) {
+      most = MostOf(most, v.x * w.x, v.y * w.y);
+      most = MostOf(most, v.z * w.z, v.w * w.w);
+    };
+#pragma unroll
+    for (uint32_t i = 0; i < kKept; ++i) meet(kept[i], weights[i]);
+#pragma unroll 1
+    for (uint32_t c = first + kKept * kStep; c < a.cols; c += kStep) meet(load(c), weight(c));
+    const float2 both = BlockSumAndMost<kThreadCount>(squares, most);
+    squares = both.x;
+    most = both.y;
+  } else {
+    squares = BlockSum<kThreadCount>(squares);
+  }
   const float factor = 1.F / sqrtf(squares / static_cast<float>(a.cols) + a.eps);
+  if constexpr (kMost) begin(most * factor);
   const auto finish = [&](uint32_t c, const float4& v, const float4& w) {
     store(c, make_float4(v.x * factor * w.x, v.y * factor * w.y, v.z * factor * w.z,
                          v.w * factor * w.w));
@@ -58,6 +75,12 @@ __device__ __forceinline__ void NormRow(const NormArgs& a, uint32_t row, uint32_
   }
 #pragma unroll 1
   for (uint32_t c = first + kKept * kStep; c < width; c += kStep) finish(c, load(c), weight(c));
+}
+
+template <uint32_t kThreadCount, typename Store>
+__device__ __forceinline__ void NormRow(const NormArgs& a, uint32_t row, uint32_t width,
+                                        Store store) {
+  NormRowFrom<kThreadCount, false>(a, row, width, [](float) {}, store);
 }
 
 __device__ __forceinline__ uint2 Halves4(const float4& v) {

@@ -1,5 +1,5 @@
-// Numbers that ranks write into each other's memory. A word that has not come is kUnsent, so that no fence is needed and nothing
-// else tells that they are there; who has read them puts kUnsent back.
+// Numbers that ranks write into each other's memory, or blocks of a launch into what they share. A word that has not come is
+// kUnsent, so that no fence is needed and nothing else tells that they are there; who has read them puts kUnsent back.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -38,10 +38,21 @@ __device__ __forceinline__ uint4 LoadSent(const uint4* from) {
                : "memory");
   return v;
 }
+__device__ __forceinline__ uint2 LoadSent(const uint2* from) {
+  uint2 v;
+  asm volatile("ld.volatile.global.v2.u32 {%0, %1}, [%2];"
+               : "=r"(v.x), "=r"(v.y)
+               : "l"(from)
+               : "memory");
+  return v;
+}
+__device__ __forceinline__ bool IsSent(const uint2& v) { return v.x != kUnsent && v.y != kUnsent; }
 __device__ __forceinline__ bool IsSent(const uint4& v) {
   return v.x != kUnsent && v.y != kUnsent && v.z != kUnsent && v.w != kUnsent;
 }
 __device__ __forceinline__ void Unsend(uint4* at) { *at = {kUnsent, kUnsent, kUnsent, kUnsent}; }
+
+__device__ __forceinline__ void Unsend(uint2* at) { *at = {kUnsent, kUnsent}; }
 
 // By the threads of a product's first block, after WaitForPrevious().
 __device__ __forceinline__ void SayBegun(const SendArgs& send, uint32_t rows) {

@@ -30,7 +30,6 @@ CudaExecutor::CudaExecutor(const ModelSpec& spec, const Weights& weights, const 
   launcher_.multiprocessors = device_.multiprocessors();
   gemv_ = device_.shared_bytes() >= cuda::kGemvNeeds;
   wgmma_ = cuda::HasWgmma();
-  clusters_ = cuda::HasClusters();
   // What memory brings at best is some seven eighths of its clock's. On two H200 more was worse, a quarter less about the same.
   calm_ = device_.memory_rate() * 7 / 8 / device_.multiprocessors();
 }
@@ -337,7 +336,6 @@ Status CudaExecutor::Upload() {
     at.grid = p.items.empty() ? 0 : std::bit_ceil(static_cast<uint32_t>(p.items.size()));
     at.wide_grid = static_cast<uint32_t>(p.wide.size());
     at.chunk_blocks = p.chunk_blocks;
-    at.cluster = clusters_ && p.one_tile && at.grid <= cuda::kMostCluster ? at.grid : 1;
     at.most = 1;
     for (const cuda::AttendItem& item : p.items) at.most = std::max(at.most, item.count);
     counts.push_back(static_cast<uint32_t>(p.items.size()));
@@ -345,10 +343,15 @@ Status CudaExecutor::Upload() {
     at.items = add(p.items, at.grid);
     at.wide_items = add(p.wide, at.wide_grid);
     at_.plans.push_back(at);
-    WRING_TRY(Reserve(partials_, uint64_t{p.vectors} * spec_.kv_heads *
-                                     (KvCodec::PaddedHead(spec_.head_dim) + cuda::kPartialFloats) *
-                                     sizeof(float)));
-    WRING_TRY(Reserve(counters_, uint64_t{p.tiles} * spec_.kv_heads * sizeof(uint32_t)));
+    const uint64_t partials =
+        cuda::PartialFloats(KvCodec::PaddedHead(spec_.head_dim)) * sizeof(float);
+    const uint64_t before = partials_.size();
+    WRING_TRY(Reserve(partials_, uint64_t{p.vectors} * spec_.kv_heads * partials));
+    if (partials_.size() != before) {
+      WRING_TRY(CudaStatus(
+          cudaMemsetAsync(partials_.data(), 0xff, partials_.size(), device_.stream()),
+          "clearing the parts of attention"));
+    }
   }
   for (size_t c = 0; c < kCodecCount; ++c) {
     const auto& offsets = step_.blocks[c].offsets;

@@ -101,7 +101,6 @@ class CudaExecutor final : public Executor {
     uint32_t grid;  // items that the launch has room for
     uint32_t most;  // vectors an item
     uint32_t chunk_blocks;
-    uint32_t cluster;
     uint32_t wide_grid;
     uint64_t count, items, wide_items;
   };
@@ -133,7 +132,7 @@ class CudaExecutor final : public Executor {
   // products.cc
   Status ReserveForProducts();
   // What computes a product; head: of the logits.
-  enum class Product : uint8_t { kGemv, kMany, kNarrow, kWide, kVendor, kGemm };
+  enum class Product : uint8_t { kGemv, kCodes, kMany, kNarrow, kWide, kVendor, kGemm };
   Product ProductOf(const cuda::LinearArgs& args, FormatId format, bool head) const;
   Status RunProduct(const cuda::LinearArgs& args, FormatId format, bool head);
   // All parts; half_outs: where they go as float16, instead of to the parts' outputs.
@@ -175,8 +174,7 @@ class CudaExecutor final : public Executor {
   cuda::Launcher launcher_;
   bool gemv_ = false;  // the GPU has the shared memory for it
   bool wgmma_ = false;
-  bool clusters_ = false;  // of blocks: the same
-  uint32_t calm_ = 0;      // LinearArgs::calm behind an exchange
+  uint32_t calm_ = 0;  // LinearArgs::calm behind an exchange
   std::unique_ptr<cuda::VendorGemm> vendor_;
   std::unique_ptr<Meeting> meeting_;  // of a divided model
   uint64_t meeting_room_ = 0;         // it knows of so many bytes,
@@ -195,7 +193,7 @@ class CudaExecutor final : public Executor {
   Buffer hidden_in_;  // of a back, in host memory
   Buffer workspace_;  // of split products
   Buffer expanded_;   // one matrix as float16
-  Buffer partials_, counters_;
+  Buffer partials_;
 
   // The tables of the step: on the host, and their copy; `at`: byte offsets.
   Buffer staging_, tables_;

@@ -215,8 +215,8 @@ Status CudaExecutor::Linear(const Stage& stage, bool alone) {
   const cuda::LinearKernels& k = cuda::LinearOf(format);
   cuda::Half* out = halves(gated.out);
   const uint32_t ld = stride(gated.out);
-  if (one_format && product == Product::kGemv) {
-    k.gated_gemv(launcher_, args, gate, out, ld);
+  if (one_format && (product == Product::kGemv || product == Product::kCodes)) {
+    (product == Product::kGemv ? k.gated_gemv : k.gated_codes)(launcher_, args, gate, out, ld);
     return {};
   }
   if (one_format && (product == Product::kMany || product == Product::kNarrow)) {
@@ -289,9 +289,7 @@ cuda::AttendArgs CudaExecutor::AttendOf(const Op& op, const PlanAt& plan) {
   a.grid_items = plan.grid;
   a.most = plan.most;
   a.chunk_blocks = plan.chunk_blocks;
-  a.cluster = plan.cluster;
   a.partials = partials_.as<float>();
-  a.counters = counters_.as<uint32_t>();
   return a;
 }
 

@@ -46,7 +46,6 @@ Result<CUgraphExec_st*> CudaExecutor::GraphOfStep() {
     key.push_back(p.grid);
     key.push_back(p.most);
     key.push_back(p.chunk_blocks);
-    key.push_back(p.cluster);
     key.push_back(p.wide_grid);
   }
   auto it = graphs_.find(key);

@@ -38,6 +38,7 @@ Status CudaExecutor::RunProduct(const cuda::LinearArgs& args, FormatId format, b
   std::byte* workspace = workspace_.as<std::byte>();
   switch (ProductOf(args, format, head)) {
     case Product::kGemv: k.gemv(launcher_, args); break;
+    case Product::kCodes: k.code_gemv(launcher_, args); break;
     case Product::kMany: k.many_gemm(launcher_, args, workspace); break;
     case Product::kNarrow: k.narrow_gemm(launcher_, args, workspace); break;
     case Product::kWide: k.wide_gemm(launcher_, args, workspace_.as<float>()); break;
@@ -50,7 +51,11 @@ Status CudaExecutor::RunProduct(const cuda::LinearArgs& args, FormatId format, b
 CudaExecutor::Product CudaExecutor::ProductOf(const cuda::LinearArgs& args, FormatId format,
                                               bool head) const {
   const uint32_t rows = args.rows;
-  if (gemv_ && rows <= cuda::kGemvRows) return Product::kGemv;
+  if (gemv_ && rows <= cuda::kGemvRows) {
+    const bool codes = !options_.invariant && cuda::LinearOf(format).code_gemv != nullptr &&
+                       cuda::TakesCodes(rows, args.part[0].w.strips);
+    return codes ? Product::kCodes : Product::kGemv;
+  }
   // Without GEMV a vendor's product of few rows would not pay either.
   if (rows <= cuda::kGemvRows) return Product::kGemm;
   const uint32_t tiles = cuda::AllTiles(args);

@@ -165,7 +165,7 @@ void StepTables::PlanAttention(const Step& step, Plan* plan) {
   const auto codec = static_cast<size_t>(plan->codec);
   plan->items.clear();
   plan->wide.clear();
-  plan->tiles = plan->vectors = 0;
+  plan->vectors = 0;
   const auto rows = static_cast<uint32_t>(step.rows.size());
   for (uint32_t r = 0; r < rows;) {
     uint32_t end = r;
@@ -199,7 +199,6 @@ void StepTables::SplitTiles(Plan* plan) const {
   tiles.swap(plan->items);
   const bool is_short = !fixed_ && Short(tiles, spec_.kv_heads, multiprocessors_);
   plan->chunk_blocks = is_short ? cuda::kSmallChunkBlocks : cuda::kChunkBlocks;
-  plan->one_tile = is_short && tiles.size() == 1;
   uint32_t unit = cuda::kSmallChunkBlocks;
   uint32_t span = unit;
   if (!is_short) {
@@ -219,7 +218,6 @@ void StepTables::SplitTiles(Plan* plan) const {
     item.unit = unit;
     item.parts = parts * unit <= span ? 1 : parts;
     if (item.parts > 1) {
-      item.tile = plan->tiles++;
       item.partial = plan->vectors;
       plan->vectors += item.parts * item.count;
     }

@@ -20,10 +20,8 @@ class StepTables {
     uint32_t window = 0;
     std::vector<cuda::AttendItem> items;
     std::vector<cuda::AttendItem> wide;  // of AttendWide or AttendMany, the longest first
-    uint32_t tiles = 0;                  // that several items share
     uint32_t vectors = 0;                // of partials
     uint32_t chunk_blocks = cuda::kChunkBlocks;
-    bool one_tile = false;  // all items are its parts, a small chunk each
   };
 
   // `wide`: codecs that have AttendWide, or AttendMany where it is fixed: chunks are the same whatever the step (the
