@@ -22,10 +22,10 @@ struct Folding {
   static constexpr uint32_t kUnits = (kVectors * kDim / 4 + kAttendThreads - 1) / kAttendThreads;
   Partial span[kUnits], whole[kUnits];
 
-  // each(unit, vector, quarter of 16 bytes) of this thread.
+  // each(unit, vector, quarter of 16 bytes) of this thread; one after the other, for less code.
   template <typename Each>
   __device__ static __forceinline__ void ForUnits(uint32_t count, Each each) {
-#pragma unroll
+#pragma unroll 1
     for (uint32_t k = 0; k < kUnits; ++k) {
       const uint32_t u = threadIdx.x + k * kAttendThreads;
       if (u < count * (kDim / 4)) each(k, u / (kDim / 4), u % (kDim / 4));
@@ -51,25 +51,10 @@ struct PartsShape {
   __device__ __forceinline__ explicit PartsShape(const AttendItem& item)
       : span_parts(item.unit == kSpanBlocks ? item.parts : kSpanBlocks / item.unit),
         before(item.unit == kSpanBlocks ? 0 : item.origin / item.unit % span_parts) {}
+  __device__ __forceinline__ bool IsOneSpan(uint32_t parts) const {
+    return before + parts <= span_parts;
+  }
 };
-
-// All parts of the tile, of which this block has the last one, and not in memory.
-template <typename A, uint32_t kDim, uint32_t kVectors>
-__device__ __forceinline__ void FoldWithLast(const A& a, const Parts<kDim>& parts,
-                                             const Folding<kDim, kVectors>& fold) {
-  const PartsShape shape(a.item);
-  const uint32_t last = a.item.parts - 1;
-  Folding<kDim, kVectors>::ForUnits(a.item.count, [&](uint32_t k, uint32_t n, uint32_t c) {
-    Spans spans = {shape.span_parts, shape.before, {}, {}};
-    parts.ForParts(0, last, n, c,
-                   [&](uint32_t part, const Partial& x) { spans.Add(part, x); });
-    spans.Add(last, fold.span[k]);
-    spans.whole.Add(spans.span);
-    StoreOutputs<A, kDim>(a, n, c, spans.whole);
-  });
-}
-// More parts than one is quick with.
-constexpr uint32_t kFewParts = 16;
 
 // The position that a launch writes on its way, where its block was asked for before: `position` of a sequence, its key and its
 // value [2][kDim]. kNone: there is none.
@@ -80,11 +65,13 @@ struct Fresh {
 };
 
 // One item and KV head by a block of threads. ring: kRingBytes; shared: memory for queries, then for what warps leave of
-// their pieces. prepare() puts the queries there; blocks before `known` may be asked for before that.
+// their pieces. prepare() puts the queries there; blocks before `known` may be asked for before that. few: the next launch
+// starts when this item's chunks are done, not before.
 template <CodecId kCodec, uint32_t kDim, uint32_t kVectors, uint32_t kTokens, typename Prepare>
 __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendItem& item,
                                            uint32_t kv_head, uint8_t* ring, uint8_t* shared,
-                                           uint32_t known, const Fresh& fresh, Prepare prepare) {
+                                           uint32_t known, const Fresh& fresh, bool few,
+                                           Prepare prepare) {
   using A = Attention<kCodec, kDim, kVectors, kTokens>;
   using F = Folding<kDim, kVectors>;
   const A a = {args, item, kv_head};
@@ -96,8 +83,10 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
   const uint32_t last_chunk = (item.block + item.blocks - 1) / kChunk;
   const uint32_t units = item.unit / kChunk;  // chunks a part
   const uint32_t own_parts = last_chunk / units - first_chunk / units + 1;
+  const PartsShape shape(item);
   const bool folds = item.parts > 1 && item.part + own_parts == item.parts;
-  const bool keeps = folds && own_parts == 1 && item.parts <= kFewParts;  // its part for the end
+  // Whether its part stays here, until those before it have come.
+  const bool keeps = folds && own_parts == 1 && shape.IsOneSpan(item.parts);
   const Parts<kDim> parts = {
       args.partials + (uint64_t{item.partial} * args.kv_heads + uint64_t{kv_head} * item.count) *
                           Parts<kDim>::kFloats,
@@ -117,9 +106,9 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
   };
   uint32_t piece = kAttendWarps * first_chunk + a.warp();
   const uint32_t part = piece % A::kPieces;
-  const std::byte* keys = keys_of(piece);
+  std::byte* keys = keys_of(piece);
   // Stage j of this piece, or j - 4 of the next.
-  const std::byte* next = nullptr;
+  std::byte* next = nullptr;
   const auto ask = [&](auto number) {
     constexpr uint32_t j = decltype(number)::value;
     const std::byte* from = j < 4 ? keys : next;
@@ -153,6 +142,7 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
     b.first = piece * kTokens;
     b.whole = b.first >= most_begin && b.first + kTokens <= sees_all;
     b.seen = A::Seen(piece, all_end);
+    b.end = sees_all == all_end ? all_end : 0;
     const auto stage = [&](auto number, auto consume) {
       constexpr uint32_t j = decltype(number)::value;
       WaitCopies<A::kStages - 1>();
@@ -160,7 +150,7 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
       uint8_t* from = stages + j % A::kStages * A::kStageBytes;
       if constexpr (kCodec == CodecId::kF16) {
         const uint32_t at = fresh.position - b.first;
-        if (at < kTokens) a.template Renew<j>(from, at, fresh.halves);
+        if (at < kTokens) a.template Renew<j>(from, at, part, keys, fresh.halves);
       }
       if (mine) consume(from);
       __syncwarp();
@@ -215,17 +205,21 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
       }
     });
   }
-  if (keeps) return FoldWithLast<A, kDim, kVectors>(a, parts, fold);
-  if (folds) {
-    const PartsShape shape(item);
+  if (few) LetNextStart();
+  if (folds && !keeps) {
     FoldParts<kDim>(parts, item.count, item.parts, shape.span_parts, shape.before, ring,
                     [&](uint32_t n, uint32_t c, const Partial& whole) {
                       StoreOutputs<A, kDim>(a, n, c, whole);
                     });
   }
-  if (item.parts > 1) return;
+  if (item.parts > 1 && !keeps) return;
   F::ForUnits(item.count, [&](uint32_t k, uint32_t n, uint32_t c) {
-    StoreOutputs<A, kDim>(a, n, c, fold.whole[k]);
+    Partial whole = fold.whole[k];
+    if (keeps) {
+      whole = parts.Fold(0, item.parts - 1, n, c);
+      whole.Add(fold.span[k]);
+    }
+    StoreOutputs<A, kDim>(a, n, c, whole);
   });
 }
 
@@ -245,8 +239,8 @@ constexpr uint32_t AttendMost() {
   return AttendMemory<kCodec, kDim, AttendVectors(kDim), kBlockTokens>(AttendVectors(kDim));
 }
 
-// A launch of fewer blocks lets the next one start only when it has what the launch before it makes: that would find room
-// everywhere at once, and its weights would come before this one's keys and values.
+// A launch of fewer blocks lets the next one start late: that would find room everywhere at once, and its weights would come
+// before this one's keys and values.
 constexpr uint32_t kFewBlocks = 64;
 
 // Blocks of threads that a multiprocessor should have room for.
@@ -268,7 +262,7 @@ __global__ void __launch_bounds__(kAttendThreads, AttendResident(kVectors, kDim)
   const uint32_t kv_head = blockIdx.y;
   using A = Attention<kCodec, kDim, kVectors, kTokens>;
   const A a = {args, item, kv_head};
-  auto* fresh = reinterpret_cast<uint16_t*>(attend_shared + A::kRingBytes);
+  auto* fresh = reinterpret_cast<__half*>(attend_shared + A::kRingBytes);
   uint8_t* shared = attend_shared + A::kRingBytes + 4 * kDim;
   // One row: its block, too, is asked for before, and what it writes is put there where it is used.
   const bool renews = kCodec == CodecId::kF16 && fused && item.rows == 1;
@@ -277,6 +271,7 @@ __global__ void __launch_bounds__(kAttendThreads, AttendResident(kVectors, kDim)
   const auto place = [&](uint32_t n, uint32_t channel) { return n * QueryPitch(kDim) + channel; };
   const auto copy = [&] {
     constexpr uint32_t kPieces = kDim / 8;
+#pragma unroll 1
     for (uint32_t i = threadIdx.x; i < item.count * kPieces; i += kAttendThreads) {
       const uint32_t n = i / kPieces;
       const uint32_t channel = i % kPieces * 8;
@@ -285,49 +280,43 @@ __global__ void __launch_bounds__(kAttendThreads, AttendResident(kVectors, kDim)
           *reinterpret_cast<const uint4*>(q + channel);
     }
   };
-  // Queries are turned here, and keys and values of the rows that fall into the item's blocks written.
+  // Queries are turned here, and keys and values of the rows that fall into the item's blocks written, or made for Renew().
   const auto append_and_turn = [&] {
     const uint32_t warp = a.warp();
     const uint32_t lane = a.lane();
     float* vector =
         reinterpret_cast<float*>(shared + item.count * QueryPitch(kDim) * sizeof(__half)) +
         warp * kDim;
+#pragma unroll 1
     for (uint32_t i = warp; i < item.count + 2 * item.rows; i += kAttendWarps) {
       const bool query = i < item.count;
       const uint32_t r = (i - item.count) / 2;
       const bool key = (i - item.count) % 2 == 0;
       const uint32_t row = query ? a.Row(i) : item.first_row + r;
-      const uint32_t position =
-          item.rows == 1 ? first_position : args.row.position[row];
+      const uint32_t position = item.rows == 1 ? first_position : args.row.position[row];
       const uint32_t block = position / kBlockTokens;
       if (!query && block - item.block >= item.blocks) continue;
-      PrepareHead<kDim>(append, row, query ? a.Head(i) : kv_head,
-                        query ? HeadKind::kQuery
-                        : key ? HeadKind::kKey
-                              : HeadKind::kValue,
-                        vector, lane);
-      if (query) {
-        for (uint32_t c = lane; c < kDim; c += 32)
-          queries[place(i, c)] = c < args.head_dim ? Saturated(vector[c]) : __half(0.F);
-      } else {
-        StoreHead<kCodec>(args.head_dim,
-                          HeadOf(args.cache, BlockAt(args.cache, item.sequence, block),
-                                 key ? kv_head : args.cache.kv_heads + kv_head),
-                          position % kBlockTokens, key, vector, lane);
-        if (renews) {
-          for (uint32_t c = lane; c < kDim; c += 32) {
-            fresh[(key ? 0 : kDim) + c] =
-                c < args.head_dim ? __half_as_ushort(Saturated(vector[c])) : 0;
-          }
-        }
+      const HeadKind kind = query ? HeadKind::kQuery : key ? HeadKind::kKey : HeadKind::kValue;
+      const uint32_t head = query ? a.Head(i) : kv_head;
+      if (query || renews) {
+        __half* to = query ? queries + place(i, 0) : fresh + (key ? 0 : kDim);
+        PrepareHead<kDim>(append, row, head, kind, lane,
+                          [&](uint32_t c, float v) { to[c] = Saturated(v); });
+#pragma unroll 1
+        for (uint32_t c = args.head_dim + lane; c < kDim; c += 32) to[c] = __half(0.F);
+        continue;
       }
+      PrepareHead<kDim>(append, row, head, kind, vector, lane);
+      StoreHead<kCodec>(args.head_dim,
+                        HeadOf(args.cache, BlockAt(args.cache, item.sequence, block),
+                               key ? kv_head : args.cache.kv_heads + kv_head),
+                        position % kBlockTokens, key, vector, lane);
       __syncwarp();
     }
   };
   const uint32_t known = renews ? UINT32_MAX : fused ? first_position / kBlockTokens : 0;
   const auto prepare = [&] {
     WaitForPrevious();
-    if (few) LetNextStart();
     if (fused) {
       append_and_turn();
     } else {
@@ -336,8 +325,9 @@ __global__ void __launch_bounds__(kAttendThreads, AttendResident(kVectors, kDim)
     __syncthreads();
   };
   AttendUnit<kCodec, kDim, kVectors, kTokens>(args, item, kv_head, attend_shared, shared, known,
-                                              {renews ? first_position : Fresh::kNone, fresh},
-                                              prepare);
+                                              {renews ? first_position : Fresh::kNone,
+                                               reinterpret_cast<const uint16_t*>(fresh)},
+                                              few, prepare);
 }
 
 template <CodecId kCodec, uint32_t kDim>

@@ -73,7 +73,7 @@ struct Attention {
   __device__ uint32_t Begin(uint32_t end) const {
     return args.window != 0 && end > args.window ? end - args.window : 0;
   }
-  __device__ const std::byte* Keys(uint32_t block) const {
+  __device__ std::byte* Keys(uint32_t block) const {
     return HeadOf(args.cache, BlockAt(args.cache, item.sequence, block), kv_head);
   }
 
@@ -134,22 +134,32 @@ struct Attention {
     }
   }
 
-  // What a launch writes of position `at` of a piece, key and value, stands in `fresh` as well: the piece was asked for before,
-  // so half j of it, which stage j holds, is renewed.
+  // Position `at` of a piece is one that this launch writes: its key and value stand in `fresh`, and the piece was asked for
+  // before they did. Half j of it, which stage j holds, and the cache, where the block's keys of this head stand at `keys`, have
+  // them behind this.
   template <uint32_t j>
-  __device__ __forceinline__ void Renew(uint8_t* stage, uint32_t at, const uint16_t* fresh) const {
+  __device__ __forceinline__ void Renew(uint8_t* stage, uint32_t at, uint32_t part, std::byte* keys,
+                                        const uint16_t* fresh) const {
+    const uint32_t token = part * kTokens + at;
     if constexpr (j < 2) {
       const uint32_t row = at - kHalfTokens * j;
       if (row >= kHalfTokens) return;
-      for (uint32_t piece = lane(); piece < kDim / 8; piece += 32)
-        *reinterpret_cast<uint4*>(stage + S::At(row, piece, kKeyPitch)) =
-            reinterpret_cast<const uint4*>(fresh)[piece];
+      uint4* to = reinterpret_cast<uint4*>(keys + token * (kDim * 2));
+      for (uint32_t piece = lane(); piece < kDim / 8; piece += 32) {
+        const uint4 v = reinterpret_cast<const uint4*>(fresh)[piece];
+        *reinterpret_cast<uint4*>(stage + S::At(row, piece, kKeyPitch)) = v;
+        to[piece] = v;
+      }
     } else {
       constexpr uint32_t kFirst = 16 * kHalfTiles * (j - 2);
       constexpr uint32_t kRows = j == 2 ? 16 * kHalfTiles : kDim - kFirst;
-      for (uint32_t r = lane(); r < kRows; r += 32)
-        reinterpret_cast<uint16_t*>(stage + S::At(r, at / 8, kValuePitch))[at % 8] =
-            fresh[kDim + kFirst + r];
+      auto* to = reinterpret_cast<uint16_t*>(keys + args.cache.kv_heads * args.cache.head_bytes);
+#pragma unroll 1
+      for (uint32_t r = lane(); r < kRows; r += 32) {
+        const uint16_t v = fresh[kDim + kFirst + r];
+        reinterpret_cast<uint16_t*>(stage + S::At(r, at / 8, kValuePitch))[at % 8] = v;
+        to[(kFirst + r) * kBlockTokens + token] = v;
+      }
     }
     __syncwarp();
   }
@@ -179,6 +189,7 @@ struct Attention {
     uint32_t first;  // position
     bool whole;      // every vector sees all of it
     uint32_t seen;   // tokens that any vector sees
+    uint32_t end;    // position that all vectors see up to; 0: they differ
     float s[kTokenTiles][kGroups]
            [4];  // of tokens Token(tile, 0) and Token(tile, 1), vectors 8 n + 2 t and the next
     float value_scale[kTokenTiles][2];
@@ -332,7 +343,7 @@ struct Attention {
     for (uint32_t n = 0; n < kGroups; ++n) {
 #pragma unroll
       for (uint32_t v = 0; v < 2; ++v) {
-        const uint32_t end = End(8 * n + 2 * t() + v);
+        const uint32_t end = b->end != 0 ? b->end : End(8 * n + 2 * t() + v);
         const uint32_t begin = Begin(end);
         Each([&](uint32_t i, uint32_t x) {
           const uint32_t at = b->first + Token(i, x);

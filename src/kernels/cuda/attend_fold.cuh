@@ -91,16 +91,16 @@ struct Parts {
   __device__ __forceinline__ void Store(uint32_t part, uint32_t n, uint32_t c,
                                         const Partial& p) const {
     float* to = Out(part, n, c);
-    StoreSent(reinterpret_cast<uint4*>(to), {__float_as_uint(p.out.x), __float_as_uint(p.out.y),
+    StoreNear(reinterpret_cast<uint4*>(to), {__float_as_uint(p.out.x), __float_as_uint(p.out.y),
                                              __float_as_uint(p.out.z), __float_as_uint(p.out.w)});
-    StoreSent(reinterpret_cast<uint2*>(Both(to, c)),
+    StoreNear(reinterpret_cast<uint2*>(Both(to, c)),
               {__float_as_uint(p.max), __float_as_uint(p.sum)});
   }
   // Asks once.
   __device__ __forceinline__ Words Ask(uint32_t part, uint32_t n, uint32_t c) const {
     float* from = Out(part, n, c);
-    return {LoadSent(reinterpret_cast<const uint4*>(from)),
-            LoadSent(reinterpret_cast<const uint2*>(Both(from, c)))};
+    return {LoadNear(reinterpret_cast<const uint4*>(from)),
+            LoadNear(reinterpret_cast<const uint2*>(Both(from, c)))};
   }
   // What was asked for, once it has come.
   __device__ __forceinline__ Partial Take(Words w, uint32_t part, uint32_t n, uint32_t c) const {
@@ -114,10 +114,10 @@ struct Parts {
              __uint_as_float(w.out.w)}};
   }
 
-  // each(part, partial) of parts first .. end - 1, in order.
-  template <typename Each>
-  __device__ __forceinline__ void ForParts(uint32_t first, uint32_t end, uint32_t n, uint32_t c,
-                                           Each each) const {
+  // Parts first .. end - 1, in order.
+  __device__ __forceinline__ Partial Fold(uint32_t first, uint32_t end, uint32_t n,
+                                          uint32_t c) const {
+    Partial all;
     constexpr uint32_t kBatch = 4;  // asked for at once
 #pragma unroll 1
     for (uint32_t at = first; at < end; at += kBatch) {
@@ -128,24 +128,10 @@ struct Parts {
       }
 #pragma unroll
       for (uint32_t k = 0; k < kBatch; ++k) {
-        if (at + k < end) each(at + k, Take(w[k], at + k, n, c));
+        if (at + k < end) all.Add(Take(w[k], at + k, n, c));
       }
     }
-  }
-};
-
-// Parts in order become spans of `span_parts`, of which the first lacks `before`, and those the whole.
-struct Spans {
-  uint32_t span_parts, before;
-  Partial whole, span;
-
-  __device__ __forceinline__ void Add(uint32_t part, const Partial& x) {
-    if (part > 0 && (before + part) % span_parts == 0) {
-      whole.Add(span);
-      span = x;
-    } else {
-      span.Add(x);
-    }
+    return all;
   }
 };
 
@@ -174,8 +160,7 @@ __device__ __forceinline__ void FoldParts(const Parts<kDim>& parts, uint32_t cou
       Partial x;
       if (unit < units && mine < sharers && span < spans) {
         const uint32_t begin = span == 0 ? 0 : span * span_parts - before;
-        parts.ForParts(begin, min(all, (span + 1) * span_parts - before), n, c,
-                       [&](uint32_t /*part*/, const Partial& p) { x.Add(p); });
+        x = parts.Fold(begin, min(all, (span + 1) * span_parts - before), n, c);
       }
       if (sharers == 1) {
         whole.Add(x);

@@ -45,7 +45,7 @@ __global__ void __launch_bounds__(kThreads, kGemvBlocks + 1)
   using A = Ahead<kFormat, kTiles>;
   constexpr uint32_t kChunk = F::kChunkStrips;
   constexpr uint32_t kColumns = Product::kColumns;
-  extern __shared__ __align__(16) uint8_t ring_and_x[];
+  extern __shared__ __align__(128) uint8_t ring_and_x[];
   __shared__ float sums[2][kTiles][kWarps][16][kColumns];
   LetNextStart();
   const uint32_t warp = threadIdx.x / 32;
@@ -93,9 +93,11 @@ __global__ void __launch_bounds__(kThreads, kGemvBlocks + 1)
     Pace(args.calm, start, kGemvBlocks * A::kSlotBytes * (kWarps * i + warp));
     fill(ring + i * A::kSlotBytes);
   }
+  typename Product::Early early;
+  Product::Begin(args, &early);
   WaitForPrevious();
   if (blockIdx.x == 0) SayBegun(send, args.rows);
-  Product::Prepare(args, strips, xs);
+  Product::Prepare(args, early, strips, xs);
   Product product(args, strips, begin, xs);
 
   uint32_t buffer = 0;
@@ -137,6 +139,7 @@ __global__ void __launch_bounds__(kThreads, kGemvBlocks + 1)
         StoreOutput(args, part, at, col, sum);
       } else if (at < part.w.rows) {
         const uint32_t v = __float_as_uint(Biased(part, at, sum));
+#pragma unroll 1
         for (uint32_t r = 0; r < send.ranks; ++r)
           StoreSent(send.to[r] + uint64_t{col} * part.ld + at, v);
       }

@@ -10,10 +10,12 @@ __device__ __forceinline__ uint32_t XPiece(uint32_t row, uint32_t piece, uint32_
   return row * strips * 8 + (piece ^ ((row & 1) << 2));
 }
 
-__device__ __forceinline__ void NormInto(const LinearArgs& args, uint32_t strips, uint4* xs) {
+__device__ __forceinline__ void NormInto(const LinearArgs& args,
+                                         const NormWeights<kThreads>& weights, uint32_t strips,
+                                         uint4* xs) {
 #pragma unroll 1
   for (uint32_t r = 0; r < args.rows; ++r) {
-    NormRow<kThreads>(args.norm, r, strips * kStrip, [&](uint32_t c, const float4& v) {
+    NormRowFrom<kThreads>(args.norm, weights, r, strips * kStrip, [&](uint32_t c, const float4& v) {
       reinterpret_cast<uint2*>(xs + XPiece(r, c / 8, strips))[c / 4 % 2] = Halves4(v);
     });
   }
@@ -28,13 +30,18 @@ class HalfProduct {
     return kSharedX ? rows * strips * 128 : 0;
   }
 
-  // By all threads of the block.
-  __device__ static __forceinline__ void Prepare(const LinearArgs& args, uint32_t strips,
-                                                 uint8_t* memory) {
+  // The weights of the norm. By all threads of the block, before and behind the end of the launch before.
+  using Early = NormWeights<kThreads>;
+  __device__ static __forceinline__ void Begin(const LinearArgs& args, Early* early) {
+    if (args.norm.x != nullptr) early->Load(args.norm);
+  }
+  __device__ static __forceinline__ void Prepare(const LinearArgs& args,
+                                                 const Early& early,
+                                                 uint32_t strips, uint8_t* memory) {
     if constexpr (!kSharedX) return;
     uint4* xs = reinterpret_cast<uint4*>(memory);
     if (args.norm.x != nullptr) {
-      NormInto(args, strips, xs);
+      NormInto(args, early, strips, xs);
     } else {
 #pragma unroll 4
       for (uint32_t i = threadIdx.x; i < args.rows * strips * 8; i += kThreads) {

@@ -17,34 +17,24 @@ __device__ __forceinline__ float WarpMax(float v) {
   return v;
 }
 
-// The largest magnitude of three numbers, the first of which is none below 0; not a number if one of them is none.
-__device__ __forceinline__ float MostOf(float most, float a, float b) {
-  const uint32_t x = __float_as_uint(a) & 0x7fffffffU;
-  const uint32_t y = __float_as_uint(b) & 0x7fffffffU;
-  return __uint_as_float(max(__float_as_uint(most), max(x, y)));
-}
-// Of what such functions gave each lane.
-__device__ __forceinline__ float WarpMost(float most) {
-#if __CUDA_ARCH__ >= 800
-  return __uint_as_float(__reduce_max_sync(0xffffffffU, __float_as_uint(most)));
-#else
-  return most;
-#endif
-}
-// A sum as BlockSum() has it, and the largest of what such functions gave the threads of a block of kThreadCount. A barrier must
-// come before it is called again.
+// A sum as BlockSum() has it, and the largest of what the threads of a block of kThreadCount have, none of it below 0. A barrier
+// must come before it is called again.
 template <uint32_t kThreadCount>
 __device__ __forceinline__ float2 BlockSumAndMost(float v, float most) {
   __shared__ float2 of_warp[kThreadCount / 32];
   v = WarpSum(v);
-  most = WarpMost(most);
+#if __CUDA_ARCH__ >= 800
+  most = __uint_as_float(__reduce_max_sync(0xffffffffU, __float_as_uint(most)));
+#else
+  most = WarpMax(most);
+#endif
   if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = {v, most};
   __syncthreads();
   float2 all = of_warp[0];
 #pragma unroll
   for (uint32_t w = 1; w < kThreadCount / 32; ++w) {
     all.x += of_warp[w].x;
-    all.y = MostOf(all.y, of_warp[w].y, 0);
+    all.y = fmaxf(all.y, of_warp[w].y);
   }
   return all;
 }

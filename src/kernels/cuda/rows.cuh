@@ -7,14 +7,32 @@
 
 namespace wring::cuda {
 
+// The weights of a norm that a thread of kThreadCount keeps, of quadruples of columns 4 threads apart. They may be asked for
+// before the launch before has ended.
+template <uint32_t kThreadCount>
+struct NormWeights {
+  static constexpr uint32_t kKept = 4;
+  static constexpr uint32_t kStep = 4 * kThreadCount;
+  float4 kept[kKept];
+
+  __device__ static __forceinline__ float4 Of(const NormArgs& a, uint32_t c) {
+    return c < a.cols ? __ldg(reinterpret_cast<const float4*>(a.weight + c)) : float4{0, 0, 0, 0};
+  }
+  __device__ __forceinline__ void Load(const NormArgs& a) {
+#pragma unroll
+    for (uint32_t i = 0; i < kKept; ++i) kept[i] = Of(a, 4 * threadIdx.x + i * kStep);
+  }
+};
+
 // RMS norm of row `row` by a block of kThreadCount threads: store(c, values of columns c .. c + 3), zero beyond the
-// columns, for c below `width`, a multiple of 4 up to which x and the weight may be read. kMost: begin(magnitude of the
-// largest) is called before; between two rows the block must meet.
-template <uint32_t kThreadCount, bool kMost, typename Begin, typename Store>
-__device__ __forceinline__ void NormRowFrom(const NormArgs& a, uint32_t row, uint32_t width,
-                                            Begin begin, Store store) {
-  constexpr uint32_t kKept = 4;  // quadruples that stay in registers between the two passes
-  constexpr uint32_t kStep = 4 * kThreadCount;
+// columns, for c below `width`, a multiple of 4 up to which x and the weight may be read.
+template <uint32_t kThreadCount, typename Store>
+__device__ __forceinline__ void NormRowFrom(const NormArgs& a,
+                                            const NormWeights<kThreadCount>& weights, uint32_t row,
+                                            uint32_t width, Store store) {
+  using Weights = NormWeights<kThreadCount>;
+  constexpr uint32_t kKept = Weights::kKept;  // quadruples that stay between the two passes
+  constexpr uint32_t kStep = Weights::kStep;
   const float* x = a.x + uint64_t{a.gather == nullptr ? row : a.gather[row]} * a.ldx;
   const auto load = [&](uint32_t c) {
     float4 v = {0, 0, 0, 0};
@@ -26,15 +44,8 @@ __device__ __forceinline__ void NormRowFrom(const NormArgs& a, uint32_t row, uin
   };
   const uint32_t first = 4 * threadIdx.x;
   float4 kept[kKept];
-  float4 weights[kKept];
-  const auto weight = [&](uint32_t c) {
-    return c < a.cols ? __ldg(reinterpret_cast<const float4*>(a.weight + c)) : float4{0, 0, 0, 0};
-  };
 #pragma unroll
-  for (uint32_t i = 0; i < kKept; ++i) {
-    kept[i] = load(first + i * kStep);
-    weights[i] = weight(first + i * kStep);
-  }
+  for (uint32_t i = 0; i < kKept; ++i) kept[i] = load(first + i * kStep);
   float squares = 0;
   const auto add = [&](const float4& v) {
     squares = __fmaf_rn(v.x, v.x, squares);
@@ -46,24 +57,8 @@ __device__ __forceinline__ void NormRowFrom(const NormArgs& a, uint32_t row, uin
   for (uint32_t i = 0; i < kKept; ++i) add(kept[i]);
 #pragma unroll 1
   for (uint32_t c = first + kKept * kStep; c < a.cols; c += kStep) add(load(c));
-  float most = 0;
-  if constexpr (kMost) {
-    const auto meet = [&](const float4& v, const float4& w) {
-      most = MostOf(most, v.x * w.x, v.y * w.y);
-      most = MostOf(most, v.z * w.z, v.w * w.w);
-    };
-#pragma unroll
-    for (uint32_t i = 0; i < kKept; ++i) meet(kept[i], weights[i]);
-#pragma unroll 1
-    for (uint32_t c = first + kKept * kStep; c < a.cols; c += kStep) meet(load(c), weight(c));
-    const float2 both = BlockSumAndMost<kThreadCount>(squares, most);
-    squares = both.x;
-    most = both.y;
-  } else {
-    squares = BlockSum<kThreadCount>(squares);
-  }
+  squares = BlockSum<kThreadCount>(squares);
   const float factor = 1.F / sqrtf(squares / static_cast<float>(a.cols) + a.eps);
-  if constexpr (kMost) begin(most * factor);
   const auto finish = [&](uint32_t c, const float4& v, const float4& w) {
     store(c, make_float4(v.x * factor * w.x, v.y * factor * w.y, v.z * factor * w.z,
                          v.w * factor * w.w));
@@ -71,16 +66,18 @@ __device__ __forceinline__ void NormRowFrom(const NormArgs& a, uint32_t row, uin
 #pragma unroll
   for (uint32_t i = 0; i < kKept; ++i) {
     const uint32_t c = first + i * kStep;
-    if (c < width) finish(c, kept[i], weights[i]);
+    if (c < width) finish(c, kept[i], weights.kept[i]);
   }
 #pragma unroll 1
-  for (uint32_t c = first + kKept * kStep; c < width; c += kStep) finish(c, load(c), weight(c));
+  for (uint32_t c = first + kKept * kStep; c < width; c += kStep) finish(c, load(c), Weights::Of(a, c));
 }
 
 template <uint32_t kThreadCount, typename Store>
 __device__ __forceinline__ void NormRow(const NormArgs& a, uint32_t row, uint32_t width,
                                         Store store) {
-  NormRowFrom<kThreadCount, false>(a, row, width, [](float) {}, store);
+  NormWeights<kThreadCount> weights;
+  weights.Load(a);
+  NormRowFrom<kThreadCount>(a, weights, row, width, store);
 }
 
 __device__ __forceinline__ uint2 Halves4(const float4& v) {

@@ -38,14 +38,6 @@ __device__ __forceinline__ uint4 LoadSent(const uint4* from) {
                : "memory");
   return v;
 }
-__device__ __forceinline__ uint2 LoadSent(const uint2* from) {
-  uint2 v;
-  asm volatile("ld.volatile.global.v2.u32 {%0, %1}, [%2];"
-               : "=r"(v.x), "=r"(v.y)
-               : "l"(from)
-               : "memory");
-  return v;
-}
 __device__ __forceinline__ bool IsSent(const uint2& v) { return v.x != kUnsent && v.y != kUnsent; }
 __device__ __forceinline__ bool IsSent(const uint4& v) {
   return v.x != kUnsent && v.y != kUnsent && v.z != kUnsent && v.w != kUnsent;
@@ -53,6 +45,33 @@ __device__ __forceinline__ bool IsSent(const uint4& v) {
 __device__ __forceinline__ void Unsend(uint4* at) { *at = {kUnsent, kUnsent, kUnsent, kUnsent}; }
 
 __device__ __forceinline__ void Unsend(uint2* at) { *at = {kUnsent, kUnsent}; }
+
+// The same between blocks of one GPU.
+__device__ __forceinline__ void StoreNear(uint4* to, uint4 v) {
+  asm volatile("st.relaxed.gpu.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(v.x), "r"(v.y),
+               "r"(v.z), "r"(v.w)
+               : "memory");
+}
+__device__ __forceinline__ void StoreNear(uint2* to, uint2 v) {
+  asm volatile("st.relaxed.gpu.global.v2.u32 [%0], {%1, %2};" ::"l"(to), "r"(v.x), "r"(v.y)
+               : "memory");
+}
+__device__ __forceinline__ uint4 LoadNear(const uint4* from) {
+  uint4 v;
+  asm volatile("ld.relaxed.gpu.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+               : "l"(from)
+               : "memory");
+  return v;
+}
+__device__ __forceinline__ uint2 LoadNear(const uint2* from) {
+  uint2 v;
+  asm volatile("ld.relaxed.gpu.global.v2.u32 {%0, %1}, [%2];"
+               : "=r"(v.x), "=r"(v.y)
+               : "l"(from)
+               : "memory");
+  return v;
+}
 
 // By the threads of a product's first block, after WaitForPrevious().
 __device__ __forceinline__ void SayBegun(const SendArgs& send, uint32_t rows) {
