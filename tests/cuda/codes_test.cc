@@ -3,14 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cuda/gpu.h"
-#include "quant/fragments/fragments.h"
-#include "support/random_weights.h"
+#include "cuda/matrix.h"
 
 namespace wring {
 namespace {
 
-using testing::MakeMatrix;
+using testing::Distance;
 using testing::Noise;
 
 constexpr FormatId kFormats[] = {FormatId::kQ4_K, FormatId::kQ5_K};
@@ -24,45 +22,14 @@ void RoundTo16Bits(const float* x, uint32_t count, double* out) {
     out[i] = std::nearbyint(double{x[i]} * inverse) * (most / 32639);
 }
 
-double Distance(const std::vector<float>& out, const std::vector<double>& reference) {
-  double error = 0;
-  double norm = 0;
-  for (size_t i = 0; i < reference.size(); ++i) {
-    error += std::pow(out[i] - reference[i], 2);
-    norm += std::pow(reference[i], 2);
-  }
-  return std::sqrt(error / norm);
-}
-
-class CodesGpuTest : public testing::GpuTest, public ::testing::WithParamInterface<FormatId> {
+class CodesGpuTest : public testing::MatrixGpuTest, public ::testing::WithParamInterface<FormatId> {
  protected:
   void SetUp() override {
     GpuTest::SetUp();
     if (!IsSkipped()) ASSERT_NE(kernels().code_gemv, nullptr);
   }
-  struct Weights {
-    Buffer memory;
-    cuda::MatrixArg arg;
-    std::vector<float> values;
-  };
   Weights Make(uint32_t rows, uint32_t cols, uint64_t seed) {
-    const FormatId format = GetParam();
-    const auto random = MakeMatrix(format, rows, cols, seed);
-    const FragmentMatrix f = {format, rows, cols, nullptr};
-    std::vector<std::byte> bytes(f.bytes());
-    Weights w;
-    w.values.resize(uint64_t{rows} * cols);
-    for (uint32_t t = 0; t < f.row_tiles(); ++t) {
-      const Status s =
-          PackFragments(format, random.matrix.panel(t), cols, bytes.data() + t * f.tile_bytes());
-      EXPECT_TRUE(s.ok()) << s.message();
-    }
-    for (uint32_t r = 0; r < rows; ++r)
-      random.matrix.DequantRow(r, w.values.data() + uint64_t{r} * cols);
-    w.memory = Put(bytes);
-    w.arg = {w.memory.data(), f.tile_bytes(),           rows, cols, f.row_tiles(),
-             f.strips(),      FragmentsOf(format).alpha};
-    return w;
+    return MatrixGpuTest::Make(GetParam(), rows, cols, seed);
   }
   // Float16 rows on the GPU, and what a product in whole numbers takes them for.
   struct Input {
@@ -72,7 +39,7 @@ class CodesGpuTest : public testing::GpuTest, public ::testing::WithParamInterfa
   };
   Input MakeInput(const std::vector<float>& x, uint32_t cols) {
     Input in;
-    in.ld = RoundUp(cols, 256);
+    in.ld = RoundUp(cols, 256U);
     const auto rows = static_cast<uint32_t>(x.size() / cols);
     std::vector<uint16_t> halves(uint64_t{rows} * in.ld);
     in.values.resize(x.size());
@@ -102,7 +69,7 @@ class CodesGpuTest : public testing::GpuTest, public ::testing::WithParamInterfa
     for (uint64_t r = 0; r < x.size(); r += cols) {
       for (uint32_t o = 0; o < w.arg.rows; ++o) {
         double sum = 0;
-        for (uint32_t c = 0; c < cols; ++c) sum += w.values[uint64_t{o} * cols + c] * x[r + c];
+        for (uint32_t c = 0; c < cols; ++c) sum += w.stored[uint64_t{o} * cols + c] * x[r + c];
         y.push_back(sum);
       }
     }

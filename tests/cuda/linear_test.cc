@@ -3,14 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cuda/gpu.h"
-#include "quant/fragments/fragments.h"
-#include "support/random_weights.h"
+#include "cuda/matrix.h"
 
 namespace wring {
 namespace {
 
-using testing::MakeMatrix;
+using testing::Distance;
 using testing::Noise;
 
 constexpr FormatId kFormats[] = {
@@ -20,32 +18,11 @@ constexpr FormatId kFormats[] = {
     FormatId::kQ3_K,    FormatId::kIQ4_NL,   FormatId::kIQ4_XS, FormatId::kMXFP4,
     FormatId::kInt4G32, FormatId::kInt4G128, FormatId::kFp8G32, FormatId::kFp8G128};
 
-class LinearGpuTest : public testing::GpuTest, public ::testing::WithParamInterface<FormatId> {
+class LinearGpuTest : public testing::MatrixGpuTest,
+                      public ::testing::WithParamInterface<FormatId> {
  protected:
-  // A random matrix as fragments on the GPU, and its weights.
-  struct Weights {
-    Buffer memory;
-    cuda::MatrixArg arg;
-    std::vector<float> values;
-  };
   Weights Make(uint32_t rows, uint32_t cols, uint64_t seed) {
-    const FormatId format = GetParam();
-    const auto random = MakeMatrix(format, rows, cols, seed);
-    FragmentMatrix f = {format, rows, cols, nullptr};
-    std::vector<std::byte> bytes(f.bytes());
-    Weights w;
-    w.values.resize(uint64_t{rows} * cols);
-    for (uint32_t t = 0; t < f.row_tiles(); ++t) {
-      std::byte* tile = bytes.data() + t * f.tile_bytes();
-      const Status s = PackFragments(format, random.matrix.panel(t), cols, tile);
-      EXPECT_TRUE(s.ok()) << s.message();
-      for (uint32_t r = 0; r < 16 && t * 16 + r < rows; ++r)
-        ReadFragments(f, tile, r, w.values.data() + (uint64_t{t} * 16 + r) * cols);
-    }
-    w.memory = Put(bytes);
-    w.arg = {w.memory.data(), f.tile_bytes(),           rows, cols, f.row_tiles(),
-             f.strips(),      FragmentsOf(format).alpha};
-    return w;
+    return MatrixGpuTest::Make(GetParam(), rows, cols, seed);
   }
   struct Input {
     Buffer memory;
@@ -69,17 +46,6 @@ class LinearGpuTest : public testing::GpuTest, public ::testing::WithParamInterf
   }
   const cuda::LinearKernels& kernels() const { return cuda::LinearOf(GetParam()); }
 };
-
-// ||out - reference|| / ||reference||.
-double Distance(const std::vector<float>& out, const std::vector<double>& reference) {
-  double error = 0;
-  double norm = 0;
-  for (size_t i = 0; i < reference.size(); ++i) {
-    error += (out[i] - reference[i]) * (out[i] - reference[i]);
-    norm += reference[i] * reference[i];
-  }
-  return std::sqrt(error / norm);
-}
 
 std::vector<double> Product(const std::vector<float>& w, const std::vector<float>& x, uint32_t outs,
                             uint32_t cols, uint32_t rows) {

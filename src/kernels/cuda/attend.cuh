@@ -147,12 +147,7 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
       constexpr uint32_t j = decltype(number)::value;
       WaitCopies<A::kStages - 1>();
       __syncwarp();
-      uint8_t* from = stages + j % A::kStages * A::kStageBytes;
-      if constexpr (kCodec == CodecId::kF16) {
-        const uint32_t at = fresh.position - b.first;
-        if (at < kTokens) a.template Renew<j>(from, at, part, keys, fresh.halves);
-      }
-      if (mine) consume(from);
+      if (mine) consume(stages + j % A::kStages * A::kStageBytes);
       __syncwarp();
       ask(Number<j + A::kStages>());
     };
@@ -166,6 +161,14 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
         to[8] = o[2 + v];
       }
     };
+    if constexpr (kCodec == CodecId::kF16) {
+      const uint32_t at = fresh.position - b.first;
+      if (at < kTokens) {
+        WaitCopies<0>();
+        __syncwarp();
+        a.Renew(stages, at, part, keys, fresh.halves);
+      }
+    }
     stage(Number<0>(), [&](uint8_t* from) { a.template Scores<0>(queries, from, &b); });
     stage(Number<1>(), [&](uint8_t* from) { a.template Scores<1>(queries, from, &b); });
     float most[A::kGroups][2];
@@ -324,10 +327,10 @@ __global__ void __launch_bounds__(kAttendThreads, AttendResident(kVectors, kDim)
     }
     __syncthreads();
   };
-  AttendUnit<kCodec, kDim, kVectors, kTokens>(args, item, kv_head, attend_shared, shared, known,
-                                              {renews ? first_position : Fresh::kNone,
-                                               reinterpret_cast<const uint16_t*>(fresh)},
-                                              few, prepare);
+  AttendUnit<kCodec, kDim, kVectors, kTokens>(
+      args, item, kv_head, attend_shared, shared, known,
+      {renews ? first_position : Fresh::kNone, reinterpret_cast<const uint16_t*>(fresh)}, few,
+      prepare);
 }
 
 template <CodecId kCodec, uint32_t kDim>

@@ -135,30 +135,28 @@ struct Attention {
   }
 
   // Position `at` of a piece is one that this launch writes: its key and value stand in `fresh`, and the piece was asked for
-  // before they did. Half j of it, which stage j holds, and the cache, where the block's keys of this head stand at `keys`, have
-  // them behind this.
-  template <uint32_t j>
-  __device__ __forceinline__ void Renew(uint8_t* stage, uint32_t at, uint32_t part, std::byte* keys,
-                                        const uint16_t* fresh) const {
+  // before they did. Behind this the cache, where the block's keys of this head stand at `keys`, has them, and so do the stages
+  // that have come, all of the piece or its keys.
+  __device__ __forceinline__ void Renew(uint8_t* stages, uint32_t at, uint32_t part,
+                                        std::byte* keys, const uint16_t* fresh) const {
     const uint32_t token = part * kTokens + at;
-    if constexpr (j < 2) {
-      const uint32_t row = at - kHalfTokens * j;
-      if (row >= kHalfTokens) return;
-      uint4* to = reinterpret_cast<uint4*>(keys + token * (kDim * 2));
-      for (uint32_t piece = lane(); piece < kDim / 8; piece += 32) {
-        const uint4 v = reinterpret_cast<const uint4*>(fresh)[piece];
-        *reinterpret_cast<uint4*>(stage + S::At(row, piece, kKeyPitch)) = v;
-        to[piece] = v;
-      }
-    } else {
-      constexpr uint32_t kFirst = 16 * kHalfTiles * (j - 2);
-      constexpr uint32_t kRows = j == 2 ? 16 * kHalfTiles : kDim - kFirst;
-      auto* to = reinterpret_cast<uint16_t*>(keys + args.cache.kv_heads * args.cache.head_bytes);
+    auto* to_keys = reinterpret_cast<uint4*>(keys + token * (kDim * 2));
+    uint8_t* stage = stages + at / kHalfTokens * kStageBytes;
 #pragma unroll 1
-      for (uint32_t r = lane(); r < kRows; r += 32) {
-        const uint16_t v = fresh[kDim + kFirst + r];
-        reinterpret_cast<uint16_t*>(stage + S::At(r, at / 8, kValuePitch))[at % 8] = v;
-        to[(kFirst + r) * kBlockTokens + token] = v;
+    for (uint32_t piece = lane(); piece < kDim / 8; piece += 32) {
+      const uint4 v = reinterpret_cast<const uint4*>(fresh)[piece];
+      *reinterpret_cast<uint4*>(stage + S::At(at % kHalfTokens, piece, kKeyPitch)) = v;
+      to_keys[piece] = v;
+    }
+    auto* values = reinterpret_cast<uint16_t*>(keys + args.cache.kv_heads * args.cache.head_bytes);
+#pragma unroll 1
+    for (uint32_t r = lane(); r < kDim; r += 32) {
+      const uint16_t v = fresh[kDim + r];
+      values[r * kBlockTokens + token] = v;
+      if constexpr (kStages == 4) {
+        constexpr uint32_t kRows = 16 * kHalfTiles;  // of a stage
+        stage = stages + (2 + r / kRows) * kStageBytes + S::At(r % kRows, at / 8, kValuePitch);
+        reinterpret_cast<uint16_t*>(stage)[at % 8] = v;
       }
     }
     __syncwarp();
@@ -292,8 +290,24 @@ struct Attention {
   template <uint32_t h, typename Store>
   __device__ __forceinline__ void Outputs(const Piece& b, uint8_t* stage, Store store) const {
     constexpr uint32_t kMine = h == 0 ? kHalfTiles : kSteps - kHalfTiles;
-    // 0 times a number that is not one is not 0.
-    if (!kScaled && b.seen < kTokens) ClearUnseen(stage, 16 * kMine, b.seen);
+    // 0 times a number that is not one is not 0, so what nobody has written becomes 0: on its way of small pieces, which are of
+    // contexts so short that the last one counts.
+    constexpr bool kMasks = !kScaled && kTokens < kBlockTokens;
+    if (!kScaled && !kMasks && b.seen < kTokens) ClearUnseen(stage, 16 * kMine, b.seen);
+    uint32_t mask[kTokenTiles][2] = {};
+    if constexpr (kMasks) {
+#pragma unroll
+      for (uint32_t i = 0; i < kTokenTiles; ++i) {
+#pragma unroll
+        for (uint32_t x = 0; x < 2; ++x) {
+          const uint32_t token = 16 * i + S::kSecond * x + S::kFirst * t();
+          mask[i][x] = b.seen > token + 1 ? ~0U : b.seen > token ? 0xffffU : 0;
+        }
+      }
+    }
+    const auto kept = [&](uint32_t v, uint32_t i, uint32_t x) {
+      return kMasks ? v & mask[i][x] : v;
+    };
     const uint32_t values = SharedAddress(stage);
 #pragma unroll
     for (uint32_t j = 0; j < kMine; ++j) {
@@ -302,7 +316,8 @@ struct Attention {
                                         lane(), [&](uint32_t i, const uint32_t(&a)[4]) {
 #pragma unroll
                                           for (uint32_t n = 0; n < kGroups; ++n)
-                                            Mma(o[n], a[0], a[1], a[2], a[3], b.p[i][n][0],
+                                            Mma(o[n], kept(a[0], i, 0), kept(a[1], i, 0),
+                                                kept(a[2], i, 1), kept(a[3], i, 1), b.p[i][n][0],
                                                 b.p[i][n][1]);
                                         });
 #pragma unroll

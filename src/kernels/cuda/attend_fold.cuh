@@ -71,7 +71,8 @@ struct ChunkPieces {
 };
 
 // Parts in device memory: [part][vector] of outputs, then maximum and sum for every four of them. Whoever has the last part
-// of a tile folds them all; a number that has not come is kUnsent, and is that again once it is read.
+// of a tile folds them all; a number that has not come is kUnsent, and is that again once it is read. That block waits for blocks
+// of lower numbers, which begin before it does.
 template <uint32_t kDim>
 struct Parts {
   static constexpr uint32_t kFloats = PartialFloats(kDim);

@@ -104,6 +104,16 @@ __global__ void __launch_bounds__(kThreads, kGemvBlocks + 1)
   uint32_t slot = 0;
   for (uint32_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
     product.Clear();
+    // Where this thread's sum goes, and what it is added to: asked for early.
+    const uint32_t row = threadIdx.x % 16;
+    const uint32_t col = threadIdx.x / 16;
+    uint32_t of_part = tile;
+    const LinearArgs::Part& part = kTiles == 2 ? args.part[0] : PartOf(args, &of_part);
+    const uint32_t at = of_part * 16 + row;
+    const bool stores = col < args.rows && at < part.w.rows;
+    float* out = part.out + uint64_t{col} * part.ld + at;
+    float before = 0;
+    if (kTiles == 1 && args.add && stores) before = *out;
     for (uint32_t s = 0; s < width; s += kChunk) {
       uint8_t* chunk = ring + slot * A::kSlotBytes;
       slot = slot + 1 == A::kSlots ? 0 : slot + 1;
@@ -119,30 +129,19 @@ __global__ void __launch_bounds__(kThreads, kGemvBlocks + 1)
 #pragma unroll
     for (int k = 0; k < kTiles; ++k) product.Leave(k, to[k][warp]);
     __syncthreads();
-    const uint32_t row = threadIdx.x % 16;
-    const uint32_t col = threadIdx.x / 16;
-    if (col >= args.rows) continue;
+    if (!stores) continue;
     if constexpr (kTiles == 2) {
-      const uint32_t at = tile * 16 + row;
-      if (at >= args.part[0].w.rows) continue;
       float v[2];
 #pragma unroll
       for (int k = 0; k < 2; ++k) v[k] = Biased(args.part[k], at, SumSegments(to[k], row, col));
       reinterpret_cast<__half*>(gated.out)[uint64_t{col} * gated.ld + at] =
           Saturated(GateOf(gated.gate, v[0]) * v[1]);
     } else {
-      uint32_t of_part = tile;
-      const LinearArgs::Part& part = PartOf(args, &of_part);
-      const uint32_t at = of_part * 16 + row;
-      const float sum = SumSegments(to[0], row, col);
-      if (send.ranks == 0) {
-        StoreOutput(args, part, at, col, sum);
-      } else if (at < part.w.rows) {
-        const uint32_t v = __float_as_uint(Biased(part, at, sum));
+      const float v = Biased(part, at, SumSegments(to[0], row, col));
+      if (send.ranks == 0) *out = args.add ? __fadd_rn(before, v) : v;
 #pragma unroll 1
-        for (uint32_t r = 0; r < send.ranks; ++r)
-          StoreSent(send.to[r] + uint64_t{col} * part.ld + at, v);
-      }
+      for (uint32_t r = 0; r < send.ranks; ++r)
+        StoreSent(send.to[r] + uint64_t{col} * part.ld + at, __float_as_uint(v));
     }
   }
 }

@@ -40,7 +40,8 @@ class CodedRows {
   __device__ static __forceinline__ void Begin(const LinearArgs& args, Early* early) {
     if (args.norm.x != nullptr) {
 #pragma unroll
-      for (uint32_t i = 0; i < 4; ++i) early->weights[i] = Quad(args.norm.weight, args.norm.cols, i);
+      for (uint32_t i = 0; i < 4; ++i)
+        early->weights[i] = Quad(args.norm.weight, args.norm.cols, i);
     } else {
       if (threadIdx.x == 0) BarrierInit(Barrier(), 1);
       __syncthreads();
@@ -92,7 +93,7 @@ class CodedRows {
     const uint32_t lane = threadIdx.x % 32;
     const uint32_t piece = lane % 8;
     const uint32_t each = (strips_ + 3) / 4;
-#pragma unroll 1
+#pragma unroll 2
     for (uint32_t i = threadIdx.x / 32; i < rows * each; i += kWarps) {
       const uint32_t r = rows == 1 ? 0 : i / each;
       const uint32_t strip = (i - r * each) * 4 + lane / 8;
@@ -186,7 +187,8 @@ class CodedRows {
     // [strip][block][lane][word], of which the row has [strip][high, low][lane][block][word].
     const uint32_t in_block = u % 8;
     const uint32_t block = u / 8 % 2;
-    auto* to = reinterpret_cast<uint32_t*>(bytes(r, u / 16)) + in_block / 2 * 4 + block * 2 + in_block % 2;
+    auto* to =
+        reinterpret_cast<uint32_t*>(bytes(r, u / 16)) + in_block / 2 * 4 + block * 2 + in_block % 2;
     to[0] = b.x;
     to[16] = b.y;
     if (in_block == 0) sums(r, u / 16)[block] = sum;

@@ -35,8 +35,7 @@ class HalfProduct {
   __device__ static __forceinline__ void Begin(const LinearArgs& args, Early* early) {
     if (args.norm.x != nullptr) early->Load(args.norm);
   }
-  __device__ static __forceinline__ void Prepare(const LinearArgs& args,
-                                                 const Early& early,
+  __device__ static __forceinline__ void Prepare(const LinearArgs& args, const Early& early,
                                                  uint32_t strips, uint8_t* memory) {
     if constexpr (!kSharedX) return;
     uint4* xs = reinterpret_cast<uint4*>(memory);
@@ -81,8 +80,7 @@ class HalfProduct {
       if (F::kChunkStrips > 1 && FragmentPartsOf(kFormat).strips == 1 && s + i >= width) break;
       typename F::Raw raw[kTiles];
 #pragma unroll
-      for (int k = 0; k < kTiles; ++k)
-        raw[k] = F::ReadChunk(chunk + k * F::kChunkBytes, i, lane_);
+      for (int k = 0; k < kTiles; ++k) raw[k] = F::ReadChunk(chunk + k * F::kChunkBytes, i, lane_);
 #pragma unroll
       for (uint32_t b = 0; b < 2; ++b) {
         const uint4 x =

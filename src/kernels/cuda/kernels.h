@@ -4,8 +4,8 @@
 // Determinism: no kernel adds with atomics. A dot product is cut into 8 segments of its records (segment i of R records is
 // [i R / 8, (i + 1) R / 8)), each summed in order by the tensor cores, the segments added in order; attention is cut at
 // 64 positions, four of these blocks merged in order to a chunk, the chunks merged in order. Own kernels do exactly that
-// for any number of rows, so they are of the invariant grade; the vendor's GEMM, the narrow and the wide one and
-// AttendWide() are not.
+// for any number of rows, so they are of the invariant grade; GEMV in whole numbers, the vendor's GEMM, the narrow and the wide
+// one and AttendWide() are not.
 #pragma once
 
 #include <cstddef>

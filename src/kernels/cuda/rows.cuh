@@ -69,7 +69,8 @@ __device__ __forceinline__ void NormRowFrom(const NormArgs& a,
     if (c < width) finish(c, kept[i], weights.kept[i]);
   }
 #pragma unroll 1
-  for (uint32_t c = first + kKept * kStep; c < width; c += kStep) finish(c, load(c), Weights::Of(a, c));
+  for (uint32_t c = first + kKept * kStep; c < width; c += kStep)
+    finish(c, load(c), Weights::Of(a, c));
 }
 
 template <uint32_t kThreadCount, typename Store>

@@ -348,9 +348,9 @@ Status CudaExecutor::Upload() {
     const uint64_t before = partials_.size();
     WRING_TRY(Reserve(partials_, uint64_t{p.vectors} * spec_.kv_heads * partials));
     if (partials_.size() != before) {
-      WRING_TRY(CudaStatus(
-          cudaMemsetAsync(partials_.data(), 0xff, partials_.size(), device_.stream()),
-          "clearing the parts of attention"));
+      WRING_TRY(
+          CudaStatus(cudaMemsetAsync(partials_.data(), 0xff, partials_.size(), device_.stream()),
+                     "clearing the parts of attention"));
     }
   }
   for (size_t c = 0; c < kCodecCount; ++c) {

@@ -153,6 +153,9 @@ cuda::NormArgs CudaExecutor::NormOf(const Stage& stage) {
   return a;
 }
 
+// Of weights that are worth asking for at the memory's pace.
+constexpr uint64_t kManyBytes = 4 << 20;
+
 std::vector<CudaExecutor::OneFormat> CudaExecutor::ProductsOf(const Stage& stage) {
   const Op& op = *stage.op;
   cuda::LinearArgs args;
@@ -176,6 +179,13 @@ std::vector<CudaExecutor::OneFormat> CudaExecutor::ProductsOf(const Stage& stage
     part.out = floats(p.out) + p.first;
     part.ld = p.out == Slot::kLogits ? static_cast<uint32_t>(logits_stride()) : stride(p.out);
     part.bias = p.has_bias ? weights_.vector(p.bias) : nullptr;
+  }
+  // What attention reads is little, and must not queue behind much.
+  for (OneFormat& p : products) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < p.args.parts; ++i)
+      bytes += p.args.part[i].w.tiles * p.args.part[i].w.tile_bytes;
+    if (op.in == Slot::kAttention && bytes >= kManyBytes) p.args.calm = calm_;
   }
   return products;
 }

@@ -19,9 +19,9 @@
 //                  {block 0 g, g + 8, block 1 g, g + 8}, scale + 128), then [8 g] d (and -dmin) of rows g and g + 8
 //   groups of 128  a record is 2 strips: codes, then [8 g] the scale of rows g and g + 8 (4-bit: each with -zero behind)
 //
-// A weight's value is fixed by this format, not by the kernel that reads it: s = d * scale in float16, then
-// w = code * s - min in one float16 rounding; 4-bit integers w = (code - zero) * s. All but F16 carry a factor of 2^kScaleBits, so that small scales are no
-// subnormal numbers; `alpha` takes it off the sum.
+// A weight's value is fixed by this format, not by the kernel that reads it (but for kernels/cuda/codes.cuh, which rounds
+// nothing): s = d * scale in float16, then w = code * s - min in one float16 rounding; 4-bit integers w = (code - zero) * s.
+// All but F16 carry a factor of 2^kScaleBits, so that small scales are no subnormal numbers; `alpha` takes it off the sum.
 #pragma once
 
 #include <cstddef>
