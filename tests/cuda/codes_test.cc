@@ -197,13 +197,11 @@ TEST_P(CodesGpuTest, NormsItsInput) {
       double squares = 0;
       for (uint32_t c = 0; c < cols; ++c) squares += std::pow(x[r * cols + c], 2);
       const double factor = 1 / std::sqrt(squares / cols + 1e-5);
-      std::vector<float> row(cols);
       for (uint32_t c = 0; c < cols; ++c)
-        row[c] = static_cast<float>(x[r * cols + c] * factor * weight[c]);
-      RoundTo16Bits(row.data(), cols, normed.data() + r * cols);
+        normed[r * cols + c] = x[r * cols + c] * factor * weight[c];
     }
-    // The norm's own rounding moves some values by a unit.
-    EXPECT_LE(Distance(Get<float>(y, 200), Product(w, normed)), 3e-6) << cols;
+    // 16 bits of numbers of this spread are 2.2e-5 off, 15 bits would be twice that.
+    EXPECT_LE(Distance(Get<float>(y, 200), Product(w, normed)), 3e-5) << cols;
   }
 }
 

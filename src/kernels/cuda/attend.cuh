@@ -16,16 +16,16 @@ namespace wring::cuda {
 template <uint32_t n>
 using Number = std::integral_constant<uint32_t, n>;
 
-// The state of folding, a few channels of a vector a thread.
-template <uint32_t kDim, uint32_t kVectors>
+// The state of folding, a few channels of a vector a thread. kShort: of contexts so short that code costs more than memory.
+template <uint32_t kDim, uint32_t kVectors, bool kShort>
 struct Folding {
   static constexpr uint32_t kUnits = (kVectors * kDim / 4 + kAttendThreads - 1) / kAttendThreads;
   Partial span[kUnits], whole[kUnits];
 
-  // each(unit, vector, quarter of 16 bytes) of this thread; one after the other, for less code.
+  // each(unit, vector, quarter of 16 bytes) of this thread.
   template <typename Each>
   __device__ static __forceinline__ void ForUnits(uint32_t count, Each each) {
-#pragma unroll 1
+#pragma unroll(kShort ? 1 : kUnits)
     for (uint32_t k = 0; k < kUnits; ++k) {
       const uint32_t u = threadIdx.x + k * kAttendThreads;
       if (u < count * (kDim / 4)) each(k, u / (kDim / 4), u % (kDim / 4));
@@ -73,7 +73,7 @@ __device__ __forceinline__ void AttendUnit(const AttendArgs& args, const AttendI
                                            uint32_t known, const Fresh& fresh, bool few,
                                            Prepare prepare) {
   using A = Attention<kCodec, kDim, kVectors, kTokens>;
-  using F = Folding<kDim, kVectors>;
+  using F = Folding<kDim, kVectors, (kTokens < kBlockTokens)>;
   const A a = {args, item, kv_head};
   const ChunkPieces<kDim> left(shared, item.count);
   uint8_t* stages = ring + a.warp() * (A::kStages * A::kStageBytes);

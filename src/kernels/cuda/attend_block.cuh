@@ -184,10 +184,10 @@ struct Attention {
 
   // ---- one piece ----
   struct Piece {
-    uint32_t first;  // position
-    bool whole;      // every vector sees all of it
-    uint32_t seen;   // tokens that any vector sees
-    uint32_t end;    // position that all vectors see up to; 0: they differ
+    uint32_t first;    // position
+    bool whole;        // every vector sees all of it
+    uint32_t seen;     // tokens that any vector sees
+    uint32_t end = 0;  // position that all vectors see up to; 0: they differ
     float s[kTokenTiles][kGroups]
            [4];  // of tokens Token(tile, 0) and Token(tile, 1), vectors 8 n + 2 t and the next
     float value_scale[kTokenTiles][2];

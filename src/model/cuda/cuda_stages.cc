@@ -180,12 +180,13 @@ std::vector<CudaExecutor::OneFormat> CudaExecutor::ProductsOf(const Stage& stage
     part.ld = p.out == Slot::kLogits ? static_cast<uint32_t>(logits_stride()) : stride(p.out);
     part.bias = p.has_bias ? weights_.vector(p.bias) : nullptr;
   }
-  // What attention reads is little, and must not queue behind much.
+  // What attention of few rows reads is little, and must not queue behind much.
+  if (op.in != Slot::kAttention || args.rows > cuda::kGemvRows) return products;
   for (OneFormat& p : products) {
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < p.args.parts; ++i)
       bytes += p.args.part[i].w.tiles * p.args.part[i].w.tile_bytes;
-    if (op.in == Slot::kAttention && bytes >= kManyBytes) p.args.calm = calm_;
+    if (bytes >= kManyBytes) p.args.calm = calm_;
   }
   return products;
 }
