@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "kernels/cuda/attend_fold.cuh"
+#include "kernels/cuda/attend_inputs.cuh"
 #include "kernels/cuda/launch.h"
 
 namespace wring::cuda {
@@ -270,60 +271,15 @@ __global__ void __launch_bounds__(kAttendThreads, AttendResident(kVectors, kDim)
   // One row: its block, too, is asked for before, and what it writes is put there where it is used.
   const bool renews = kCodec == CodecId::kF16 && fused && item.rows == 1;
   const uint32_t first_position = args.row.position[item.first_row];
-  auto* queries = reinterpret_cast<__half*>(shared);
-  const auto place = [&](uint32_t n, uint32_t channel) { return n * QueryPitch(kDim) + channel; };
-  const auto copy = [&] {
-    constexpr uint32_t kPieces = kDim / 8;
-#pragma unroll 1
-    for (uint32_t i = threadIdx.x; i < item.count * kPieces; i += kAttendThreads) {
-      const uint32_t n = i / kPieces;
-      const uint32_t channel = i % kPieces * 8;
-      const Half* q = args.q + uint64_t{a.Row(n)} * args.ldq + a.Head(n) * kDim;
-      *reinterpret_cast<uint4*>(queries + place(n, channel)) =
-          *reinterpret_cast<const uint4*>(q + channel);
-    }
-  };
-  // Queries are turned here, and keys and values of the rows that fall into the item's blocks written, or made for Renew().
-  const auto append_and_turn = [&] {
-    const uint32_t warp = a.warp();
-    const uint32_t lane = a.lane();
-    float* vector =
-        reinterpret_cast<float*>(shared + item.count * QueryPitch(kDim) * sizeof(__half)) +
-        warp * kDim;
-#pragma unroll 1
-    for (uint32_t i = warp; i < item.count + 2 * item.rows; i += kAttendWarps) {
-      const bool query = i < item.count;
-      const uint32_t r = (i - item.count) / 2;
-      const bool key = (i - item.count) % 2 == 0;
-      const uint32_t row = query ? a.Row(i) : item.first_row + r;
-      const uint32_t position = item.rows == 1 ? first_position : args.row.position[row];
-      const uint32_t block = position / kBlockTokens;
-      if (!query && block - item.block >= item.blocks) continue;
-      const HeadKind kind = query ? HeadKind::kQuery : key ? HeadKind::kKey : HeadKind::kValue;
-      const uint32_t head = query ? a.Head(i) : kv_head;
-      if (query || renews) {
-        __half* to = query ? queries + place(i, 0) : fresh + (key ? 0 : kDim);
-        PrepareHead<kDim>(append, row, head, kind, lane,
-                          [&](uint32_t c, float v) { to[c] = Saturated(v); });
-#pragma unroll 1
-        for (uint32_t c = args.head_dim + lane; c < kDim; c += 32) to[c] = __half(0.F);
-        continue;
-      }
-      PrepareHead<kDim>(append, row, head, kind, vector, lane);
-      StoreHead<kCodec>(args.head_dim,
-                        HeadOf(args.cache, BlockAt(args.cache, item.sequence, block),
-                               key ? kv_head : args.cache.kv_heads + kv_head),
-                        position % kBlockTokens, key, vector, lane);
-      __syncwarp();
-    }
-  };
+  const AttendInputs<kCodec, kDim, A> inputs = {a,      append, reinterpret_cast<__half*>(shared),
+                                                renews, fresh,  first_position};
   const uint32_t known = renews ? UINT32_MAX : fused ? first_position / kBlockTokens : 0;
   const auto prepare = [&] {
     WaitForPrevious();
     if (fused) {
-      append_and_turn();
+      inputs.AppendAndTurn();
     } else {
-      copy();
+      inputs.Copy();
     }
     __syncthreads();
   };

@@ -58,7 +58,8 @@ __device__ __forceinline__ void NormRowFrom(const NormArgs& a,
 #pragma unroll 1
   for (uint32_t c = first + kKept * kStep; c < a.cols; c += kStep) add(load(c));
   squares = BlockSum<kThreadCount>(squares);
-  const float factor = 1.F / sqrtf(squares / static_cast<float>(a.cols) + a.eps);
+  // Exact division and root are code that is fetched anew in every launch.
+  const float factor = rsqrtf(__fdividef(squares, static_cast<float>(a.cols)) + a.eps);
   const auto finish = [&](uint32_t c, const float4& v, const float4& w) {
     store(c, make_float4(v.x * factor * w.x, v.y * factor * w.y, v.z * factor * w.z,
                          v.w * factor * w.w));
