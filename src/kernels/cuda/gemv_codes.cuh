@@ -1,6 +1,6 @@
 // GEMV with weights as whole numbers (codes.cuh) and activations as whole numbers of 16 bits: v = unit * (256 h + l), the unit
-// of 256 columns or of the whole row, so that a product of bytes is exact. A block of weights takes half of the instructions
-// that float16 takes. The eight columns of the tensor core's product are high and low bytes of up to four rows.
+// of 256 columns or of the whole row, so that a product of bytes is exact. A block of weights takes fewer instructions
+// than as float16. The eight columns of the tensor core's product are high and low bytes of up to four rows.
 //
 // In shared memory, a row of activations has of each strip 128 bytes, [high, low][lane % 4][block][eight columns], the sums of
 // its two blocks, and a unit for every four strips.
