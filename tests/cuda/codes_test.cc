@@ -22,14 +22,11 @@ void RoundTo16Bits(const float* x, uint32_t count, double* out) {
     out[i] = std::nearbyint(double{x[i]} * inverse) * (most / 32639);
 }
 
-class CodesGpuTest : public testing::MatrixGpuTest, public ::testing::WithParamInterface<FormatId> {
+class CodesGpuTest : public testing::FormatGpuTest {
  protected:
   void SetUp() override {
     GpuTest::SetUp();
     if (!IsSkipped()) ASSERT_NE(kernels().code_gemv, nullptr);
-  }
-  Weights Make(uint32_t rows, uint32_t cols, uint64_t seed) {
-    return MatrixGpuTest::Make(GetParam(), rows, cols, seed);
   }
   // Float16 rows on the GPU, and what a product in whole numbers takes them for.
   struct Input {
@@ -86,7 +83,6 @@ class CodesGpuTest : public testing::MatrixGpuTest, public ::testing::WithParamI
     kernels().code_gemv(launcher_, args);
     return Get<float>(y, uint64_t{rows} * w.arg.rows);
   }
-  const cuda::LinearKernels& kernels() const { return cuda::LinearOf(GetParam()); }
 };
 
 TEST_P(CodesGpuTest, ProductsAreThoseOfTheWholeNumbers) {

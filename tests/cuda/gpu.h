@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -11,6 +12,18 @@
 #include "tensor/half.h"
 
 namespace wring::testing {
+
+// ||out - reference|| / ||reference||.
+template <typename T>
+double Distance(const std::vector<float>& out, const std::vector<T>& reference) {
+  double error = 0;
+  double norm = 0;
+  for (size_t i = 0; i < reference.size(); ++i) {
+    error += (out[i] - reference[i]) * (out[i] - reference[i]);
+    norm += reference[i] * reference[i];
+  }
+  return std::sqrt(error / norm);
+}
 
 class GpuTest : public ::testing::Test {
  protected:

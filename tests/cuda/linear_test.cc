@@ -18,12 +18,8 @@ constexpr FormatId kFormats[] = {
     FormatId::kQ3_K,    FormatId::kIQ4_NL,   FormatId::kIQ4_XS, FormatId::kMXFP4,
     FormatId::kInt4G32, FormatId::kInt4G128, FormatId::kFp8G32, FormatId::kFp8G128};
 
-class LinearGpuTest : public testing::MatrixGpuTest,
-                      public ::testing::WithParamInterface<FormatId> {
+class LinearGpuTest : public testing::FormatGpuTest {
  protected:
-  Weights Make(uint32_t rows, uint32_t cols, uint64_t seed) {
-    return MatrixGpuTest::Make(GetParam(), rows, cols, seed);
-  }
   struct Input {
     Buffer memory;
     uint32_t ld = 0;
@@ -44,7 +40,6 @@ class LinearGpuTest : public testing::MatrixGpuTest,
     x.memory = Put(halves);
     return x;
   }
-  const cuda::LinearKernels& kernels() const { return cuda::LinearOf(GetParam()); }
 };
 
 std::vector<double> Product(const std::vector<float>& w, const std::vector<float>& x, uint32_t outs,

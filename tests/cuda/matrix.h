@@ -1,7 +1,5 @@
-// Random matrices on a GPU, for tests of products.
+// Random matrices of a format on a GPU, for tests of products.
 #pragma once
-
-#include <cmath>
 
 #include "cuda/gpu.h"
 #include "quant/fragments/fragments.h"
@@ -9,18 +7,7 @@
 
 namespace wring::testing {
 
-// ||out - reference|| / ||reference||.
-inline double Distance(const std::vector<float>& out, const std::vector<double>& reference) {
-  double error = 0;
-  double norm = 0;
-  for (size_t i = 0; i < reference.size(); ++i) {
-    error += (out[i] - reference[i]) * (out[i] - reference[i]);
-    norm += reference[i] * reference[i];
-  }
-  return std::sqrt(error / norm);
-}
-
-class MatrixGpuTest : public GpuTest {
+class FormatGpuTest : public GpuTest, public ::testing::WithParamInterface<FormatId> {
  protected:
   // A random matrix as fragments on the GPU, its weights there and, not rounded to float16, as stored.
   struct Weights {
@@ -28,7 +15,8 @@ class MatrixGpuTest : public GpuTest {
     cuda::MatrixArg arg;
     std::vector<float> values, stored;
   };
-  Weights Make(FormatId format, uint32_t rows, uint32_t cols, uint64_t seed) {
+  Weights Make(uint32_t rows, uint32_t cols, uint64_t seed) {
+    const FormatId format = GetParam();
     const auto random = MakeMatrix(format, rows, cols, seed);
     FragmentMatrix f = {format, rows, cols, nullptr};
     std::vector<std::byte> bytes(f.bytes());
@@ -49,6 +37,7 @@ class MatrixGpuTest : public GpuTest {
              f.strips(),      FragmentsOf(format).alpha};
     return w;
   }
+  const cuda::LinearKernels& kernels() const { return cuda::LinearOf(GetParam()); }
 };
 
 }  // namespace wring::testing

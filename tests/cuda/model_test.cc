@@ -27,13 +27,7 @@ class ModelGpuTest : public testing::GpuTest {
   static double Relative(const std::vector<float>& a, const std::vector<float>& b) {
     EXPECT_EQ(a.size(), b.size());
     if (a.size() != b.size()) return INFINITY;
-    double error = 0;
-    double norm = 0;
-    for (size_t i = 0; i < a.size(); ++i) {
-      error += (a[i] - b[i]) * (a[i] - b[i]);
-      norm += b[i] * b[i];
-    }
-    return std::sqrt(error / norm);
+    return testing::Distance(a, b);
   }
   static std::vector<int32_t> Tokens(uint32_t count, uint32_t vocab) {
     std::vector<int32_t> ids;

@@ -92,8 +92,8 @@ struct LinearArgs {
   NormArgs norm;
   // GEMV and narrow products of one part without a bias, of a multiple of 4 rows; in host memory.
   const SendArgs* send = nullptr;
-  // Where the launch before is an exchange, whose few numbers must not queue behind all the weights that GEMV and narrow products
-  // can ask for while they wait for it: so many bytes a nanosecond a multiprocessor; 0: at once.
+  // Where the launch before is an exchange, or attention of few rows, whose few numbers must not queue behind all the weights that
+  // GEMV and narrow products can ask for while they wait for it: so many bytes a nanosecond a multiprocessor; 0: at once.
   uint32_t calm = 0;
 };
 inline constexpr uint32_t kGemvShared =

@@ -174,7 +174,7 @@ class CudaExecutor final : public Executor {
   cuda::Launcher launcher_;
   bool gemv_ = false;  // the GPU has the shared memory for it
   bool wgmma_ = false;
-  uint32_t calm_ = 0;  // LinearArgs::calm behind an exchange
+  uint32_t calm_ = 0;  // LinearArgs::calm behind an exchange or attention
   std::unique_ptr<cuda::VendorGemm> vendor_;
   std::unique_ptr<Meeting> meeting_;  // of a divided model
   uint64_t meeting_room_ = 0;         // it knows of so many bytes,
