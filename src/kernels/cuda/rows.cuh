@@ -7,7 +7,7 @@
 
 namespace wring::cuda {
 
-// The weights of a norm that a thread of kThreadCount keeps, of quadruples of columns 4 threads apart. They may be asked for
+// The weights of a norm that a thread of kThreadCount keeps, of quadruples of columns 4 kThreadCount apart. They may be asked for
 // before the launch before has ended.
 template <uint32_t kThreadCount>
 struct NormWeights {
